@@ -1,0 +1,140 @@
+/**
+ * Appends records to a log that others read, append to and rotate at the same time.
+ *
+ * One record is one write of one buffer to a descriptor opened for appending: on a local file system the kernel never
+ * mixes two of them. A killed writer, or a full disk, leaves a torn last line; the next write closes it.
+ * @module
+ */
+
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync, writeSync } from "node:fs";
+import { FileRefused, RecordTooLarge, RecordTorn, systemCode } from "../errors.js";
+
+/** The largest record, its newline included. */
+export const RECORD_BYTES_MAX = 64 * 1024;
+
+const NEWLINE = 0x0a;
+const OPEN_FLAGS =
+  constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** How a log is appended to. */
+export interface AppendOptions {
+  /** Permission bits before the umask when the file is created; 0640 unless said otherwise. */
+  readonly mode?: number;
+  /** The largest record, its newline included; 64 KiB unless said otherwise. More only where there is one writer. */
+  readonly maxBytes?: number;
+}
+
+/** Keeps a log open for appending, through rotation and removal by others. */
+export class Appender {
+  readonly path: string;
+  readonly #mode: number;
+  readonly #bytesMax: number;
+  readonly #maxBytes: number;
+  readonly #lastByte = Buffer.alloc(1);
+  #descriptor = -1;
+  #device = 0;
+  #inode = 0;
+  /** The file's length after our own last write, which ended with a newline; -1 when unknown. */
+  #cleanSize = -1;
+  #size = 0;
+
+  constructor(path: string, options: AppendOptions = {}) {
+    this.path = path;
+    this.#mode = options.mode ?? 0o640;
+    this.#maxBytes = options.maxBytes ?? RECORD_BYTES_MAX;
+  }
+
+  /** The file's length when it was last looked at, in bytes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * Appends one line; the newline is added here.
+   *
+   * @throws {RecordTooLarge} If it is longer than `maxBytes`. @throws {RecordTorn} If the disk took only a part.
+   */
+  append(line: string): void {
+    if (line.includes("\n")) throw new RangeError(`A record for ${JSON.stringify(this.path)} must be one line`);
+    const bytes = Buffer.from(`${line}\n`);
+    if (bytes.length > this.#maxBytes) throw new RecordTooLarge(this.path, bytes.length, this.#maxBytes);
+    this.#size = this.#settle();
+    this.#write(this.#endsTorn() ? Buffer.concat([Buffer.of(NEWLINE), bytes]) : bytes);
+  }
+
+  /** Lets go of the file; the next record opens whatever has its name then. */
+  reopen(): void {
+    this.close();
+  }
+
+  /** Closes the file. A later append opens it again. */
+  close(): void {
+    if (this.#descriptor < 0) return;
+    const descriptor = this.#descriptor;
+    this.#descriptor = -1;
+    this.#cleanSize = -1;
+    closeSync(descriptor);
+  }
+
+  /** Makes sure that the open file is the one that has the name now, and returns its length. */
+  #settle(): number {
+    if (this.#descriptor >= 0) {
+      const found = statSync(this.path, { throwIfNoEntry: false });
+      if (found !== undefined && found.ino === this.#inode && found.dev === this.#device) return found.size;
+      this.close();
+    }
+    const found = this.#open();
+    this.#device = found.dev;
+    this.#inode = found.ino;
+    return found.size;
+  }
+
+  #open(): Stats {
+    const descriptor = openForAppending(this.path, this.#mode);
+    const found = fstatSync(descriptor);
+    if (!found.isFile()) {
+      closeSync(descriptor);
+      throw new FileRefused("not_a_file", this.path, "not a regular file");
+    }
+    this.#descriptor = descriptor;
+    return found;
+  }
+
+  #endsTorn(): boolean {
+    if (this.#size === 0 || this.#size === this.#cleanSize) return false;
+    const read = readSync(this.#descriptor, this.#lastByte, 0, 1, this.#size - 1);
+    return read === 1 && this.#lastByte[0] !== NEWLINE;
+  }
+
+  #write(bytes: Buffer): void {
+    this.#cleanSize = -1;
+    const written = writeSync(this.#descriptor, bytes);
+    this.#size += written;
+    if (written < bytes.length) {
+      const cause = Object.assign(new Error("Short write"), { code: "ENOSPC" });
+      throw new RecordTorn(this.path, written, bytes.length, { cause });
+    }
+    this.#cleanSize = this.#size;
+  }
+}
+
+function openForAppending(path: string, mode: number): number {
+  try {
+    return openSync(path, OPEN_FLAGS, mode);
+  } catch (error) {
+    if (systemCode(error) === "ELOOP") {
+      throw new FileRefused("symlink", path, "a symbolic link", { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** Appends one record to a log that is written seldom; a frequent writer keeps an `Appender`. */
+export function appendRecord(path: string, line: string, options: AppendOptions = {}): void {
+  const appender = new Appender(path, options);
+  try {
+    appender.append(line);
+  } finally {
+    appender.close();
+  }
+}

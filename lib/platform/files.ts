@@ -1,0 +1,195 @@
+/**
+ * Writes files so that a reader, or the next process after a crash, finds the old content or the new, never a half.
+ * @module
+ */
+
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  statfsSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { FileGone, systemCode } from "../errors.js";
+
+export { Appender, type AppendOptions, appendRecord, RECORD_BYTES_MAX } from "./appender.js";
+export { readSmall, readTail, type SmallFile, type SmallStat, safetyOf } from "./reading.js";
+
+/** How a file is written. */
+export interface WriteOptions {
+  /** Permission bits before the umask; 0640 unless said otherwise. */
+  readonly mode?: number;
+  /** Whether it must outlive a power loss: the file and its folder are synced, which costs milliseconds. */
+  readonly sync?: boolean;
+}
+
+/** The mode of every file that heald writes, unless it says otherwise. */
+export const FILE_MODE = 0o640;
+const FOLDER_MODE = 0o750;
+
+let temporaryCount = 0;
+
+/** Replaces a file, or creates it, in one step for every reader. */
+export function replaceFile(path: string, text: string, options: WriteOptions = {}): void {
+  const temporary = writeTemporary(path, text, options);
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    removeIfThere(temporary);
+    throw error;
+  }
+  if (options.sync === true) syncFolder(dirname(path));
+}
+
+/** Creates a file that appears with its whole content, or returns false because something has its name already. */
+export function createExclusive(path: string, text: string, options: WriteOptions = {}): boolean {
+  const temporary = writeTemporary(path, text, options);
+  try {
+    linkSync(temporary, path);
+  } catch (error) {
+    if (systemCode(error) === "EEXIST") return false;
+    throw error;
+  } finally {
+    removeIfThere(temporary);
+  }
+  if (options.sync === true) syncFolder(dirname(path));
+  return true;
+}
+
+/** Writes the content beside its final place, under a name that begins with a dot and that no reader picks up. */
+function writeTemporary(path: string, text: string, options: WriteOptions): string {
+  const [temporary, descriptor] = openTemporary(path, options.mode ?? FILE_MODE);
+  try {
+    writeAll(descriptor, Buffer.from(text));
+    if (options.sync === true) fsyncSync(descriptor);
+  } catch (error) {
+    // After a failed sync nobody knows what is on the disk: the next try begins with a new file.
+    removeIfThere(temporary);
+    throw error;
+  } finally {
+    closeSync(descriptor);
+  }
+  return temporary;
+}
+
+function openTemporary(path: string, mode: number): [string, number] {
+  for (;;) {
+    temporaryCount++;
+    const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${temporaryCount}.tmp`);
+    try {
+      return [temporary, openSync(temporary, "wx", mode)];
+    } catch (error) {
+      // Left by a dead process that had our pid.
+      if (systemCode(error) !== "EEXIST") throw error;
+    }
+  }
+}
+
+function writeAll(descriptor: number, bytes: Buffer): void {
+  for (let offset = 0; offset < bytes.length; ) offset += writeSync(descriptor, bytes, offset);
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+  }
+}
+
+function syncFolder(path: string): void {
+  const descriptor = openSync(path, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * Moves a file without ever overwriting another; false when `to` is somebody else's file.
+ *
+ * Of several that move one file at once, exactly one gets true: the one whose removal of the old name succeeds. A move
+ * that a crash cut in two (both names, one file) is completed by the next try.
+ *
+ * @throws {FileGone} If another was faster, or the file was removed.
+ */
+export function moveExclusive(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    if (systemCode(error) === "ENOENT" && !isThere(from)) throw new FileGone(from, { cause: error });
+    if (systemCode(error) !== "EEXIST") throw error;
+    if (!isThere(from)) throw new FileGone(from, { cause: error });
+    if (!isOneFile(from, to)) return false;
+  }
+  removeOldName(from, to);
+  return true;
+}
+
+function removeOldName(from: string, to: string): void {
+  // A person may have put a new file under the old name in between: that one stays.
+  if (isThere(from) && !isOneFile(from, to)) return;
+  try {
+    unlinkSync(from);
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+    // Another mover was faster. Where it has a name of its own for the file, ours would be a second copy.
+    const ours = statSync(to, { throwIfNoEntry: false });
+    if (ours !== undefined && ours.nlink > 1) removeIfThere(to);
+    throw new FileGone(from, { cause: error });
+  }
+}
+
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function isOneFile(first: string, second: string): boolean {
+  const a = statSync(first, { throwIfNoEntry: false });
+  const b = statSync(second, { throwIfNoEntry: false });
+  return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev;
+}
+
+/** Creates a folder and those above it, as far as they are missing. */
+export function ensureDirectory(path: string): void {
+  mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
+}
+
+/** Bytes that this user may still write to the file system that holds the path. */
+export function freeBytes(path: string): number {
+  const found = statfsSync(path);
+  return found.bavail * found.bsize;
+}
+
+/** Errors that say something about the host and nothing about the file or the worker: wait, and try again. */
+export const WEATHER_CODES: ReadonlySet<string> = new Set([
+  "ENOSPC",
+  "EDQUOT",
+  "EROFS",
+  "EMFILE",
+  "ENFILE",
+  "EIO",
+  "EACCES",
+  "EPERM",
+  "ENOMEM",
+]);
+
+const CAUSES_MAX = 8;
+
+/** The weather code of an error or of one of its causes, or null. */
+export function weatherCode(error: unknown): string | null {
+  let current = error;
+  for (let depth = 0; depth < CAUSES_MAX && current !== null && current !== undefined; depth++) {
+    const code = systemCode(current);
+    if (code !== null && WEATHER_CODES.has(code)) return code;
+    current = typeof current === "object" && "cause" in current ? current.cause : null;
+  }
+  return null;
+}

@@ -1,0 +1,208 @@
+#!/bin/sh
+# Starts one attempt of one worker, waits for it, and leaves a record of how it ended.
+#
+# A daemon starts this as the leader of a session of its own and then forgets it: the launcher outlives the daemon, so
+# that no exit is missed while a daemon restarts. launching.ts renders the arguments and documents the two records.
+# There is one program on the way to the worker (setsid), because each further one costs a millisecond for every start;
+# everything else is built into the shell. Worker data arrives as arguments or environment and is never evaluated.
+#
+# What is certain, whenever this process is killed:
+#   - One attempt is started once. The claim is created with O_EXCL; who finds it leaves quietly.
+#   - A claim without "pid" means that the program has not begun: the child writes its identity before it becomes the
+#     program, and only while its launcher lives and the claim is still the file that the launcher created. Whoever
+#     finds such a claim with a dead launcher replaces or removes it, and from then on nothing can start from it.
+#   - An exit record appears in one write. Where that fails (a full disk) it is removed and tried again each second.
+#
+# Variables begin with heald_l_, because a shell hands a variable that it inherited, and then changed, to its children.
+
+heald_l_worker=$1 heald_l_attempt=$2 heald_l_claim=$3 heald_l_exit=$4 heald_l_log=$5
+heald_l_setsid=$6 heald_l_nice=$7 heald_l_cwd=$8 heald_l_umask=$9
+shift 9
+# boot: wall clock at boot in ms · limited, procs, counters: see heald_l_join and heald_l_count_oom · static: JSON members
+heald_l_boot_at_ms=$1 heald_l_boot_id=$2 heald_l_limited=$3 heald_l_procs=$4 heald_l_counters=$5 heald_l_static=$6
+shift 6
+
+# The launcher never dies before its program, and hands no signal on: who wants the program ended signals the program.
+trap '' HUP INT QUIT USR1 USR2 PIPE ALRM TERM
+umask 027
+
+# Sets heald_l_pid, heald_l_ppid and heald_l_start_time of the calling process, also of a subshell, where $$ would not.
+heald_l_read_self() {
+  read -r heald_l_line </proc/self/stat
+  # The name in parentheses may hold anything, so count from the last one.
+  heald_l_pid=${heald_l_line%% *}
+  # shellcheck disable=SC2086 # Split into fields on purpose: numbers and one letter.
+  set -- ${heald_l_line##*) }
+  heald_l_ppid=$2
+  heald_l_start_time=${20}
+}
+
+# Sets heald_l_boot_ms (since boot, suspends included), heald_l_at_ms and heald_l_at (UTC), 10 ms exact.
+# A wall clock that was stepped after the start is not seen here: boot_ms and the record's own mtime are.
+heald_l_read_clock() {
+  read -r heald_l_line </proc/uptime
+  heald_l_line=${heald_l_line%% *}
+  heald_l_cs=${heald_l_line#*.}
+  heald_l_boot_ms=$((${heald_l_line%.*} * 1000 + ${heald_l_cs#0} * 10))
+  heald_l_at_ms=$((heald_l_boot_at_ms + heald_l_boot_ms))
+  heald_l_s=$((heald_l_at_ms / 1000))
+  # Days to a civil date, https://howardhinnant.github.io/date_algorithms.html#civil_from_days
+  heald_l_days=$((heald_l_s / 86400 + 719468)) heald_l_s=$((heald_l_s % 86400))
+  heald_l_doe=$((heald_l_days % 146097))
+  heald_l_yoe=$(((heald_l_doe - heald_l_doe / 1460 + heald_l_doe / 36524 - heald_l_doe / 146096) / 365))
+  heald_l_doy=$((heald_l_doe - (365 * heald_l_yoe + heald_l_yoe / 4 - heald_l_yoe / 100)))
+  heald_l_mp=$(((5 * heald_l_doy + 2) / 153))
+  heald_l_m=$((heald_l_mp < 10 ? heald_l_mp + 3 : heald_l_mp - 9))
+  heald_l_y=$((heald_l_yoe + heald_l_days / 146097 * 400 + (heald_l_m <= 2)))
+  heald_l_d=$((heald_l_doy - (153 * heald_l_mp + 2) / 5 + 1))
+}
+
+# Sets heald_l_clock to the members of the clock that was read; $1 names them ("started" or "ended").
+heald_l_write_clock() {
+  # 100 is added and its 1 dropped again: two digits without a subshell, which would cost a fork.
+  heald_l_m=$((heald_l_m + 100)) heald_l_d=$((heald_l_d + 100))
+  heald_l_h=$((heald_l_s / 3600 + 100)) heald_l_min=$((heald_l_s / 60 % 60 + 100)) heald_l_s=$((heald_l_s % 60 + 100))
+  heald_l_clock="${heald_l_y}-${heald_l_m#1}-${heald_l_d#1}T${heald_l_h#1}:${heald_l_min#1}:${heald_l_s#1}Z"
+  heald_l_clock="\"$1_at\":\"$heald_l_clock\",\"$1_at_ms\":$heald_l_at_ms,\"$1_boot_ms\":$heald_l_boot_ms"
+}
+
+# Adds a line to the attempt's log: the launcher has no other place to speak.
+heald_l_say() {
+  { printf 'heald launcher: %s\n' "$1" >>"$heald_l_log"; } 2>/dev/null
+}
+
+# Creates the claim exclusively and keeps it open as descriptor 3, so that all that follows means this very file.
+# Its first line has room for what is not known yet; the whole is one JSON object at any time.
+heald_l_take_claim() {
+  set -C
+  if ! command exec 3>"$heald_l_claim"; then
+    [ -e "$heald_l_claim" ] && exit 0
+    heald_l_say "cannot create the claim $heald_l_claim"
+    exit 73
+  fi
+  set +C
+  heald_l_read_self
+  heald_l_launcher=$heald_l_pid
+  if ! printf '{%-270s\n%s,"launcher_pid":%d,"launcher_start_time":%d}\n' '' \
+    "$heald_l_static" "$heald_l_pid" "$heald_l_start_time" >&3; then
+    # A full disk. Nothing has begun, so give the attempt back for another start.
+    [ "$heald_l_claim" -ef /proc/self/fd/3 ] && command -p rm -f -- "$heald_l_claim"
+    exit 73
+  fi
+} 2>/dev/null
+
+# Joins the memory cgroup before there is a program, so that not one page escapes the limit.
+# Where the kernel refuses, the record says so and the monitor measures instead.
+heald_l_join() {
+  [ -n "$heald_l_procs" ] || return 0
+  { printf '0' >"$heald_l_procs"; } 2>/dev/null && return 0
+  heald_l_limited='"sampling"'
+  heald_l_say "cannot join $heald_l_procs: the memory limit is watched, not enforced"
+}
+
+# Sends the program's words to the log, for which a missing folder is made. Without a log a program still runs.
+heald_l_open_log() {
+  heald_l_has_log=true
+  { true >>"$heald_l_log" || command -p mkdir -p -- "${heald_l_log%/*}"; } 2>/dev/null
+  if { true >>"$heald_l_log"; } 2>/dev/null; then
+    exec >>"$heald_l_log" 2>&1
+  else
+    heald_l_has_log=false
+    exec >/dev/null 2>&1
+  fi
+}
+
+# Runs in the child: becomes the program, or returns without having started anything.
+heald_l_become() {
+  heald_l_open_log
+  heald_l_join
+  # A negative value protects a daemon from the kernel's choice of victim; its workers do not inherit that.
+  read -r heald_l_line </proc/self/oom_score_adj
+  case $heald_l_line in -*) printf '0' >/proc/self/oom_score_adj ;; esac
+  heald_l_read_self
+  heald_l_read_clock
+  [ "$heald_l_ppid" = "$heald_l_launcher" ] && [ "$heald_l_claim" -ef /proc/self/fd/3 ] || exit 75
+  # One write at offset 0, as long as the line that it replaces: a reader sees the one or the other.
+  heald_l_write_clock started
+  heald_l_line="\"pid\":$heald_l_pid,\"start_time\":$heald_l_start_time,$heald_l_clock,\"memory_limit_enforced_by\":$heald_l_limited,\"has_log\":$heald_l_has_log,"
+  printf '{%-270s\n' "$heald_l_line" 1<>/proc/self/fd/3 || exit 73
+  HEALD_PID=$heald_l_pid
+  export HEALD_PID
+  cd -- "$heald_l_cwd" || exit 126
+  unset OLDPWD
+  umask "$heald_l_umask"
+  trap - HUP INT QUIT USR1 USR2 PIPE ALRM TERM
+  # setsid does not fork here, since this child leads no group: the pid stays.
+  if [ -n "$heald_l_nice" ]; then
+    exec 3>&- nice -n "$heald_l_nice" "$heald_l_setsid" -- "$@"
+  fi
+  exec 3>&- "$heald_l_setsid" -- "$@"
+}
+
+# Sets heald_l_oom to the kernel's count of kills in the worker's cgroup (fresh for each attempt), else to nothing.
+heald_l_count_oom() {
+  heald_l_oom=''
+  [ -r "$heald_l_counters" ] || return 0
+  while read -r heald_l_name heald_l_line; do
+    [ "$heald_l_name" = oom_kill ] && heald_l_oom=",\"memory\":{\"oom_kill\":$heald_l_line}"
+  done <"$heald_l_counters"
+}
+
+# Sets heald_l_end: how it ended, as far as a shell can know, which cannot tell SIGKILL from `exit 137`.
+heald_l_describe() {
+  heald_l_end="\"exit_code\":$1"
+  [ "$1" -gt 128 ] || return 0
+  case $(($1 - 128)) in
+    1) heald_l_name=HUP ;; 2) heald_l_name=INT ;; 3) heald_l_name=QUIT ;; 4) heald_l_name=ILL ;;
+    5) heald_l_name=TRAP ;; 6) heald_l_name=ABRT ;; 7) heald_l_name=BUS ;; 8) heald_l_name=FPE ;;
+    9) heald_l_name=KILL ;; 10) heald_l_name=USR1 ;; 11) heald_l_name=SEGV ;; 12) heald_l_name=USR2 ;;
+    13) heald_l_name=PIPE ;; 14) heald_l_name=ALRM ;; 15) heald_l_name=TERM ;; 24) heald_l_name=XCPU ;;
+    25) heald_l_name=XFSZ ;; 31) heald_l_name=SYS ;; *) return 0 ;;
+  esac
+  heald_l_end="$heald_l_end,\"signal\":\"SIG$heald_l_name\",\"signal_inferred\":true"
+}
+
+heald_l_put_exit() {
+  set -C
+  printf '{"worker_id":"%s","attempt":%d,"pid":%s,"start_time":%s,"boot_id":"%s",%s,%s%s}\n' \
+    "$heald_l_worker" "$heald_l_attempt" "$heald_l_pid" "$heald_l_start_time" "$heald_l_boot_id" \
+    "$heald_l_end" "$heald_l_clock" "$heald_l_oom" >"$heald_l_exit"
+} 2>/dev/null
+
+# Writes the exit record, however long that takes: only a removed coordination directory ends the wait (after a minute).
+heald_l_record_exit() {
+  [ -e "$heald_l_exit" ] && return 0
+  heald_l_orphaned=0
+  until heald_l_put_exit; do
+    # What stands there is our own empty or torn line: nobody else writes this attempt's record.
+    command -p rm -f -- "$heald_l_exit"
+    heald_l_folder=${heald_l_exit%/*}
+    if [ -d "${heald_l_folder%/*}" ]; then
+      [ -d "$heald_l_folder" ] || command -p mkdir -- "$heald_l_folder"
+      heald_l_orphaned=0
+    else
+      heald_l_orphaned=$((heald_l_orphaned + 1))
+      [ "$heald_l_orphaned" -le 60 ] || return 1
+    fi
+    command -p sleep 1
+  done
+} 2>/dev/null
+
+heald_l_take_claim
+(
+  heald_l_become "$@"
+)
+heald_l_status=$?
+heald_l_read_clock
+read -r heald_l_line </proc/self/fd/3
+case $heald_l_line in
+  *'"pid":'*)
+    heald_l_pid=${heald_l_line#*\"pid\":} heald_l_pid=${heald_l_pid%%,*}
+    heald_l_start_time=${heald_l_line#*\"start_time\":} heald_l_start_time=${heald_l_start_time%%,*}
+    ;;
+  *) exit "$heald_l_status" ;; # Somebody took the claim away before anything began.
+esac
+heald_l_describe "$heald_l_status"
+heald_l_count_oom
+heald_l_write_clock ended
+heald_l_record_exit

@@ -1,0 +1,16 @@
+/** Processes: who they are, what they do, whom they belong to, and how they are signalled. The door to all of it. @module */
+
+export {
+  hasGroupMembers,
+  type Identity,
+  identityOf,
+  isAlive,
+  isSame,
+  type Presence,
+  presenceOf,
+  type Sameness,
+} from "./identity.js";
+export { type Look, look } from "./looking.js";
+export { type ProcStat, readStat } from "./proc-stat.js";
+export { descendantsOf, familyOf, groupMembers, memoryOfTree } from "./process-tree.js";
+export { ancestors, type SignalAnswer, type SignalOptions, type SignalOutcome, signalIdentity } from "./signals.js";
