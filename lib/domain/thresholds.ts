@@ -1,0 +1,150 @@
+/**
+ * Works out at which silence one worker is late, suspect, timed out and a zombie.
+ *
+ * Decides nothing: it turns the heartbeat policy and a worker's own wishes into milliseconds,
+ * so that every other module compares numbers and none of them reads a policy.
+ * @module
+ */
+
+/** The part of `heartbeat-policy.json` that is read here. What is absent is derived from what is present. */
+export interface ThresholdPolicy {
+  /** Seconds between two beats of a worker. */
+  readonly heartbeat_interval_seconds: number;
+  /** Silence that makes a worker critical. Default: four intervals, kept under the zombie threshold. */
+  readonly heartbeat_timeout_seconds?: number | null | undefined;
+  /** Silence that makes a zombie, once verified. Default: two and a half time-outs. */
+  readonly zombie_threshold_seconds?: number | null | undefined;
+  /** Silence worth a warning. Default: the smaller of two intervals and the time-out. */
+  readonly warning_threshold_seconds?: number | null | undefined;
+  /** How long a worker that has not beaten yet may take. Default: its zombie threshold. */
+  readonly startup_grace_seconds?: number | null | undefined;
+  /** How much earlier than the threshold the first of the two looks comes. */
+  readonly verify_delay_seconds: number;
+  /** A busy worker may be silent for this many zombie thresholds. */
+  readonly busy_multiple: number;
+  /** A worker with a blocked event loop may be silent for this many zombie thresholds. */
+  readonly blocked_multiple: number;
+}
+
+/** What a worker's spec may say about itself, in its `heartbeat` block. */
+export interface OwnThresholds {
+  readonly interval_seconds?: number | null | undefined;
+  readonly timeout_seconds?: number | null | undefined;
+  readonly zombie_threshold_seconds?: number | null | undefined;
+}
+
+/** Silences, in milliseconds, at which something changes for one worker. */
+export interface Thresholds {
+  readonly intervalMs: number;
+  /** One interval and a half. */
+  readonly lateMs: number;
+  readonly warningMs: number;
+  readonly timeoutMs: number;
+  readonly zombieMs: number;
+  /** For a worker that never beat, this stands in for `zombieMs`. */
+  readonly graceMs: number;
+  readonly busyMs: number;
+  readonly blockedMs: number;
+  /** Silence at which the first of the two looks is due; the second is due at `zombieMs`. */
+  readonly firstLookMs: number;
+  /** The distance of two looks. */
+  readonly verifyMs: number;
+}
+
+/** The share of the zombie threshold that is the time-out, where nobody said otherwise: 120 s of 300 s. */
+const TIMEOUT_SHARE = 0.4;
+
+interface Base {
+  readonly intervalMs: number;
+  readonly warningMs: number;
+  readonly timeoutMs: number;
+  readonly zombieMs: number;
+}
+
+/** Resolves what the policy says for a worker that says nothing. */
+function baseOf(policy: ThresholdPolicy): Base {
+  const interval = policy.heartbeat_interval_seconds * 1000;
+  const zombieGiven = given(policy.zombie_threshold_seconds);
+  const timeoutMs =
+    given(policy.heartbeat_timeout_seconds) ??
+    (zombieGiven === null
+      ? 4 * interval
+      : Math.min(4 * interval, Math.max(2 * interval, TIMEOUT_SHARE * zombieGiven), zombieGiven));
+  const zombieMs = Math.max(zombieGiven ?? timeoutMs / TIMEOUT_SHARE, timeoutMs);
+  // A threshold shorter than two of the default intervals means that beats are expected more often than that.
+  const intervalMs = Math.min(interval, timeoutMs / 2);
+  const warningMs = Math.min(given(policy.warning_threshold_seconds) ?? 2 * intervalMs, timeoutMs);
+  return { intervalMs, warningMs, timeoutMs, zombieMs };
+}
+
+/**
+ * Computes the thresholds of one worker.
+ *
+ * A worker's own threshold scales the rest in proportion: one that asks for 60 s where the policy says 300 s is warned
+ * about and timed out five times as early, and is expected to beat five times as often unless it names its interval.
+ * Without that, a long threshold would be undercut by the score, which decays with each missed interval. Proportion
+ * gives way where it contradicts an interval that the worker named: nobody is timed out before two of its intervals.
+ */
+export function thresholdsOf(policy: ThresholdPolicy, own: OwnThresholds = {}): Thresholds {
+  const base = baseOf(policy);
+  const factor = scaleOf(base, own);
+  const ownInterval = given(own.interval_seconds);
+  const ownTimeout = given(own.timeout_seconds);
+  const zombieMs = given(own.zombie_threshold_seconds) ?? Math.max(base.zombieMs * factor, ownTimeout ?? 0);
+  const timeoutMs = Math.min(zombieMs, ownTimeout ?? Math.max(base.timeoutMs * factor, 2 * (ownInterval ?? 0)));
+  const intervalMs = ownInterval ?? Math.min(base.intervalMs * factor, timeoutMs / 2);
+  const lateMs = 1.5 * intervalMs;
+  const proportional = base.warningMs * (timeoutMs / base.timeoutMs);
+  const warningMs = Math.min(timeoutMs, ownInterval === null ? proportional : Math.max(proportional, lateMs));
+  // With a threshold of a second or two the two looks must still be two: the first comes half-way at the earliest.
+  const verifyMs = Math.min(policy.verify_delay_seconds * 1000, zombieMs / 2);
+  return {
+    intervalMs,
+    lateMs,
+    warningMs,
+    timeoutMs,
+    zombieMs,
+    graceMs: given(policy.startup_grace_seconds) ?? zombieMs,
+    busyMs: zombieMs * Math.max(1, policy.busy_multiple),
+    blockedMs: zombieMs * Math.max(1, policy.blocked_multiple),
+    firstLookMs: zombieMs - verifyMs,
+    verifyMs,
+  };
+}
+
+/**
+ * Gives the thresholds for a worker that has not beaten yet: the same shape, stretched so that the grace time takes
+ * the place of the zombie threshold. Silence then counts from the start of the attempt.
+ */
+export function startupThresholds(thresholds: Thresholds): Thresholds {
+  const factor = thresholds.graceMs / thresholds.zombieMs;
+  if (factor === 1) return thresholds;
+  const verifyMs = Math.min(thresholds.verifyMs, thresholds.graceMs / 2);
+  return {
+    ...thresholds,
+    lateMs: thresholds.lateMs * factor,
+    warningMs: thresholds.warningMs * factor,
+    timeoutMs: thresholds.timeoutMs * factor,
+    zombieMs: thresholds.graceMs,
+    busyMs: thresholds.busyMs * factor,
+    blockedMs: thresholds.blockedMs * factor,
+    firstLookMs: thresholds.graceMs - verifyMs,
+    verifyMs,
+  };
+}
+
+/** By how much a worker's own wish stretches or shrinks the policy's thresholds. */
+function scaleOf(base: Base, own: OwnThresholds): number {
+  const zombie = given(own.zombie_threshold_seconds);
+  if (zombie !== null) return zombie / base.zombieMs;
+  const timeout = given(own.timeout_seconds);
+  if (timeout !== null) return timeout / base.timeoutMs;
+  const interval = given(own.interval_seconds);
+  // Only a slower beat moves the thresholds: a worker that beats more often than asked is not to be judged sooner.
+  return interval !== null && 2 * interval > base.timeoutMs ? interval / base.intervalMs : 1;
+}
+
+/** Seconds as milliseconds; anything that is not a positive number counts as not given. */
+function given(seconds: number | null | undefined): number | null {
+  return typeof seconds === "number" && Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : null;
+}
