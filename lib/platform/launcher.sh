@@ -124,7 +124,8 @@ heald_l_become() {
   [ "$heald_l_ppid" = "$heald_l_launcher" ] && [ "$heald_l_claim" -ef /proc/self/fd/3 ] || exit 75
   # One write at offset 0, as long as the line that it replaces: a reader sees the one or the other.
   heald_l_write_clock started
-  heald_l_line="\"pid\":$heald_l_pid,\"start_time\":$heald_l_start_time,$heald_l_clock,\"memory_limit_enforced_by\":$heald_l_limited,\"has_log\":$heald_l_has_log,"
+  heald_l_line="\"memory_limit_enforced_by\":$heald_l_limited,\"has_log\":$heald_l_has_log,"
+  heald_l_line="\"pid\":$heald_l_pid,\"start_time\":$heald_l_start_time,$heald_l_clock,$heald_l_line"
   printf '{%-270s\n' "$heald_l_line" 1<>/proc/self/fd/3 || exit 73
   HEALD_PID=$heald_l_pid
   export HEALD_PID

@@ -1,0 +1,267 @@
+/**
+ * Starts an attempt of a worker through its launcher, a small shell program that outlives the daemon.
+ *
+ * The launcher leaves two records. The *launch record* is created exclusively as a claim and completed in place:
+ *
+ * | what a reader finds | what it means | what to do |
+ * |---|---|---|
+ * | no file | nobody has begun | start again |
+ * | empty or torn, younger than 2 s | being written | look again |
+ * | empty or torn, older | the launcher died in its first microseconds | remove or replace it; then start again |
+ * | no `pid`, the launcher lives | about to start, or waiting for a slow disk | wait |
+ * | no `pid`, the launcher is gone | the program has never run | remove or replace it; then count a failed start |
+ * | `pid` | the program runs or ran under this identity | believe /proc and the exit record |
+ *
+ * Removing or replacing a claim is safe at any time: the launcher's child checks, as its last act before it becomes the
+ * program, that its launcher lives and that the claim is still the file it created, and otherwise starts nothing.
+ * The *exit record* is written by the launcher when the program ends; if the launcher was killed, there is none.
+ *
+ * Host weather throws {@link LaunchFailed}; what is wrong with the program itself (not found, not executable, no such
+ * working directory) becomes an exit record with 127 or 126, and a line in the attempt's log.
+ * @module
+ */
+import { spawn } from "node:child_process";
+import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { bootId, hostName, now, pidNamespace } from "./clock.js";
+import { type MemoryLimit, type MemoryLimitEnforcer, prepareMemoryLimit, releaseMemoryLimit } from "./memory-limit.js";
+import { packageRoot } from "./package.js";
+import { type WorkerEnvironment, workerEnvironment } from "./worker-environment.js";
+
+/** Everything that one start needs. All paths are absolute; ids are valid (contract's pattern). */
+export interface LaunchRequest extends WorkerEnvironment {
+  /** A path, or a name that is looked up in the PATH of the worker's own environment. */
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Relative to `home`; `home` itself if null. */
+  readonly cwd: string | null;
+  readonly paths: { readonly claim: string; readonly exit: string; readonly log: string; readonly heartbeat: string };
+  readonly memoryLimitMb?: number | undefined;
+  /** Added to the daemon's niceness. */
+  readonly nice?: number | undefined;
+}
+
+/** A claim on an attempt: its program has not begun. */
+export interface ClaimRecord {
+  readonly worker_id: string;
+  readonly attempt: number;
+  readonly worker_type: string;
+  readonly task_id: string | null;
+  readonly incident_id?: string;
+  readonly boot_id: string;
+  readonly pid_ns: string;
+  readonly host: string;
+  readonly command: string;
+  /** Cut to 8 KiB; `args_left_out` says how many are missing. */
+  readonly args: readonly string[];
+  readonly args_left_out?: number;
+  readonly cwd: string;
+  readonly log: string;
+  readonly memory_limit_mb?: number;
+  readonly memory_folder?: string;
+  readonly launcher_pid: number;
+  readonly launcher_start_time: number;
+}
+
+/** A claim whose program has been started. */
+export interface StartedRecord extends ClaimRecord {
+  readonly pid: number;
+  readonly start_time: number;
+  readonly started_at: string;
+  readonly started_at_ms: number;
+  /** On the boot clock, which no one steps. */
+  readonly started_boot_ms: number;
+  /** Null without a limit. "sampling" also where the kernel refused the program's entry into its cgroup. */
+  readonly memory_limit_enforced_by: MemoryLimitEnforcer | null;
+  /** False if the log could not be opened; the program's words are lost then. */
+  readonly has_log: boolean;
+}
+
+/** How an attempt ended. Times come from the boot clock; the file's mtime shows a wall clock that was stepped. */
+export interface LauncherExitRecord {
+  readonly worker_id: string;
+  readonly attempt: number;
+  readonly pid: number;
+  readonly start_time: number;
+  readonly boot_id: string;
+  /** 0-255 as a shell reports it: 128 + n after signal n. */
+  readonly exit_code: number;
+  readonly signal?: string;
+  /** A shell cannot tell SIGKILL from `exit 137`: always true beside `signal`. */
+  readonly signal_inferred?: true;
+  readonly ended_at: string;
+  readonly ended_at_ms: number;
+  readonly ended_boot_ms: number;
+  readonly memory?: { readonly oom_kill: number };
+}
+
+export type LaunchFailureCode =
+  | "setsid_missing"
+  | "launcher_missing"
+  | "ENOENT"
+  | "EACCES"
+  | "EMFILE"
+  | "ENFILE"
+  | "EAGAIN"
+  | "E2BIG"
+  | "ENOMEM"
+  | "UNKNOWN";
+
+/** A launcher could not be started; nothing has been claimed. */
+export class LaunchFailed extends Error {
+  override readonly name = "LaunchFailed";
+  readonly code: LaunchFailureCode;
+
+  constructor(workerId: string, attempt: number, code: LaunchFailureCode, detail: string, cause?: unknown) {
+    super(`Cannot start attempt ${attempt} of "${workerId}": ${detail} (${code})`, { cause });
+    this.code = code;
+  }
+}
+
+const ARGS_BYTES_MAX = 8192;
+
+/**
+ * Starts the launcher of one attempt. A second start of the same attempt finds the claim and does nothing.
+ *
+ * Returns when the launcher process exists, not when the program runs: that is what the launch record tells.
+ *
+ * @throws {LaunchFailed} If the host cannot start a process; try again later.
+ * @throws {EnvironmentRefused} If the spec names a variable that no shell can hand on.
+ */
+export function startLauncher(request: LaunchRequest): { readonly launcherPid: number } {
+  const env = workerEnvironment(request, process.env);
+  let limit: MemoryLimit | null = null;
+  try {
+    const setsid = findSetsid();
+    if (setsid === null)
+      throw failed(request, "setsid_missing", "the program setsid (package util-linux) is not installed");
+    const script = join(packageRoot(), "lib", "platform", "launcher.sh");
+    if (!existsSync(script)) throw failed(request, "launcher_missing", `"${script}" does not exist`);
+    makeLogFolder(request.paths.log);
+    limit = memoryLimitOf(request);
+    return { launcherPid: spawnDetached(request, [script, ...renderArguments(request, setsid, limit)], env) };
+  } catch (error) {
+    if (limit?.folder !== undefined) releaseMemoryLimit(limit.folder);
+    if (error instanceof LaunchFailed) throw error;
+    // Preparing reads /proc: without a descriptor left, that fails before the start does.
+    throw failed(request, codeOf(error), "the launcher could not be started", error);
+  }
+}
+
+/** A start of an attempt that has its claim already must not touch the running one's cgroup. */
+function memoryLimitOf(request: LaunchRequest): MemoryLimit | null {
+  if (request.memoryLimitMb === undefined || existsSync(request.paths.claim)) return null;
+  return prepareMemoryLimit(request.workerId, request.attempt, request.memoryLimitMb);
+}
+
+function renderArguments(request: LaunchRequest, setsid: string, limit: MemoryLimit | null): string[] {
+  const { atMs, bootMs } = now();
+  const cwd = resolve(request.home, request.cwd ?? ".");
+  return [
+    request.workerId,
+    String(request.attempt),
+    request.paths.claim,
+    request.paths.exit,
+    request.paths.log,
+    setsid,
+    request.nice === undefined || request.nice === 0 ? "" : String(request.nice),
+    cwd,
+    ownUmask(),
+    String(Math.round(atMs - bootMs)),
+    bootId(),
+    limit === null ? "null" : `"${limit.enforcedBy}"`,
+    limit?.procsFile ?? "",
+    limit?.countersFile ?? "",
+    renderStatic(request, cwd, limit),
+    request.command,
+    ...request.args,
+  ];
+}
+
+/** The members of the launch record that are known beforehand, without the braces. */
+function renderStatic(request: LaunchRequest, cwd: string, limit: MemoryLimit | null): string {
+  const args = withinBytes(request.args, ARGS_BYTES_MAX);
+  const members: Omit<ClaimRecord, "launcher_pid" | "launcher_start_time"> = {
+    worker_id: request.workerId,
+    attempt: request.attempt,
+    worker_type: request.workerType,
+    task_id: request.taskId,
+    ...(request.incidentId === undefined ? {} : { incident_id: request.incidentId }),
+    boot_id: bootId(),
+    pid_ns: pidNamespace(),
+    host: hostName(),
+    command: request.command,
+    args,
+    ...(args.length === request.args.length ? {} : { args_left_out: request.args.length - args.length }),
+    cwd,
+    log: request.paths.log,
+    ...(request.memoryLimitMb === undefined ? {} : { memory_limit_mb: request.memoryLimitMb }),
+    ...(limit?.folder === undefined ? {} : { memory_folder: limit.folder }),
+  };
+  return JSON.stringify(members).slice(1, -1);
+}
+
+function withinBytes(args: readonly string[], bytesMax: number): readonly string[] {
+  let bytes = 0;
+  const end = args.findIndex((arg) => {
+    bytes += Buffer.byteLength(arg) + 3;
+    return bytes > bytesMax;
+  });
+  return end === -1 ? args : args.slice(0, end);
+}
+
+function spawnDetached(request: LaunchRequest, args: readonly string[], env: NodeJS.ProcessEnv): number {
+  // The launcher stays out of the worker's folder, which a person may want to remove or unmount.
+  const child = spawn("/bin/sh", args, { detached: true, stdio: "ignore", cwd: "/", env });
+  // Node reports some failures only in a later event; by then the answer below has been given.
+  child.on("error", () => undefined);
+  child.unref();
+  if (child.pid === undefined) throw failed(request, whyNoProcess(), "the launcher could not be started");
+  return child.pid;
+}
+
+/** Node tells EMFILE, ENFILE, EAGAIN, ENOENT and EACCES apart only in an event after this turn, so ask the host again. */
+function whyNoProcess(): LaunchFailureCode {
+  const opened: number[] = [];
+  try {
+    accessSync("/bin/sh", constants.X_OK);
+    // As many as a start needs: the pipe that tells of a failed exec, and one to spare.
+    while (opened.length < 3) opened.push(openSync("/dev/null", "r"));
+    return "EAGAIN";
+  } catch (error) {
+    return codeOf(error);
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor);
+  }
+}
+
+function codeOf(error: unknown): LaunchFailureCode {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const known = ["ENOENT", "EACCES", "EMFILE", "ENFILE", "EAGAIN", "E2BIG", "ENOMEM"] as const;
+  return known.find((each) => each === code) ?? "UNKNOWN";
+}
+
+/** Not looked up in the worker's PATH: what a spec sets there must not decide whether a worker can be started. */
+function findSetsid(): string | null {
+  const folders = [...(process.env.PATH ?? "").split(":"), "/usr/bin", "/bin", "/usr/local/bin"];
+  const paths = folders.filter((folder) => folder.startsWith("/")).map((folder) => join(folder, "setsid"));
+  return paths.find((path) => existsSync(path)) ?? null;
+}
+
+/** Workers get the umask that the daemon was given. Read from /proc, since process.umask() would change it to read it. */
+function ownUmask(): string {
+  return /^Umask:\s+([0-7]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0022";
+}
+
+/** A log folder that cannot be made must not keep a worker from starting: the launch record says `has_log: false`. */
+function makeLogFolder(log: string): void {
+  try {
+    mkdirSync(dirname(log), { recursive: true, mode: 0o750 });
+  } catch {
+    // The launcher tries once more, and then runs the program without a log.
+  }
+}
+
+function failed(request: LaunchRequest, code: LaunchFailureCode, detail: string, cause?: unknown): LaunchFailed {
+  return new LaunchFailed(request.workerId, request.attempt, code, detail, cause);
+}
