@@ -1,0 +1,60 @@
+/** What a daemon's pure core looks like to the loop that runs it. @module */
+import type { DecisionDraft, Stamp } from "../schema/events.js";
+import type { DaemonName } from "../schema/records.js";
+
+/** An event with the instant and the id it was given, once, when it reached the daemon. */
+export type Stamped<Event> = Event & { readonly stamp: Stamp };
+
+/** Asks for `core.wake(key)` at an instant of the monotonic clock; a later one for the same key replaces it, null cancels it. */
+export interface Wake {
+  readonly kind: "wake";
+  readonly key: string;
+  readonly atMonoMs: number | null;
+}
+
+/** What `decide` says: the slice as it is now, what to do, in order, and, if it is worth a record, why. */
+export interface Decided<Slice, Effect> {
+  readonly slice: Slice;
+  readonly effects: readonly (Effect | Wake)[];
+  readonly decision?: DecisionDraft | undefined;
+}
+
+/** A part of the state that does not exist (yet, or any more) is null. */
+export type Parts<Slice> = { readonly [Part in keyof Slice]: Slice[Part] };
+
+/**
+ * A daemon's thinking, without clock, I/O or chance.
+ *
+ * The whole state is a map of parts, such as `worker:scan-1` and `fleet`. An event reads and changes only the parts that
+ * `address` names; these are the slice. The first part named is also the lane: effects of one lane are performed in order.
+ */
+export interface Core<
+  Slice extends object,
+  Event extends { readonly kind: string },
+  Effect extends { readonly kind: string },
+  Policy,
+> {
+  readonly name: DaemonName;
+  address(event: Event): { readonly [Part in keyof Slice]: string };
+  /** The value of a part that is not in the state. */
+  blank(part: keyof Slice): Slice[keyof Slice];
+  decide(slice: Slice, event: Stamped<Event>, policy: Policy): Decided<Slice, Effect>;
+  wake(key: string): Event;
+  /** The event that tells the core that an effect failed for another reason than bad weather. */
+  failed(effect: Effect, message: string, code: string): Event | null;
+  /** Kinds of event of which only the newest matters while a lane waits. */
+  readonly coalesced: ReadonlySet<string>;
+}
+
+/** What performing an effect gives back: nothing, events, or a promise of them. */
+export type Answer<Event> = undefined | Event | readonly Event[] | Promise<undefined | Event | readonly Event[]>;
+
+/** Performs effects. Throws an error whose code is in `WEATHER_CODES` when it should be tried again later. */
+export type Perform<Event, Effect> = (effect: Effect, context: PerformContext) => Answer<Event>;
+
+export interface PerformContext {
+  /** The stamp of the decision that the effect belongs to. */
+  readonly stamp: Stamp;
+  /** True when the effect may have been performed before a crash. */
+  readonly again: boolean;
+}

@@ -1,0 +1,475 @@
+/**
+ * What every daemon is made of: home, single instance, logs, policy, recovery, sources, readiness, metrics, signals, drain.
+ *
+ * The order of a start: lock, policy, recovery, watches armed and files read, and only then the pid file. The order of a
+ * stop: sources, loop, checkpoint, pid file, lock; within a second.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { AlreadyRunning, HealdError, UsageError } from "../errors.js";
+import { now } from "../platform/clock.js";
+import { newEventIdBase } from "../platform/ids.js";
+import { acquireSingle, type Held } from "../platform/locks.js";
+import { type Log, openLog } from "../platform/log.js";
+import { type Identity, identityOf } from "../platform/processes.js";
+import { notifySystemd, watchdogIntervalMs } from "../platform/readiness.js";
+import type { Stamp } from "../schema/events.js";
+import type { Policy, PolicyDefinition } from "../schema/policy.js";
+import type { DaemonName } from "../schema/records.js";
+import { openHome, resolveHome } from "../store/home.js";
+import { Layout } from "../store/layout.js";
+import { writeMetrics } from "../store/metrics.js";
+import type { Core, Perform } from "./core.js";
+import { lastRunOf, PidFile, type RunFile, writeRunFile } from "./identity-files.js";
+import { FileJournal } from "./journal.js";
+import { type DecisionEffect, Loop, type Weather } from "./loop.js";
+import { PolicyFile, type PolicyInForce } from "./policy-file.js";
+import { Reporter } from "./reporting.js";
+import { VERSION } from "./version.js";
+
+/** Something that brings facts: a watch with a slow full scan behind it, a timer, a tail. */
+export interface Source {
+  readonly name: string;
+  /** Arms its watch first and reads everything then. */
+  start(): void | Promise<void>;
+  /** Looks at everything again; called at start of bad-weather recovery and every `scanEverySeconds`. */
+  scan?(): void;
+  readonly scanEverySeconds?: number;
+  stop(): void;
+}
+
+export interface DaemonContext<Event, Settings> {
+  readonly layout: Layout;
+  readonly log: Log;
+  readonly identity: Identity;
+  readonly reporter: Reporter;
+  readonly startedAtMs: number;
+  policy(): Policy<Settings>;
+  offer(event: Event): void;
+  /** Parts of the state, for showing. */
+  part<T>(key: string): T | null;
+  partsWith<T>(prefix: string): Iterable<readonly [string, T]>;
+}
+
+export interface DaemonBody<Event, Effect> {
+  readonly perform: Perform<Event, Effect>;
+  readonly sources: readonly Source[];
+  /** Current figures for `metrics/<daemon>-metrics.json`. */
+  figures(): Readonly<Record<string, unknown>>;
+  /** Called after SIGHUP and whenever logs are to be opened anew. */
+  reopen?(): void;
+  policyChanged?(): void;
+  stopped?(): void;
+}
+
+export interface DaemonDefinition<
+  Slice extends object,
+  Event extends { readonly kind: string },
+  Effect extends { readonly kind: string },
+  Settings,
+  Explicit,
+> {
+  readonly name: DaemonName;
+  /** One sentence for `--help`. */
+  readonly summary: string;
+  readonly policy: PolicyDefinition<Settings, Explicit>;
+  /** Name of its metrics file without `-metrics.json`, where it differs from the daemon's. */
+  readonly metricsName?: string;
+  readonly core: Core<Slice, Event, Effect, Policy<Settings>>;
+  open(context: DaemonContext<Event, Settings>): DaemonBody<Event, Effect>;
+}
+
+const WAIT_FOR_STOPPING_MS = 5000;
+const PULSE_MS = 1000;
+const METRICS_EVERY_PULSES = 5;
+
+/** Runs a daemon until it is told to stop. Returns its exit code. */
+export async function runDaemon<
+  Slice extends object,
+  Event extends { readonly kind: string },
+  Effect extends { readonly kind: string },
+  Settings,
+  Explicit,
+>(definition: DaemonDefinition<Slice, Event, Effect, Settings, Explicit>, argv: readonly string[]): Promise<number> {
+  try {
+    const flags = readFlags(definition, argv);
+    if (flags === null) return 0;
+    const daemon = new Daemon(definition, flags);
+    return await daemon.run();
+  } catch (error) {
+    process.stderr.write(`${definition.name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    if (error instanceof HealdError) return error.exitCode;
+    throw error;
+  }
+}
+
+interface Flags {
+  readonly home: string | undefined;
+  readonly pidFile: string | undefined;
+  readonly console: "pretty" | "json" | "none";
+}
+
+function readFlags(
+  definition: { readonly name: string; readonly summary: string; readonly policy: { readonly name: string } },
+  argv: readonly string[],
+): Flags | null {
+  const options = {
+    home: { type: "string" },
+    "pid-file": { type: "string" },
+    console: { type: "string" },
+    help: { type: "boolean", short: "h" },
+    version: { type: "boolean" },
+  } as const;
+  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
+  try {
+    values = parseArgs({ args: [...argv], options }).values;
+  } catch (cause) {
+    throw new UsageError(`${cause instanceof Error ? cause.message : String(cause)}; see --help`);
+  }
+  if (values.help) {
+    process.stdout.write(helpOf(definition));
+    return null;
+  }
+  if (values.version) {
+    process.stdout.write(`heald ${VERSION}\n`);
+    return null;
+  }
+  const console = values.console ?? "pretty";
+  if (console !== "pretty" && console !== "json" && console !== "none")
+    throw new UsageError(`--console must be pretty, json or none, got "${console}"`);
+  return { home: values.home, pidFile: values["pid-file"], console };
+}
+
+function helpOf(definition: {
+  readonly name: string;
+  readonly summary: string;
+  readonly policy: { readonly name: string };
+}): string {
+  return `Usage: ${definition.name}-daemon [options]
+
+${definition.summary}
+
+Options:
+  --home DIR        the home that holds coordination/ (else HEALD_HOME, COMMIT_RELAY_HOME, or the working directory)
+  --pid-file FILE   write the pid there as well as to coordination/run/${definition.name}.pid
+  --console FORM    what goes to the terminal: pretty (default), json or none
+  --version         print the version
+  -h, --help        print this
+
+Policy:  coordination/config/${definition.policy.name}.json, read again when it changes
+Signals: SIGTERM, SIGINT stop within a second; SIGHUP reopens logs and reads the policy again
+Exit:    0 stopped, 2 wrong usage, 4 refused, 75 already running, 78 configuration
+
+Example:
+  ${definition.name}-daemon --home /srv/fleet --console none
+`;
+}
+
+class Daemon<
+  Slice extends object,
+  Event extends { readonly kind: string },
+  Effect extends { readonly kind: string },
+  Settings,
+  Explicit,
+> {
+  readonly #definition: DaemonDefinition<Slice, Event, Effect, Settings, Explicit>;
+  readonly #flags: Flags;
+  readonly #layout: Layout;
+  readonly #log: Log;
+  readonly #identity: Identity;
+  readonly #reporter: Reporter;
+  readonly #policyFile: PolicyFile<Settings, Explicit>;
+  readonly #journal: FileJournal;
+  readonly #startedAtMs = Date.now();
+  #inForce: PolicyInForce<Settings> | null = null;
+  #loop: Loop<Slice, Event, Effect, Policy<Settings>> | null = null;
+  #body: DaemonBody<Event, Effect> | null = null;
+  #held: Held | null = null;
+  #pidFile: PidFile | null = null;
+  #timers: NodeJS.Timeout[] = [];
+  #lagMs = 0;
+  #stopping = false;
+  #finish: (code: number) => void = () => {};
+  readonly #finished = new Promise<number>((resolve) => {
+    this.#finish = resolve;
+  });
+
+  constructor(definition: DaemonDefinition<Slice, Event, Effect, Settings, Explicit>, flags: Flags) {
+    const home = resolveHome(process.env, process.cwd(), flags.home);
+    if (home === null) {
+      throw new UsageError(
+        `Cannot find a home: name one with --home or HEALD_HOME, or run in a folder that holds coordination/ ("heald init" makes one)`,
+      );
+    }
+    this.#definition = definition;
+    this.#flags = flags;
+    openHome(home, { create: home.namedBy !== "cwd", claimOwnership: true });
+    this.#layout = new Layout(home);
+    process.title = `${definition.name}-daemon`;
+    const identity = identityOf(process.pid);
+    if (identity === null) throw new Error("Cannot read the daemon's own /proc entry");
+    this.#identity = identity;
+    this.#log = openLog(this.#layout.daemonLog(definition.name), { console: flags.console, name: definition.name });
+    this.#reporter = new Reporter(this.#layout, definition.name, this.#log, () => newStamp());
+    this.#policyFile = new PolicyFile(definition.policy, this.#layout.configDir, this.#layout.policyTextsDir);
+    this.#journal = new FileJournal(this.#layout.state(definition.name), this.#layout.journal(definition.name));
+  }
+
+  async run(): Promise<number> {
+    await this.#lock();
+    this.#pidFile = new PidFile(
+      this.#layout.pidFile(this.#definition.name),
+      this.#flags.pidFile,
+      this.#definition.name,
+      this.#log,
+    );
+    this.#signals();
+    const last = lastRunOf(this.#layout, this.#definition.name);
+    this.#policyFile.start(last?.policy_hash ?? null, this.#policyListener());
+    this.#openLoop();
+    for (const source of this.#body?.sources ?? []) await source.start();
+    this.#loop?.resume();
+    this.#policyFile.follow(this.#policyListener());
+    this.#startTimers();
+    this.#writeRunFile();
+    this.#pidFile.write();
+    this.#reporter.news("daemon_started", {
+      message: `${this.#definition.name} ${VERSION} is ready`,
+      data: { pid: process.pid, policy_hash: this.#inForce?.hash },
+    });
+    notifySystemd("READY=1");
+    return this.#finished;
+  }
+
+  async #lock(): Promise<void> {
+    const path = this.#layout.lockFile(this.#definition.name);
+    const until = Date.now() + WAIT_FOR_STOPPING_MS;
+    for (;;) {
+      const outcome = await acquireSingle(path, this.#identity, {});
+      if (!("heldBy" in outcome)) {
+        this.#held = outcome;
+        outcome.onLost(() => this.#lost());
+        return;
+      }
+      if (Date.now() >= until) {
+        throw new AlreadyRunning(
+          `Cannot start ${this.#definition.name}: it already runs here${outcome.heldBy ? ` as pid ${outcome.heldBy.pid}` : ""}`,
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** Another holds the lock now: nothing more may be written, not even a farewell. */
+  #lost(): void {
+    this.#log.warn({}, "the lock was lost; stopping at once");
+    process.exit(1);
+  }
+
+  #openLoop(): void {
+    const { core } = this.#definition;
+    const inForce = this.#inForce as PolicyInForce<Settings>;
+    const loopHolder: { loop: Loop<Slice, Event, Effect, Policy<Settings>> | null } = { loop: null };
+    const context: DaemonContext<Event, Settings> = {
+      layout: this.#layout,
+      log: this.#log,
+      identity: this.#identity,
+      reporter: this.#reporter,
+      startedAtMs: this.#startedAtMs,
+      policy: () => (this.#inForce as PolicyInForce<Settings>).policy,
+      offer: (event) => loopHolder.loop?.offer(event),
+      part: (key) => loopHolder.loop?.part(key) ?? null,
+      partsWith: (prefix) => loopHolder.loop?.partsWith(prefix) ?? [],
+    };
+    const body = this.#definition.open(context);
+    this.#body = body;
+    const loop = new Loop<Slice, Event, Effect, Policy<Settings>>({
+      core,
+      policy: inForce.policy,
+      policyHash: inForce.hash,
+      journal: this.#journal,
+      clock: { now, callAt: callAtMono },
+      newId: newEventIdBase,
+      bootId: this.#identity.boot_id,
+      perform: (effect, performing) => {
+        if (effect.kind === "decision") {
+          this.#reporter.decide(effect as DecisionEffect, performing);
+          return undefined;
+        }
+        return body.perform(effect as Effect, performing);
+      },
+      onWeather: (weather) => this.#onWeather(weather),
+      onFailure: (effect, error) =>
+        this.#log.error(
+          { effect: effect.kind, code: (error as { code?: string }).code },
+          `Cannot ${effect.kind}: ${String(error)}`,
+        ),
+    });
+    for (const fault of loop.faults) this.#log.warn({}, fault);
+    loopHolder.loop = loop;
+    this.#loop = loop;
+  }
+
+  #policyListener() {
+    return {
+      loaded: (inForce: PolicyInForce<Settings>): void => {
+        this.#inForce = inForce;
+        for (const note of inForce.notes) this.#log.info({}, `${this.#definition.policy.name}.json: ${note}`);
+        this.#loop?.setPolicy(inForce.policy, inForce.hash);
+        this.#news("policy_loaded", `${this.#definition.policy.name}.json is in force`, {
+          policy: this.#definition.policy.name,
+          policy_hash: inForce.hash,
+        });
+        this.#writeRunFile();
+        this.#body?.policyChanged?.();
+      },
+      refused: (sentence: string): void => {
+        this.#news("policy_refused", sentence.replace(`${this.#layout.coordination}/`, "coordination/"), {
+          policy: this.#definition.policy.name,
+          problem: sentence,
+        });
+      },
+    };
+  }
+
+  /** News must not stop a daemon that cannot write just now; the weather is reported on its own. */
+  #news(
+    type: "policy_loaded" | "policy_refused" | "weather_started" | "weather_ended" | "daemon_stopped",
+    message: string,
+    data: Record<string, unknown>,
+  ): void {
+    try {
+      this.#reporter.news(type, { message, data });
+    } catch (error) {
+      this.#log.warn({ event_type: type, cause: String(error) }, message);
+    }
+  }
+
+  #onWeather(weather: Weather | null): void {
+    if (weather === null) {
+      this.#news("weather_ended", "Writing works again; what waited is being done", {});
+      for (const source of this.#body?.sources ?? []) source.scan?.();
+      return;
+    }
+    this.#news("weather_started", `Cannot write (${weather.code}) at "${weather.what}"; trying again each second`, {
+      code: weather.code,
+      what: weather.what,
+      problem: weather.message,
+    });
+  }
+
+  #startTimers(): void {
+    let expected = performance.now() + PULSE_MS;
+    let pulses = 0;
+    const watchdogMs = watchdogIntervalMs();
+    let nextWatchdog = 0;
+    this.#timers.push(
+      setInterval(() => {
+        const at = performance.now();
+        this.#lagMs = Math.max(0, Math.round(at - expected));
+        expected = at + PULSE_MS;
+        pulses += 1;
+        if (watchdogMs !== null && at >= nextWatchdog) {
+          nextWatchdog = at + watchdogMs / 2 - PULSE_MS;
+          notifySystemd("WATCHDOG=1");
+        }
+        if (pulses % METRICS_EVERY_PULSES === 1) this.#housekeeping();
+      }, PULSE_MS),
+    );
+    for (const source of this.#body?.sources ?? []) {
+      const { scan } = source;
+      if (scan && source.scanEverySeconds)
+        this.#timers.push(setInterval(() => scan.call(source), source.scanEverySeconds * 1000));
+    }
+  }
+
+  #housekeeping(): void {
+    try {
+      this.#policyFile.look(this.#policyListener());
+      this.#reporter.rotate(Date.now());
+      writeMetrics(this.#layout, this.#definition.metricsName ?? this.#definition.name, {
+        daemon: this.#definition.name,
+        since: new Date(this.#startedAtMs).toISOString().replace(/\.\d+Z$/, "Z"),
+        uptime_seconds: Math.round((Date.now() - this.#startedAtMs) / 1000),
+        loop_lag_ms: this.#lagMs,
+        ...this.#body?.figures(),
+      });
+    } catch (error) {
+      // The next round is five seconds away; the weather is reported by whatever must be written.
+      this.#log.warn({ cause: String(error) }, "housekeeping was put off");
+    }
+  }
+
+  #writeRunFile(): void {
+    if (this.#held === null || this.#inForce === null) return;
+    const file: RunFile = {
+      ...this.#identity,
+      version: VERSION,
+      started_at: this.#startedAtMs,
+      policy_hash: this.#inForce.hash,
+      loop_lag_ms: this.#lagMs,
+    };
+    writeRunFile(this.#layout, this.#definition.name, file);
+  }
+
+  #signals(): void {
+    process.on("SIGTERM", () => this.#stop("SIGTERM"));
+    process.on("SIGINT", () => this.#stop("SIGINT"));
+    process.on("SIGHUP", () => this.#reopen());
+    process.on("uncaughtException", (error) => {
+      this.#log.error({ stack: error.stack }, `A broken invariant: ${error.message}`);
+      this.#log.flush();
+      process.exit(70);
+    });
+  }
+
+  #reopen(): void {
+    this.#log.reopen();
+    this.#reporter.reopen();
+    this.#body?.reopen?.();
+    this.#policyFile.look(this.#policyListener());
+    this.#log.info({}, "logs opened anew, policy read again");
+  }
+
+  #stop(signal: string): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    notifySystemd("STOPPING=1");
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#policyFile.close();
+    for (const source of this.#body?.sources ?? []) source.stop();
+    this.#loop?.stop();
+    try {
+      this.#loop?.checkpoint();
+      this.#body?.stopped?.();
+      this.#housekeepingAtStop(signal);
+    } catch (error) {
+      this.#log.warn({ cause: String(error) }, "the checkpoint could not be written; the journal has it all");
+    }
+    this.#pidFile?.remove();
+    this.#held?.release();
+    this.#journal.close();
+    this.#reporter.close();
+    this.#log.flush();
+    this.#finish(0);
+  }
+
+  #housekeepingAtStop(signal: string): void {
+    this.#housekeeping();
+    this.#news("daemon_stopped", `${this.#definition.name} stopped on ${signal}`, { pid: process.pid, signal });
+  }
+}
+
+function newStamp(): Stamp {
+  const { atMs, monoMs } = now();
+  return { id: newEventIdBase(atMs), atMs: Math.round(atMs), monoMs };
+}
+
+/** Longest delay that `setTimeout` takes. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+function callAtMono(monoMs: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, Math.min(TIMER_MS_MAX, Math.max(0, Math.ceil(monoMs - now().monoMs))));
+  return () => clearTimeout(timer);
+}

@@ -1,0 +1,381 @@
+/**
+ * The one loop: inbox, stamp, decide, journal, perform, answer. Live daemons, simulations, crash tests and replays run it.
+ *
+ * Bad weather (a full disk, a read-only directory, no descriptors) never loses anything: an event whose decision cannot be
+ * journaled waits, and so do the rest of a lane's effects when one cannot be performed; both are tried again each second.
+ *
+ * @module
+ */
+import { weatherCode } from "../platform/files.js";
+import type { DecisionDraft, Stamp } from "../schema/events.js";
+import type { Answer, Core, Decided, Perform, Stamped, Wake } from "./core.js";
+import { applyParts, type Journal, type JournalEntry } from "./journal.js";
+import { WakeQueue } from "./wake-queue.js";
+
+export interface LoopClock {
+  /** Wall and monotonic clock, milliseconds. */
+  now(): { readonly atMs: number; readonly monoMs: number };
+  /** Calls back once at an instant of the monotonic clock; the returned function cancels it. */
+  callAt(monoMs: number, callback: () => void): () => void;
+}
+
+/** A decision that is worth a record, with all that is needed to compute it again. */
+export interface DecisionEffect {
+  readonly kind: "decision";
+  readonly draft: DecisionDraft;
+  readonly slice: Readonly<Record<string, unknown>>;
+  readonly event: Readonly<Record<string, unknown>>;
+  readonly policyHash: string;
+}
+
+export interface Weather {
+  readonly code: string;
+  readonly message: string;
+  /** The effect that could not be performed, or `journal`. */
+  readonly what: string;
+}
+
+export interface LoopOptions<
+  Slice extends object,
+  Event extends { readonly kind: string },
+  Effect extends { readonly kind: string },
+  Policy,
+> {
+  readonly core: Core<Slice, Event, Effect, Policy>;
+  readonly policy: Policy;
+  readonly policyHash: string;
+  readonly journal: Journal;
+  readonly perform: Perform<Event, Effect | DecisionEffect>;
+  readonly clock: LoopClock;
+  /** A new id that sorts by time; every id of a decision is made from it. */
+  newId(atMs: number): string;
+  /** Told once when bad weather starts and once when it ends (null). */
+  onWeather?(weather: Weather | null): void;
+  /** Told of an effect that failed for another reason than the weather. */
+  onFailure?(effect: { readonly kind: string }, error: unknown): void;
+  readonly bootId?: string;
+}
+
+/** What waits for a lane: a decision's effects from `next` on. */
+interface Work {
+  readonly seq: number;
+  readonly stamp: Stamp;
+  readonly effects: readonly { readonly kind: string }[];
+  next: number;
+  readonly again: boolean;
+}
+
+const RETRY_MS = 1000;
+const CHECKPOINT_BYTES = 8 * 1024 * 1024;
+
+export class Loop<
+  Slice extends object,
+  Event extends { readonly kind: string },
+  Effect extends { readonly kind: string },
+  Policy,
+> {
+  readonly #options: LoopOptions<Slice, Event, Effect, Policy>;
+  readonly #core: Core<Slice, Event, Effect, Policy>;
+  readonly #parts: Map<string, unknown>;
+  readonly #lanes = new Map<string, Work[]>();
+  readonly #inFlight = new Set<string>();
+  readonly #parked = new Map<string, Stamped<Event>[]>();
+  readonly #inbox: Stamped<Event>[] = [];
+  readonly #wakes: WakeQueue;
+  #policy: Policy;
+  #policyHash: string;
+  #seq: number;
+  #finished: number[] = [];
+  #draining = false;
+  #stopped = false;
+  #cancelRetry: (() => void) | null = null;
+  #weather: Weather | null = null;
+
+  constructor(options: LoopOptions<Slice, Event, Effect, Policy>) {
+    this.#options = options;
+    this.#core = options.core;
+    this.#policy = options.policy;
+    this.#policyHash = options.policyHash;
+    const recovered = options.journal.recover();
+    this.faults = recovered.faults;
+    this.recoveredBootId = recovered.boot_id;
+    this.#parts = recovered.parts;
+    this.#seq = recovered.seq;
+    this.#wakes = new WakeQueue(options.clock, (key) => this.offer(this.#core.wake(key)));
+    for (const entry of recovered.pending) this.#resume(entry);
+  }
+
+  /** What could not be read at the start, one sentence each. */
+  readonly faults: readonly string[];
+  /** The boot that the checkpoint was written in; null if there was none. */
+  readonly recoveredBootId: string | null;
+
+  /** Resumes what a crash interrupted. Called once, when the world may be touched. */
+  resume(): void {
+    for (const lane of [...this.#lanes.keys()]) this.#runLane(lane);
+    this.#drain();
+  }
+
+  /** Gives the loop a fact. It is decided upon at once, unless the loop is in the middle of another. */
+  offer(event: Event): void {
+    if (this.#stopped) return;
+    const { atMs, monoMs } = this.#options.clock.now();
+    const stamp = { id: this.#options.newId(atMs), atMs: Math.round(atMs), monoMs: Math.round(monoMs * 1000) / 1000 };
+    this.#inbox.push({ ...event, stamp });
+    if (!this.#draining) this.#drain();
+  }
+
+  /** Puts another policy in force. The caller offers an event for whatever should be looked at again. */
+  setPolicy(policy: Policy, hash: string): void {
+    this.#policy = policy;
+    this.#policyHash = hash;
+  }
+
+  get policy(): Policy {
+    return this.#policy;
+  }
+
+  /** A part of the state, for showing; null if it is not there. */
+  part<T>(key: string): T | null {
+    return (this.#parts.get(key) as T | undefined) ?? null;
+  }
+
+  /** Every part whose key begins so, for showing. */
+  *partsWith<T>(prefix: string): Generator<readonly [string, T]> {
+    for (const [key, value] of this.#parts) if (key.startsWith(prefix)) yield [key.slice(prefix.length), value as T];
+  }
+
+  /** Whether everything decided is also done. */
+  get idle(): boolean {
+    return this.#inbox.length === 0 && this.#lanes.size === 0 && this.#parked.size === 0;
+  }
+
+  get weather(): Weather | null {
+    return this.#weather;
+  }
+
+  /** Stops deciding. What is in hand stays in the journal and is finished by the next start. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelRetry?.();
+    this.#wakes.close();
+  }
+
+  /** Writes everything into the checkpoint, so that the next start need not read the journal. */
+  checkpoint(): void {
+    const pending: JournalEntry[] = [];
+    for (const [lane, works] of this.#lanes) {
+      for (const work of works)
+        pending.push({ seq: work.seq, lane, stamp: work.stamp, parts: {}, effects: work.effects.slice(work.next) });
+    }
+    this.#options.journal.checkpoint({
+      seq: this.#seq,
+      boot_id: this.#options.bootId ?? "",
+      parts: Object.fromEntries(this.#parts),
+      pending,
+    });
+    this.#finished = [];
+  }
+
+  #drain(): void {
+    this.#draining = true;
+    try {
+      for (let event = this.#inbox.shift(); event !== undefined && !this.#stopped; event = this.#inbox.shift())
+        this.#step(event);
+    } finally {
+      this.#draining = false;
+    }
+    if (this.#options.journal.bytes > CHECKPOINT_BYTES) this.#guarded("checkpoint", () => this.checkpoint());
+  }
+
+  #step(event: Stamped<Event>): void {
+    const address = this.#core.address(event);
+    const lane = laneOf(address);
+    if (this.#parked.has(lane)) return this.#park(lane, event);
+    const slice = this.#sliceAt(address);
+    const decided = this.#core.decide(slice, event, this.#policy);
+    const changed = this.#changes(address, slice, decided.slice);
+    const effects = this.#durable(slice, event, decided);
+    if (effects.length > 0) {
+      const entry = { seq: this.#seq + 1, lane, stamp: event.stamp, parts: changed, effects };
+      if (!this.#guarded("journal", () => this.#journal(entry))) return this.#park(lane, event);
+      this.#seq = entry.seq;
+      this.#enqueue(lane, { seq: entry.seq, stamp: event.stamp, effects, next: 0, again: false });
+    }
+    applyParts(this.#parts, changed);
+    for (const effect of decided.effects) if (isWake(effect)) this.#wakes.set(effect.key, effect.atMonoMs);
+    if (effects.length > 0) this.#runLane(lane);
+  }
+
+  #journal(entry: JournalEntry): void {
+    if (this.#finished.length > 0) {
+      this.#options.journal.done(this.#finished);
+      this.#finished = [];
+    }
+    this.#options.journal.append(entry);
+  }
+
+  #sliceAt(address: { readonly [Part in keyof Slice]: string }): Slice {
+    const slice: Partial<Slice> = {};
+    for (const part of Object.keys(address) as (keyof Slice)[]) {
+      const known = this.#parts.get(address[part]);
+      slice[part] =
+        known === undefined ? (this.#core.blank(part) as Slice[typeof part]) : (known as Slice[typeof part]);
+    }
+    return slice as Slice;
+  }
+
+  #changes(address: { readonly [Part in keyof Slice]: string }, before: Slice, after: Slice): Record<string, unknown> {
+    const changed: Record<string, unknown> = {};
+    for (const part of Object.keys(address) as (keyof Slice)[])
+      if (after[part] !== before[part]) changed[address[part]] = after[part];
+    return changed;
+  }
+
+  #durable(slice: Slice, event: Stamped<Event>, decided: Decided<Slice, Effect>): { readonly kind: string }[] {
+    const effects: { readonly kind: string }[] = [];
+    if (decided.decision) {
+      const recorded = {
+        slice: slice as Record<string, unknown>,
+        event: event as Record<string, unknown>,
+        policyHash: this.#policyHash,
+      };
+      effects.push({ kind: "decision", draft: decided.decision, ...recorded } as DecisionEffect);
+    }
+    for (const effect of decided.effects) if (!isWake(effect)) effects.push(effect);
+    return effects;
+  }
+
+  #enqueue(lane: string, work: Work): void {
+    const works = this.#lanes.get(lane);
+    if (works) works.push(work);
+    else this.#lanes.set(lane, [work]);
+  }
+
+  #resume(entry: JournalEntry): void {
+    this.#enqueue(entry.lane, { seq: entry.seq, stamp: entry.stamp, effects: entry.effects, next: 0, again: true });
+  }
+
+  /** Performs a lane's effects in order, until it is empty, waits for an answer, or is stopped by the weather. */
+  #runLane(lane: string): void {
+    if (this.#inFlight.has(lane)) return;
+    const works = this.#lanes.get(lane);
+    while (works && works.length > 0 && !this.#stopped) {
+      const work = works[0] as Work;
+      if (work.next >= work.effects.length) {
+        works.shift();
+        this.#finished.push(work.seq);
+        continue;
+      }
+      const effect = work.effects[work.next] as Effect | DecisionEffect;
+      const answer = this.#attempt(effect, work);
+      if (answer === STORM) return;
+      if (answer instanceof Promise) return this.#await(lane, work, effect, answer);
+      work.next += 1;
+      this.#accept(answer);
+    }
+    if (works?.length === 0) this.#lanes.delete(lane);
+  }
+
+  #attempt(effect: Effect | DecisionEffect, work: Work): Answer<Event> | typeof STORM {
+    try {
+      return this.#options.perform(effect, { stamp: work.stamp, again: work.again });
+    } catch (error) {
+      return this.#failed(effect, error);
+    }
+  }
+
+  #await(
+    lane: string,
+    work: Work,
+    effect: Effect | DecisionEffect,
+    answer: Promise<undefined | Event | readonly Event[]>,
+  ): void {
+    this.#inFlight.add(lane);
+    const proceed = (result: undefined | Event | readonly Event[] | typeof STORM): void => {
+      this.#inFlight.delete(lane);
+      if (result === STORM) return;
+      work.next += 1;
+      this.#accept(result);
+      this.#runLane(lane);
+    };
+    answer.then(proceed, (error: unknown) => proceed(this.#failed(effect, error)));
+  }
+
+  /** Bad weather is waited out; anything else becomes an event for the core. */
+  #failed(effect: Effect | DecisionEffect, error: unknown): Event | undefined | typeof STORM {
+    const code = weatherCode(error);
+    if (code !== null) {
+      this.#storm({ code, message: messageOf(error), what: effect.kind });
+      return STORM;
+    }
+    this.#options.onFailure?.(effect, error);
+    if (effect.kind === "decision") return undefined;
+    const code2 = (error as { code?: unknown } | null)?.code;
+    return (
+      this.#core.failed(effect as Effect, messageOf(error), typeof code2 === "string" ? code2 : "unknown") ?? undefined
+    );
+  }
+
+  #accept(answer: undefined | Event | readonly Event[]): void {
+    if (answer === undefined || answer === null) return;
+    if (Array.isArray(answer)) for (const event of answer as readonly Event[]) this.offer(event);
+    else this.offer(answer as Event);
+  }
+
+  #park(lane: string, event: Stamped<Event>): void {
+    const waiting = this.#parked.get(lane) ?? [];
+    const last = waiting.at(-1);
+    if (last && last.kind === event.kind && this.#core.coalesced.has(event.kind)) waiting.pop();
+    waiting.push(event);
+    this.#parked.set(lane, waiting);
+  }
+
+  #guarded(what: string, action: () => void): boolean {
+    try {
+      action();
+      return true;
+    } catch (error) {
+      const code = weatherCode(error);
+      if (code === null) throw error;
+      this.#storm({ code, message: messageOf(error), what });
+      return false;
+    }
+  }
+
+  #storm(weather: Weather): void {
+    if (this.#weather === null) {
+      this.#weather = weather;
+      this.#options.onWeather?.(weather);
+    }
+    this.#cancelRetry ??= this.#options.clock.callAt(this.#options.clock.now().monoMs + RETRY_MS, () => this.#retry());
+  }
+
+  #retry(): void {
+    this.#cancelRetry = null;
+    if (this.#stopped) return;
+    for (const lane of [...this.#lanes.keys()]) this.#runLane(lane);
+    const parked = [...this.#parked.values()].flat();
+    this.#parked.clear();
+    this.#inbox.unshift(...parked);
+    if (!this.#draining) this.#drain();
+    if (this.#cancelRetry === null && this.#weather !== null) {
+      this.#weather = null;
+      this.#options.onWeather?.(null);
+    }
+  }
+}
+
+const STORM = Symbol("bad weather");
+
+function laneOf(address: object): string {
+  return String(Object.values(address)[0]);
+}
+
+function isWake(effect: { readonly kind: string }): effect is Wake {
+  return effect.kind === "wake";
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

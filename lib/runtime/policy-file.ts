@@ -1,0 +1,148 @@
+/**
+ * A daemon's policy file, live: read at the start, read again when it changes, refused by name while the last good one
+ * stays in force. The text in force is kept under `decisions/policies/`, so that a decision can be computed again.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createExclusive, readSmall, safetyOf, weatherCode } from "../platform/files.js";
+import { type Watch, watchFew } from "../platform/watching.js";
+import { type Policy, type PolicyDefinition, readPolicy } from "../schema/policy.js";
+import { sentenceOf } from "../schema/problems.js";
+
+const POLICY_BYTES_MAX = 1024 * 1024;
+/** A file younger than this that does not parse is still being written. */
+const UNFINISHED_MS = 2000;
+
+export interface PolicyInForce<Settings> {
+  readonly policy: Policy<Settings>;
+  readonly hash: string;
+  readonly notes: readonly string[];
+}
+
+export interface PolicyListener<Settings> {
+  loaded(inForce: PolicyInForce<Settings>): void;
+  /** `sentence` names file, field, wanted and got. */
+  refused(sentence: string): void;
+}
+
+type Outcome<Settings> =
+  | { readonly kind: "good"; readonly inForce: PolicyInForce<Settings>; readonly text: string }
+  | { readonly kind: "bad"; readonly sentence: string }
+  | { readonly kind: "unfinished" };
+
+export class PolicyFile<Settings, Explicit> {
+  readonly path: string;
+  readonly #definition: PolicyDefinition<Settings, Explicit>;
+  readonly #textsDir: string;
+  #watch: Watch | null = null;
+  #lookAgain: NodeJS.Timeout | null = null;
+  #lastSeen = "";
+
+  /** @param textsDir `decisions/policies/`, where the texts of policies in force are kept by hash. */
+  constructor(definition: PolicyDefinition<Settings, Explicit>, configDir: string, textsDir: string) {
+    this.#definition = definition;
+    this.path = join(configDir, `${definition.name}.json`);
+    this.#textsDir = textsDir;
+  }
+
+  /**
+   * Reads the policy for the start. A bad file gives the last good one, by the hash it had, else the shipped defaults.
+   *
+   * @param lastHash The policy hash of the last run, if known.
+   */
+  start(lastHash: string | null, listener: PolicyListener<Settings>): void {
+    const outcome = this.#read(0);
+    if (outcome.kind === "good") return this.#accept(outcome, listener);
+    const fallback = this.#lastGood(lastHash) ?? this.#evaluate(undefined, "");
+    if (fallback.kind === "good") this.#accept(fallback, listener);
+    if (outcome.kind === "bad") listener.refused(outcome.sentence);
+    else this.#soon(listener);
+  }
+
+  /** Follows the file from now on. */
+  follow(listener: PolicyListener<Settings>): void {
+    this.#watch = watchFew(
+      [this.path],
+      () => this.look(listener),
+      (error) => listener.refused(`Cannot watch "${this.path}": ${error.message}`),
+    );
+  }
+
+  /** Reads the file again if it differs from what was last seen. */
+  look(listener: PolicyListener<Settings>): void {
+    const outcome = this.#read(UNFINISHED_MS);
+    if (outcome.kind === "unfinished") return this.#soon(listener);
+    const seen = outcome.kind === "good" ? outcome.inForce.hash : outcome.sentence;
+    if (seen === this.#lastSeen) return;
+    if (outcome.kind === "good") return this.#accept(outcome, listener);
+    this.#lastSeen = seen;
+    listener.refused(outcome.sentence);
+  }
+
+  close(): void {
+    this.#watch?.close();
+    if (this.#lookAgain) clearTimeout(this.#lookAgain);
+  }
+
+  #soon(listener: PolicyListener<Settings>): void {
+    if (this.#lookAgain) clearTimeout(this.#lookAgain);
+    this.#lookAgain = setTimeout(() => this.look(listener), UNFINISHED_MS);
+  }
+
+  #accept(
+    outcome: { readonly inForce: PolicyInForce<Settings>; readonly text: string },
+    listener: PolicyListener<Settings>,
+  ): void {
+    this.#lastSeen = outcome.inForce.hash;
+    createExclusive(join(this.#textsDir, `${outcome.inForce.hash}.json`), outcome.text);
+    listener.loaded(outcome.inForce);
+  }
+
+  #lastGood(hash: string | null): Outcome<Settings> | null {
+    if (hash === null || !/^[0-9a-f]{16}$/.test(hash)) return null;
+    const path = join(this.#textsDir, `${hash}.json`);
+    if (!existsSync(path)) return null;
+    const outcome = this.#parse(readFileSync(path, "utf8"), 0, Number.POSITIVE_INFINITY);
+    return outcome.kind === "good" ? outcome : null;
+  }
+
+  #read(unfinishedMs: number): Outcome<Settings> {
+    let file: ReturnType<typeof readSmall>;
+    try {
+      const unsafe = existsSync(this.path) ? safetyOf(this.path) : null;
+      if (unsafe !== null) return { kind: "bad", sentence: `Cannot load policy "${this.path}": ${unsafe}` };
+      file = readSmall(this.path, { maxBytes: POLICY_BYTES_MAX });
+    } catch (error) {
+      if (weatherCode(error) === "EMFILE" || weatherCode(error) === "ENFILE") return { kind: "unfinished" };
+      return {
+        kind: "bad",
+        sentence: `Cannot load policy "${this.path}": ${error instanceof Error ? error.message : String(error)}`,
+      };
+    }
+    if (file === null) return this.#evaluate(undefined, "");
+    return this.#parse(file.text, unfinishedMs, Date.now() - file.stat.mtimeMs);
+  }
+
+  #parse(text: string, unfinishedMs: number, ageMs: number): Outcome<Settings> {
+    try {
+      return this.#evaluate(JSON.parse(text), text);
+    } catch (error) {
+      if (ageMs < unfinishedMs) return { kind: "unfinished" };
+      return {
+        kind: "bad",
+        sentence: `Cannot load policy "${this.path}": it is not JSON: ${error instanceof Error ? error.message : String(error)}`,
+      };
+    }
+  }
+
+  #evaluate(raw: unknown, text: string): Outcome<Settings> {
+    const read = readPolicy(this.#definition, raw);
+    if (!read.ok) return { kind: "bad", sentence: `Cannot load policy "${this.path}": ${sentenceOf(read.problems)}` };
+    const kept = raw === undefined ? "{}\n" : text;
+    const hash = createHash("sha256").update(kept).digest("hex").slice(0, 16);
+    return { kind: "good", inForce: { policy: read.value.policy, hash, notes: read.value.notes }, text: kept };
+  }
+}

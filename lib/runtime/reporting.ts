@@ -1,0 +1,126 @@
+/** Writes events, decisions and daemon news; every daemon's effects `report` and `decision` are performed here. @module */
+import type { Log } from "../platform/log.js";
+import { EVENT_LOGS, EVENTS, type EventLog, type EventType } from "../schema/catalogue.js";
+import { type EventContent, type EventRecord, type EventSubject, makeEvent, type Stamp } from "../schema/events.js";
+import { writeInstant } from "../schema/primitives.js";
+import type { DaemonName } from "../schema/records.js";
+import type { Layout } from "../store/layout.js";
+import { EventLogWriter } from "../store/logs.js";
+import type { PerformContext } from "./core.js";
+import type { DecisionEffect } from "./loop.js";
+
+/** An event to be written to its log; the catalogue says which. */
+export interface ReportEffect {
+  readonly kind: "report";
+  readonly record: EventRecord;
+}
+
+const LOG_BYTES_MAX = 64 * 1024 * 1024;
+/** Who alone rotates each event log. */
+const OWNERS: Readonly<Record<EventLog, DaemonName>> = {
+  heartbeat: "heartbeat-monitor",
+  "zombie-cleanup": "heartbeat-monitor",
+  daemon: "heartbeat-monitor",
+  "worker-restart": "worker-restart",
+  "failure-pattern": "failure-pattern",
+  "auto-fix": "auto-fix",
+};
+
+export class Reporter {
+  readonly #layout: Layout;
+  readonly #daemon: DaemonName;
+  readonly #log: Log;
+  readonly #newStamp: () => Stamp;
+  readonly #writers = new Map<EventLog, EventLogWriter>();
+  readonly #decisions: EventLogWriter;
+  /** Told of every event that was written; hooks listen here. */
+  onReported: (record: EventRecord) => void = () => {};
+
+  constructor(layout: Layout, daemon: DaemonName, log: Log, newStamp: () => Stamp) {
+    this.#layout = layout;
+    this.#daemon = daemon;
+    this.#log = log;
+    this.#newStamp = newStamp;
+    this.#decisions = new EventLogWriter(layout.decisions(daemon), {
+      maxBytes: LOG_BYTES_MAX,
+      archiveDir: layout.archiveDir,
+      owner: true,
+    });
+  }
+
+  /** Writes one event line, and the same news to the daemon's own log. After a crash, only if it is not there yet. */
+  report(effect: ReportEffect, context: Pick<PerformContext, "again">): void {
+    const { record } = effect;
+    const writer = this.#writer(EVENTS[record.event_type].log);
+    if (context.again) writer.appendOnce(record, "event_id");
+    else writer.append(record);
+    const { event_type, worker_id, attempt, incident_id, reason, data } = record;
+    const level = record.severity === "info" ? "info" : "warn";
+    this.#log[level]({ event_type, worker_id, attempt, incident_id, reason, ...data }, record.message);
+    this.onReported(record);
+  }
+
+  /** Writes one decision record. */
+  decide(effect: DecisionEffect, context: PerformContext): void {
+    const { draft } = effect;
+    const record = {
+      decision_id: context.stamp.id,
+      daemon: this.#daemon,
+      timestamp: writeInstant(context.stamp.atMs),
+      at_ms: Math.round(context.stamp.atMs),
+      subject: draft.subject,
+      verdict: draft.verdict,
+      reason: draft.reason,
+      message: draft.message.slice(0, 160),
+      gates: draft.gates,
+      slice: effect.slice,
+      event: effect.event,
+      policy_hash: effect.policyHash,
+      mode: "live",
+      ...(draft.incident_id ? { incident_id: draft.incident_id } : {}),
+    };
+    if (context.again) this.#decisions.appendOnce(record, "decision_id");
+    else this.#decisions.append(record);
+  }
+
+  /** Says something about the daemon itself, outside of any decision. */
+  news(type: EventType, content: EventContent, subject: EventSubject = {}): void {
+    const record = makeEvent(this.#newStamp(), 0, this.#daemon, type, subject, {
+      ...content,
+      data: { daemon: this.#daemon, ...content.data },
+    });
+    this.report({ kind: "report", record }, { again: false });
+  }
+
+  /** Rotates what this daemon owns, if it has grown large. */
+  rotate(nowMs: number): void {
+    for (const log of Object.keys(EVENT_LOGS) as EventLog[]) {
+      if (OWNERS[log] === this.#daemon) this.#writer(log).rotateIfLarge(nowMs, this.#daemon);
+    }
+    this.#decisions.rotateIfLarge(nowMs, this.#daemon);
+  }
+
+  reopen(): void {
+    for (const writer of this.#writers.values()) writer.reopen();
+    this.#decisions.reopen();
+  }
+
+  close(): void {
+    for (const writer of this.#writers.values()) writer.close();
+    this.#decisions.close();
+  }
+
+  #writer(log: EventLog): EventLogWriter {
+    let writer = this.#writers.get(log);
+    if (!writer) {
+      const owner = OWNERS[log] === this.#daemon;
+      writer = new EventLogWriter(this.#layout.eventLog(log), {
+        maxBytes: LOG_BYTES_MAX,
+        archiveDir: this.#layout.archiveDir,
+        owner,
+      });
+      this.#writers.set(log, writer);
+    }
+    return writer;
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * How every policy file is read: dialects first, then a strict check that names each fault, then defaults, then the
+ * overrides for single worker types. A missing file is an empty one.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { idSchema } from "./primitives.js";
+import { keysOf, type Problem, type Read, readAs } from "./problems.js";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** A policy in force: complete settings, and complete settings for each worker type that has its own. */
+export interface Policy<Settings> {
+  readonly settings: Settings;
+  readonly overrides: Readonly<Record<string, Settings>>;
+}
+
+/** The settings for a worker type. */
+export function settingsFor<Settings>(policy: Policy<Settings>, workerType: string): Settings {
+  return Object.hasOwn(policy.overrides, workerType) ? (policy.overrides[workerType] as Settings) : policy.settings;
+}
+
+/** A key of another dialect, and where its value goes: a path such as `rate_limits.global_per_minute`, a function, or nowhere (null). */
+export type DialectRule = string | null | ((value: unknown, put: (path: string, value: unknown) => void) => void);
+
+export interface PolicyDefinition<Settings, Explicit> {
+  /** File name under `config/` without `.json`. */
+  readonly name: string;
+  /** All keys, all optional, strict: what a person may write, at the top and under `overrides.<type>`. */
+  readonly shape: z.ZodObject<z.ZodRawShape>;
+  /** Fills in defaults; some derive from what was given. */
+  readonly complete: (explicit: Explicit) => Settings;
+  /** Checks values against each other; only those given explicitly. */
+  readonly check?: (explicit: Explicit) => readonly Problem[];
+  /** Keys of the nested dialect seen in the field, by path. */
+  readonly dialect?: Readonly<Record<string, DialectRule>>;
+}
+
+export interface PolicyReading<Settings> {
+  readonly policy: Policy<Settings>;
+  /** One line for each key of another dialect, naming the canonical key. */
+  readonly notes: readonly string[];
+}
+
+/** Keys that any policy may carry for people and editors, without meaning for heald. */
+const REMARKS = ["$schema", "version", "description", "last_updated", "observability", "comment"];
+
+/** Reads a policy's parsed JSON; `undefined` means that there is no file. */
+export function readPolicy<Settings, Explicit>(
+  definition: PolicyDefinition<Settings, Explicit>,
+  raw: unknown,
+): Read<PolicyReading<Settings>> {
+  if (raw === undefined)
+    return { ok: true, value: { policy: { settings: definition.complete({} as Explicit), overrides: {} }, notes: [] } };
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
+    return { ok: false, problems: [{ field: "", message: "must be a JSON object" }] };
+  }
+  const { value, notes } = translate(raw as Json, definition.dialect ?? {});
+  const schema = policySchema(definition);
+  const read = readAs(schema as z.ZodType<Json & { overrides?: Record<string, Json> }>, value, keysOf(schema));
+  if (!read.ok) return read;
+  const { overrides = {}, ...rest } = read.value;
+  const explicit = without(rest, REMARKS);
+  const problems = [...(definition.check?.(explicit as Explicit) ?? [])];
+  const byType: Record<string, Settings> = {};
+  for (const [type, own] of Object.entries(overrides)) {
+    const merged = mergeDeep(explicit, own) as Explicit;
+    for (const problem of definition.check?.(merged) ?? [])
+      problems.push({ ...problem, field: `overrides.${type}.${problem.field}` });
+    byType[type] = definition.complete(merged);
+  }
+  if (problems.length > 0) return { ok: false, problems };
+  return {
+    ok: true,
+    value: { policy: { settings: definition.complete(explicit as Explicit), overrides: byType }, notes },
+  };
+}
+
+/** The strict schema of a whole policy file, also for editors. */
+export function policySchema(definition: Pick<PolicyDefinition<never, never>, "shape">): z.ZodType {
+  const remarks = Object.fromEntries(REMARKS.map((key) => [key, z.unknown().optional()]));
+  return z.strictObject({
+    ...remarks,
+    ...definition.shape.shape,
+    overrides: z.record(idSchema, definition.shape).optional(),
+  });
+}
+
+function translate(raw: Json, dialect: Readonly<Record<string, DialectRule>>): { value: Json; notes: string[] } {
+  const value = structuredClone(raw) as Record<string, unknown>;
+  const notes: string[] = [];
+  for (const [path, rule] of Object.entries(dialect)) {
+    const found = take(value, path.split("."));
+    if (found === undefined) continue;
+    const put = (target: string, converted: unknown): void => {
+      notes.push(`"${path}" is read as "${target}"`);
+      // What is given under its own name wins over the dialect.
+      if (at(raw, target.split(".")) === undefined) set(value, target.split("."), converted);
+    };
+    if (rule === null) notes.push(`"${path}" has no meaning here and is passed over`);
+    else if (typeof rule === "string") put(rule, found);
+    else rule(found, put);
+  }
+  return { value, notes };
+}
+
+function at(root: Json, path: readonly string[]): unknown {
+  let value: unknown = root;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Json)[key];
+  }
+  return value;
+}
+
+/** Removes the value at a path and every object that becomes empty by it. */
+function take(root: Record<string, unknown>, path: readonly string[]): unknown {
+  const [key, ...rest] = path as [string, ...string[]];
+  if (!Object.hasOwn(root, key)) return undefined;
+  const value = root[key];
+  if (rest.length === 0) {
+    delete root[key];
+    return value;
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const inner = value as Record<string, unknown>;
+  const found = take(inner, rest);
+  if (found !== undefined && Object.keys(inner).length === 0) delete root[key];
+  return found;
+}
+
+const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
+
+function set(root: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const [key, ...rest] = path as [string, ...string[]];
+  if (FORBIDDEN.has(key)) return;
+  if (rest.length === 0) {
+    root[key] = value;
+    return;
+  }
+  const inner = root[key];
+  if (typeof inner !== "object" || inner === null) root[key] = {};
+  set(root[key] as Record<string, unknown>, rest, value);
+}
+
+/** Merges objects key by key; arrays and plain values of the second replace those of the first. */
+export function mergeDeep(base: unknown, over: unknown): unknown {
+  if (!isPlain(base) || !isPlain(over)) return over === undefined ? base : over;
+  const merged: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over)) if (!FORBIDDEN.has(key)) merged[key] = mergeDeep(merged[key], value);
+  return merged;
+}
+
+function isPlain(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function without(record: Json, keys: readonly string[]): Json {
+  return Object.fromEntries(Object.entries(record).filter(([key]) => !keys.includes(key)));
+}
