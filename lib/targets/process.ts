@@ -1,0 +1,78 @@
+/**
+ * The plain process as a target: starts an attempt whose active spec has been written.
+ *
+ * One place for `heald spawn`, worker-restart and the monitor (an attempt that is pending with no claim), so that all
+ * start an attempt with the same environment, paths, umask and memory limit. Starting twice is harmless: the launcher
+ * claims the attempt exclusively, and the second one leaves quietly.
+ * @module
+ */
+import { ConfigurationError } from "../errors.js";
+import { type LaunchRequest, startLauncher } from "../platform/launching.js";
+import type { WorkerSpecRecord } from "../schema/worker-spec.js";
+import type { Layout } from "../store/layout.js";
+import { attemptOf } from "../store/specs.js";
+
+/** What a start knows beyond the spec. */
+export interface StartOptions {
+  /** Told to the worker as `HEALD_HEARTBEAT_INTERVAL_SECONDS` where its spec names none: the policy's interval for its type. */
+  readonly heartbeatIntervalSeconds?: number | undefined;
+  /** The incident that the attempt is to end, told to the worker and kept in the launch record. */
+  readonly incidentId?: string | undefined;
+  /** While this file exists, the worker should run in its fallback mode. */
+  readonly fallbackFile?: string | undefined;
+  /** Added to the niceness of the one who starts it. */
+  readonly nice?: number | undefined;
+}
+
+/** A launcher that was started; its program is known when `launches/<id>.attempt-<n>.json` carries a pid. */
+export interface StartedAttempt {
+  readonly launcherPid: number;
+}
+
+/**
+ * Starts the launcher of an attempt from its resolved spec.
+ *
+ * Writes nothing itself: the caller has created `worker-specs/active/<id>.json` exclusively, and the launcher writes the
+ * claim. Returns when the launcher exists, not when the program runs.
+ *
+ * @throws {ConfigurationError} If the spec does not say how to start it, or names a target that is not a process.
+ * @throws {LaunchFailed} If the host cannot start a process now; nothing was claimed.
+ * @throws {EnvironmentRefused} If the spec names a variable that no shell can hand on.
+ */
+export function startAttempt(layout: Layout, spec: WorkerSpecRecord, options: StartOptions = {}): StartedAttempt {
+  return startLauncher(launchRequestOf(layout, spec, options));
+}
+
+/** What the launcher is asked for; pure, so that `--dry-run` and tests can show it. */
+export function launchRequestOf(layout: Layout, spec: WorkerSpecRecord, options: StartOptions = {}): LaunchRequest {
+  const attempt = attemptOf(spec);
+  const { worker_id: workerId, launch } = spec;
+  const target = launch?.target ?? "process";
+  const command = launch?.command;
+  const fault = target !== "process" ? `its target is ${target}, not process` : "its spec names no launch.command";
+  if (target !== "process" || command === undefined || command === null)
+    throw new ConfigurationError(`Cannot start attempt ${attempt} of ${JSON.stringify(workerId)}: ${fault}`);
+  return {
+    workerId,
+    workerType: spec.worker_type ?? "unknown",
+    taskId: spec.task_id ?? null,
+    attempt,
+    home: layout.home.home,
+    coordinationDir: layout.coordination,
+    command,
+    args: launch?.args ?? [],
+    cwd: launch?.cwd ?? null,
+    env: launch?.env ?? {},
+    paths: {
+      claim: layout.launch(workerId, attempt),
+      exit: layout.exit(workerId, attempt),
+      log: layout.workerLog(workerId, attempt),
+      heartbeat: layout.heartbeat(workerId),
+    },
+    memoryLimitMb: spec.resources?.memory_limit_mb ?? undefined,
+    heartbeatIntervalSeconds: spec.heartbeat?.interval_seconds ?? options.heartbeatIntervalSeconds,
+    incidentId: options.incidentId,
+    fallbackFile: options.fallbackFile,
+    nice: options.nice,
+  };
+}
