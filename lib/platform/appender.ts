@@ -21,7 +21,7 @@ export interface AppendOptions {
   /** Permission bits before the umask when the file is created; 0640 unless said otherwise. */
   readonly mode?: number;
   /** The largest record, its newline included; 64 KiB unless said otherwise. More only where there is one writer. */
-  readonly maxBytes?: number;
+  readonly bytesMax?: number;
 }
 
 /** Keeps a log open for appending, through rotation and removal by others. */
@@ -29,7 +29,6 @@ export class Appender {
   readonly path: string;
   readonly #mode: number;
   readonly #bytesMax: number;
-  readonly #maxBytes: number;
   readonly #lastByte = Buffer.alloc(1);
   #descriptor = -1;
   #device = 0;
@@ -41,7 +40,7 @@ export class Appender {
   constructor(path: string, options: AppendOptions = {}) {
     this.path = path;
     this.#mode = options.mode ?? 0o640;
-    this.#maxBytes = options.maxBytes ?? RECORD_BYTES_MAX;
+    this.#bytesMax = options.bytesMax ?? RECORD_BYTES_MAX;
   }
 
   /** The file's length when it was last looked at, in bytes. */
@@ -52,12 +51,12 @@ export class Appender {
   /**
    * Appends one line; the newline is added here.
    *
-   * @throws {RecordTooLarge} If it is longer than `maxBytes`. @throws {RecordTorn} If the disk took only a part.
+   * @throws {RecordTooLarge} If it is longer than `bytesMax`. @throws {RecordTorn} If the disk took only a part.
    */
   append(line: string): void {
     if (line.includes("\n")) throw new RangeError(`A record for ${JSON.stringify(this.path)} must be one line`);
     const bytes = Buffer.from(`${line}\n`);
-    if (bytes.length > this.#maxBytes) throw new RecordTooLarge(this.path, bytes.length, this.#maxBytes);
+    if (bytes.length > this.#bytesMax) throw new RecordTooLarge(this.path, bytes.length, this.#bytesMax);
     this.#size = this.#settle();
     this.#write(this.#endsTorn() ? Buffer.concat([Buffer.of(NEWLINE), bytes]) : bytes);
   }
