@@ -26,7 +26,7 @@ const CHUNK_BYTES = 1 << 20;
 /** Kept when the disk has no room for more: enough for a stack trace and what led to it. */
 const LAST_WORDS_BYTES = 65_536;
 const NO_ROOM = new Set(["ENOSPC", "EDQUOT"]);
-const ATTEMPT_FILE = /^attempt-(\d+)\.log(\.1)?$/;
+const ATTEMPT_FILE = /^(?:attempt-(\d+)\.log(?:\.1)?|\.attempt-(\d+)\.log\.1\.tmp)$/;
 
 /**
  * Empties a log that has outgrown its half of the limit, and keeps its newest part, from the start of a line, beside it.
@@ -51,10 +51,9 @@ export function limitLog(path: string, bytesMax: number): "fits" | "cut" | "cut_
 }
 
 function cut(log: number, older: string, keepBytes: number): "cut" | "cut_short" {
-  const temporary = join(dirname(older), `.${basename(older)}.${process.pid}.tmp`);
+  const temporary = temporaryFor(older);
   try {
-    copyTail(log, temporary, keepBytes);
-    renameSync(temporary, older);
+    copyTail(log, temporary, older, keepBytes);
     return "cut";
   } catch (error) {
     rmSync(temporary, { force: true });
@@ -63,20 +62,31 @@ function cut(log: number, older: string, keepBytes: number): "cut" | "cut_short"
   }
 }
 
-/** Copies up to the file's end, which may move meanwhile, and empties the log right after the last look at it. */
-function copyTail(log: number, to: string, keepBytes: number): void {
-  const copy = openSync(to, "wx", 0o640);
+/**
+ * Copies up to the file's end, which may move meanwhile. The copy has its name before the log is emptied, so that a
+ * crash between the two leaves lines twice rather than nowhere; what came in during the naming is copied after it.
+ */
+function copyTail(log: number, temporary: string, older: string, keepBytes: number): void {
+  const copy = openSync(temporary, "wx", 0o640);
   try {
-    let position = afterLineBreak(log, Math.max(0, fstatSync(log).size - keepBytes));
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    for (let bytes = readSync(log, chunk, 0, CHUNK_BYTES, position); bytes > 0; ) {
-      writeAll(copy, chunk.subarray(0, bytes));
-      position += bytes;
-      bytes = readSync(log, chunk, 0, CHUNK_BYTES, position);
-    }
+    const from = afterLineBreak(log, Math.max(0, fstatSync(log).size - keepBytes));
+    const to = drain(log, copy, from);
+    renameSync(temporary, older);
+    drain(log, copy, to);
     ftruncateSync(log, 0);
   } finally {
     closeSync(copy);
+  }
+}
+
+/** Copies from a position to the end, and answers where that was. */
+function drain(log: number, copy: number, from: number): number {
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  for (let position = from; ; ) {
+    const bytes = readSync(log, chunk, 0, CHUNK_BYTES, position);
+    if (bytes === 0) return position;
+    writeAll(copy, chunk.subarray(0, bytes));
+    position += bytes;
   }
 }
 
@@ -86,7 +96,7 @@ function keepLastWords(log: number, older: string): "cut_short" {
   const words = Buffer.allocUnsafe(LAST_WORDS_BYTES);
   const bytes = readSync(log, words, 0, LAST_WORDS_BYTES, position);
   ftruncateSync(log, 0);
-  const temporary = join(dirname(older), `.${basename(older)}.${process.pid}.tmp`);
+  const temporary = temporaryFor(older);
   try {
     const copy = openSync(temporary, "wx", 0o640);
     try {
@@ -100,6 +110,13 @@ function keepLastWords(log: number, older: string): "cut_short" {
     rmSync(temporary, { force: true });
   }
   return "cut_short";
+}
+
+/** A copy that a crash left half-made is made anew; {@link pruneLogs} counts it to its attempt. */
+function temporaryFor(older: string): string {
+  const temporary = join(dirname(older), `.${basename(older)}.tmp`);
+  rmSync(temporary, { force: true });
+  return temporary;
 }
 
 function writeAll(file: number, bytes: Buffer): void {
@@ -191,7 +208,8 @@ function remove(workersFolder: string, logs: readonly AttemptLog[]): Pruned {
 function attemptLogs(workersFolder: string, workerId: string): AttemptLog[] {
   const byAttempt = new Map<number, AttemptLog>();
   for (const name of readdirSync(join(workersFolder, workerId))) {
-    const attempt = Number(ATTEMPT_FILE.exec(name)?.[1] ?? Number.NaN);
+    const found = ATTEMPT_FILE.exec(name);
+    const attempt = Number(found?.[1] ?? found?.[2] ?? Number.NaN);
     const path = join(workersFolder, workerId, name);
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (Number.isNaN(attempt) || !stat?.isFile()) continue;
