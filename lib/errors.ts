@@ -23,6 +23,7 @@ export const ERROR_CODES = {
     "A record was written only in part, because the disk or a quota was full; its line is closed by the next write.",
   lock_lost: "A lock that was held is gone: its files were removed or taken over. Whoever held it must stop writing.",
   lock_busy: "A short lock on a shared record was not free within its time limit.",
+  task_timed_out: "A task took longer than its kind is given; it was told to stop.",
   ENOENT: "The file is gone: another process or a person moved or removed it first.",
 } as const;
 
@@ -135,6 +136,13 @@ export class LockLost extends HealdError {
 export class LockBusy extends HealdError {
   constructor(path: string, waitedMs: number, holder: string) {
     super("lock_busy", `Cannot lock ${JSON.stringify(path)} within ${waitedMs} ms: held by ${holder}`);
+  }
+}
+
+/** A task did not end in its time. */
+export class TaskTimedOut extends HealdError {
+  constructor(timeoutMs: number) {
+    super("task_timed_out", `Task not done within ${timeoutMs} ms`);
   }
 }
 

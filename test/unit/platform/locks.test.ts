@@ -126,7 +126,11 @@ describe("acquireSingle()", () => {
     for (const stranger of [{ host: "elsewhere" }, { pid_ns: "1" }]) {
       const path = join(temporaryFolder(), "daemon");
       const identity = { ...identityNow(process.pid), ...stranger };
-      await acquireSingle(path, identity).then((held) => onTestFinished(() => "release" in held && held.release()));
+      await acquireSingle(path, identity).then((held) =>
+        onTestFinished(() => {
+          if ("release" in held) held.release();
+        }),
+      );
       expect(await acquireSingle(path, identityNow(process.pid))).toEqual({ heldBy: identity });
     }
   });
@@ -135,7 +139,11 @@ describe("acquireSingle()", () => {
     for (const old of [{ boot_id: "earlier" }, { start_time: 1 }]) {
       const path = join(temporaryFolder(), "daemon");
       const identity = { ...identityNow(process.pid), ...old };
-      await acquireSingle(path, identity).then((held) => onTestFinished(() => "release" in held && held.release()));
+      await acquireSingle(path, identity).then((held) =>
+        onTestFinished(() => {
+          if ("release" in held) held.release();
+        }),
+      );
       // The folder lock is this process's own in the library's eyes; a dead process would have left just the folder.
       const found = await acquireSingle(path, identityNow(process.pid)).catch((error: unknown) => error);
       expect(found).toHaveProperty("isHeld");

@@ -1,0 +1,71 @@
+/** What the host itself is doing, and the limits that it sets. @module */
+
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { systemCode } from "../errors.js";
+
+const STATE_MAX_AGE_MS = 1000;
+const STATE_TIMEOUT_MS = 2000;
+
+export type HostState = "running" | "stopping" | "unknown";
+
+let stateCache: { readonly state: HostState; readonly atMs: number } | null = null;
+
+/**
+ * Whether the host is shutting down; asked at most once a second, because the answer costs milliseconds.
+ *
+ * `unknown` where no systemd runs, or where it does not answer within 2 s.
+ */
+export function hostState(): HostState {
+  const atMs = performance.now();
+  if (stateCache === null || atMs - stateCache.atMs >= STATE_MAX_AGE_MS) stateCache = { state: askState(), atMs };
+  return stateCache.state;
+}
+
+function askState(): HostState {
+  if (!existsSync("/run/systemd/system")) return "unknown";
+  const asked = spawnSync("systemctl", ["is-system-running"], { encoding: "utf8", timeout: STATE_TIMEOUT_MS });
+  const answer = (asked.stdout ?? "").trim();
+  if (answer === "stopping") return "stopping";
+  return ["initializing", "starting", "running", "degraded", "maintenance"].includes(answer) ? "running" : "unknown";
+}
+
+/** Limits that decide how many workers one daemon can watch; null where unlimited or not known. */
+export interface Limits {
+  readonly openFiles: { readonly soft: number | null; readonly hard: number | null };
+  readonly inotify: { readonly max_user_watches: number | null; readonly max_user_instances: number | null };
+}
+
+/** Reads the limits of this process and its user. */
+export function limits(): Limits {
+  const found = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "latin1"));
+  return {
+    openFiles: { soft: numberOrNull(found?.[1]), hard: numberOrNull(found?.[2]) },
+    inotify: {
+      max_user_watches: numberOrNull(readOptional("/proc/sys/fs/inotify/max_user_watches")?.trim()),
+      max_user_instances: numberOrNull(readOptional("/proc/sys/fs/inotify/max_user_instances")?.trim()),
+    },
+  };
+}
+
+/** The share of the last ten seconds in which some task waited for a CPU, 0 to 100; null where the kernel does not tell. */
+export function cpuPressure(): number | null {
+  const found = /^some avg10=([\d.]+)/m.exec(readOptional("/proc/pressure/cpu") ?? "");
+  return numberOrNull(found?.[1]);
+}
+
+function numberOrNull(text: string | undefined): number | null {
+  const number = text === undefined || text === "" ? Number.NaN : Number(text);
+  return Number.isFinite(number) ? number : null;
+}
+
+/** Null where the kernel was built or started without it. */
+function readOptional(path: string): string | null {
+  try {
+    return readFileSync(path, "latin1");
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === "ENOENT" || code === "EOPNOTSUPP" || code === "EACCES") return null;
+    throw error;
+  }
+}

@@ -1,0 +1,52 @@
+/** Runs a task by the wall clock: retention, compaction, the daily report. The door to node-cron. @module */
+
+import { createTask, type TaskContext, validate } from "node-cron";
+
+export interface Schedule {
+  stop(): void;
+}
+
+/** Whether an expression of five fields (six with seconds first) can be scheduled. */
+export function isValidCron(cron: string): boolean {
+  return validate(cron);
+}
+
+/**
+ * Runs a task at each time that the expression names; never two runs of it at once.
+ *
+ * A time that passed while the process was stopped or busy is made up for once. It does not keep the process alive.
+ *
+ * @param timezone An IANA name; undefined for the host's own.
+ * @param onError Told when the task fails; without it a failure ends the process, as any unhandled one does.
+ * @throws {Error} If the expression or the time zone is not valid.
+ */
+export function every(
+  cron: string,
+  timezone: string | undefined,
+  task: () => void | Promise<void>,
+  onError: (error: unknown) => void = throwLater,
+): Schedule {
+  let running = false;
+  const run = async (): Promise<void> => {
+    if (running) return;
+    running = true;
+    try {
+      await task();
+    } catch (error) {
+      onError(error);
+    } finally {
+      running = false;
+    }
+  };
+  const options = { noOverlap: true, suppressMissedWarning: true, unref: true };
+  const scheduled = createTask(cron, run, timezone === undefined ? options : { ...options, timezone });
+  scheduled.on("execution:missed", (_context: TaskContext) => run());
+  void scheduled.start();
+  return { stop: () => void scheduled.destroy() };
+}
+
+function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}
