@@ -31,7 +31,7 @@ const TIME_PRECISION_MS = 999;
 
 /** Moves a breaker to the present: what is due becomes half-open, expired leases re-open it. */
 export function breakerAt(state: BreakerState, nowMs: number, policy: BreakerPolicy): BreakerState {
-  const settled = settle(state, nowMs, policy);
+  const settled = settle(anchored(state, nowMs), nowMs, policy);
   if (settled.state !== "closed") return settled;
   const failure_count = rowOf(settled, nowMs, policy).length;
   return failure_count === settled.failure_count ? settled : { ...settled, failure_count };
@@ -177,6 +177,18 @@ function reopen(state: BreakerState, atMs: number, policy: BreakerPolicy, reason
   const firstMs = firstOpenMs(policy);
   const longestMs = Math.max(firstMs, policy.circuit_breaker_max_open_seconds * 1000);
   return opened(state, atMs, Math.min(longestMs, 2 * Math.max(state.open_for_ms, firstMs)), reason);
+}
+
+/** A breaker that opened in the future tells of a clock that was set back: it waits from now, not from then. */
+function anchored(state: BreakerState, nowMs: number): BreakerState {
+  const aheadMs = (state.opened_at_ms ?? nowMs) - nowMs;
+  if (state.state === "closed" || aheadMs <= TIME_PRECISION_MS) return state;
+  return {
+    ...state,
+    opened_at_ms: nowMs,
+    next_probe_at_ms: state.next_probe_at_ms === null ? null : state.next_probe_at_ms - aheadMs,
+    leases: state.leases.map((lease) => ({ ...lease, until_ms: lease.until_ms - aheadMs })),
+  };
 }
 
 /** A state that came from a file may lack the time of its next probe: then the usual time after it opened. */

@@ -262,6 +262,30 @@ describe("the breaker as a function of outcomes and time", () => {
     );
   });
 
+  test("does not mind being asked for the present before the past has been read", () => {
+    const asked = fc.array(fc.nat(4_000), { minLength: 60, maxLength: 60 });
+    fc.assert(
+      fc.property(history, asked, (outcomes, ahead) => {
+        const endMs = (outcomes.at(-1)?.atMs ?? T0) + 4_000_000;
+        let late = BREAKER_CLOSED;
+        outcomes.forEach((outcome, index) => {
+          const askedAtMs = Math.min(endMs, outcome.atMs + (ahead[index] as number) * 1_000);
+          late = recordOutcome(breakerAt(late, askedAtMs, policy), outcome, policy, endMs);
+        });
+        const atOnce = breakerAt(recordOutcomes(BREAKER_CLOSED, outcomes, policy, endMs), endMs, policy);
+        expect(breakerAt(late, endMs, policy)).toEqual(atOnce);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("waits from now when the clock was set back by a day", () => {
+    const open = stateAfter(fiveFailures, 4);
+    const earlier = breakerAt(open, seconds(-86_400), policy);
+    expect(earlier).toMatchObject({ state: "open", next_probe_at_ms: seconds(-86_400 + 300) });
+    expect(breakerAt(earlier, seconds(-86_400 + 300), policy).state).toBe("half-open");
+  });
+
   test("comes out of a file as it went in, stays bounded, and is never open beyond the cap", () => {
     fc.assert(
       fc.property(history, (outcomes) => {
