@@ -1,0 +1,270 @@
+/** `auto-fix-policy.json`: which fixes may be applied, how often, how far, and who is asked. @module */
+import { z } from "zod";
+import { type DialectRule, type PolicyDefinition, readPolicy } from "../../lib/schema/policy.js";
+import { count, positiveSeconds, seconds } from "../../lib/schema/primitives.js";
+import type { Problem } from "../../lib/schema/problems.js";
+
+const share = z.number().min(0).max(1);
+const rate = z.strictObject({ max_fixes_per_hour: count.optional(), max_fixes_per_day: count.optional() });
+const rates = z.record(z.string().min(1), rate);
+
+const shape = z.strictObject({
+  enabled: z.boolean().optional().describe("false: no fix is matched, proposed or applied."),
+  dry_run: z
+    .boolean()
+    .optional()
+    .describe("true: everything is decided and written down, nothing is changed. True where there is no policy file."),
+  notification_enabled: z.boolean().optional().describe("Whether people are told."),
+  min_confidence_threshold: share
+    .optional()
+    .describe("Confidence of a pattern's classification below which no fix is tried."),
+  max_fixes_per_hour: count.optional().describe("Fixes in any 60 minutes, at most. 0 stops all fixes."),
+  max_fixes_per_day: count.optional().describe("Fixes in any 24 hours, at most."),
+  max_concurrent_fixes: z.number().int().min(1).max(1000).optional().describe("Fixes under way or in verification."),
+  min_seconds_between_fixes: seconds.optional().describe("Seconds between two fixes, whatever they are for."),
+  cooldown_seconds: seconds
+    .optional()
+    .describe("Seconds before the same fix may be applied to the same subject again."),
+  min_pattern_occurrences: z.number().int().min(1).optional().describe("Occurrences from which on a pattern counts."),
+  max_pattern_age_hours: z.number().gt(0).optional().describe("A pattern not seen for so long is not fixed."),
+  safety: z
+    .strictObject({ apply_at: share.optional(), watch_at: share.optional(), ask_at: share.optional() })
+    .optional()
+    .describe("Safety scores from which on a fix is applied, applied and watched closely, proposed. Below: refused."),
+  approval: z
+    .strictObject({
+      expires_after_seconds: positiveSeconds.optional(),
+      for_medium_risk: z.boolean().optional(),
+      for_high_risk: z.boolean().optional(),
+    })
+    .optional()
+    .describe("For how long a proposal waits for a person, and which risks always do."),
+  limits: z
+    .strictObject({
+      max_change_from_baseline: z.number().gt(1).optional(),
+      memory_commit_max: z.number().gt(0).max(1).optional(),
+      per_category: rates.optional(),
+      per_worker_type: rates.optional(),
+      per_fix: z.strictObject({ min_seconds_between: seconds.optional(), max_per_day: count.optional() }).optional(),
+    })
+    .optional()
+    .describe("How far a value may move from where it began (a factor), and how often each kind of fix may run."),
+  blast_radius: z
+    .strictObject({ max_fraction_per_hour: share.optional(), max_workers_per_hour: count.optional() })
+    .optional()
+    .describe("The part of the fleet that fixes may touch in any 60 minutes."),
+  breaker: z
+    .strictObject({ window_fixes: z.number().int().min(2).optional(), ineffective_fraction: share.optional() })
+    .optional()
+    .describe("When so many of the last fixes did not help, no more are tried until a person says so."),
+  verification: z
+    .strictObject({
+      window_seconds: positiveSeconds.optional(),
+      check_interval_seconds: positiveSeconds.optional(),
+      min_success_rate: share.optional(),
+    })
+    .optional()
+    .describe("For how long a fix is watched, and what it must reach to be effective."),
+  undo: z
+    .strictObject({ on_ineffective: z.boolean().optional(), max_attempts: count.optional() })
+    .optional()
+    .describe("Whether a fix that did not help is undone by itself."),
+  categories: z
+    .record(
+      z.string().min(1),
+      z.strictObject({
+        enabled: z.boolean().optional(),
+        requires_approval: z.boolean().optional(),
+        default_safety_score: share.optional(),
+        reason: z.string().optional(),
+      }),
+    )
+    .optional()
+    .describe("What holds for whole categories of fixes."),
+  learning: z
+    .strictObject({ enabled: z.boolean().optional(), min_samples: count.optional() })
+    .optional()
+    .describe("Whether confidence in a fix follows its verdicts, and from how many on."),
+});
+
+type Explicit = z.infer<typeof shape>;
+
+interface Rate {
+  readonly max_fixes_per_hour?: number | undefined;
+  readonly max_fixes_per_day?: number | undefined;
+}
+
+/** The settings in force; durations in seconds as in the file. */
+export interface AutoFixSettings {
+  readonly enabled: boolean;
+  readonly dry_run: boolean;
+  readonly notification_enabled: boolean;
+  readonly min_confidence_threshold: number;
+  readonly max_fixes_per_hour: number;
+  readonly max_fixes_per_day: number;
+  readonly max_concurrent_fixes: number;
+  readonly min_seconds_between_fixes: number;
+  readonly cooldown_seconds: number;
+  readonly min_pattern_occurrences: number;
+  readonly max_pattern_age_hours: number;
+  readonly safety: { readonly apply_at: number; readonly watch_at: number; readonly ask_at: number };
+  readonly approval: {
+    readonly expires_after_seconds: number;
+    readonly for_medium_risk: boolean;
+    readonly for_high_risk: boolean;
+  };
+  readonly limits: {
+    readonly max_change_from_baseline: number;
+    readonly memory_commit_max: number;
+    readonly per_category: Readonly<Record<string, Rate>>;
+    readonly per_worker_type: Readonly<Record<string, Rate>>;
+    readonly per_fix: { readonly min_seconds_between: number; readonly max_per_day: number };
+  };
+  readonly blast_radius: { readonly max_fraction_per_hour: number; readonly max_workers_per_hour: number };
+  readonly breaker: { readonly window_fixes: number; readonly ineffective_fraction: number };
+  readonly verification: {
+    readonly window_seconds: number;
+    readonly check_interval_seconds: number;
+    readonly min_success_rate: number;
+  };
+  readonly undo: { readonly on_ineffective: boolean; readonly max_attempts: number };
+  readonly categories: Readonly<Record<string, FixCategory>>;
+  readonly learning: { readonly enabled: boolean; readonly min_samples: number };
+}
+
+interface FixCategory {
+  readonly enabled?: boolean | undefined;
+  readonly requires_approval?: boolean | undefined;
+  readonly default_safety_score?: number | undefined;
+  readonly reason?: string | undefined;
+}
+
+/** Fills in what was not given. Without a single setting, as without a file, nothing may be changed: a dry run. */
+export function complete(explicit: Explicit): AutoFixSettings {
+  const { safety = {}, approval = {}, limits = {}, blast_radius = {}, verification = {}, undo = {} } = explicit;
+  return {
+    enabled: explicit.enabled ?? true,
+    dry_run: explicit.dry_run ?? Object.keys(explicit).length === 0,
+    notification_enabled: explicit.notification_enabled ?? true,
+    min_confidence_threshold: explicit.min_confidence_threshold ?? 0.7,
+    max_fixes_per_hour: explicit.max_fixes_per_hour ?? 10,
+    max_fixes_per_day: explicit.max_fixes_per_day ?? 50,
+    max_concurrent_fixes: explicit.max_concurrent_fixes ?? 3,
+    min_seconds_between_fixes: explicit.min_seconds_between_fixes ?? 0,
+    cooldown_seconds: explicit.cooldown_seconds ?? 300,
+    min_pattern_occurrences: explicit.min_pattern_occurrences ?? 3,
+    max_pattern_age_hours: explicit.max_pattern_age_hours ?? 48,
+    safety: { apply_at: safety.apply_at ?? 0.9, watch_at: safety.watch_at ?? 0.7, ask_at: safety.ask_at ?? 0.5 },
+    approval: {
+      expires_after_seconds: approval.expires_after_seconds ?? 14_400,
+      for_medium_risk: approval.for_medium_risk ?? false,
+      for_high_risk: approval.for_high_risk ?? true,
+    },
+    limits: {
+      max_change_from_baseline: limits.max_change_from_baseline ?? 2,
+      memory_commit_max: limits.memory_commit_max ?? 0.8,
+      per_category: limits.per_category ?? {},
+      per_worker_type: limits.per_worker_type ?? {},
+      per_fix: {
+        min_seconds_between: limits.per_fix?.min_seconds_between ?? 3600,
+        max_per_day: limits.per_fix?.max_per_day ?? 3,
+      },
+    },
+    blast_radius: {
+      max_fraction_per_hour: blast_radius.max_fraction_per_hour ?? 0.25,
+      max_workers_per_hour: blast_radius.max_workers_per_hour ?? 25,
+    },
+    breaker: {
+      window_fixes: explicit.breaker?.window_fixes ?? 6,
+      ineffective_fraction: explicit.breaker?.ineffective_fraction ?? 0.5,
+    },
+    verification: {
+      window_seconds: verification.window_seconds ?? 3600,
+      check_interval_seconds: verification.check_interval_seconds ?? 60,
+      min_success_rate: verification.min_success_rate ?? 0.75,
+    },
+    undo: { on_ineffective: undo.on_ineffective ?? true, max_attempts: undo.max_attempts ?? 2 },
+    categories: explicit.categories ?? {},
+    learning: { enabled: explicit.learning?.enabled ?? true, min_samples: explicit.learning?.min_samples ?? 5 },
+  };
+}
+
+/** Only values that were given are compared. */
+function check(explicit: Explicit): Problem[] {
+  const { apply_at: apply, watch_at: watch, ask_at: ask } = explicit.safety ?? {};
+  const problems: Problem[] = [];
+  if (watch !== undefined && apply !== undefined && watch > apply)
+    problems.push({ field: "safety.watch_at", message: `must be <= apply_at (${apply}), got ${watch}` });
+  if (ask !== undefined && watch !== undefined && ask > watch)
+    problems.push({ field: "safety.ask_at", message: `must be <= watch_at (${watch}), got ${ask}` });
+  return problems;
+}
+
+/** A value in another unit; what is no number goes on as it is, so that the strict check names it. */
+const times =
+  (target: string, factor: number): DialectRule =>
+  (value, put) =>
+    put(target, typeof value === "number" ? value * factor : value);
+
+const asCategories: DialectRule = (value, put) => {
+  if (typeof value !== "object" || value === null) return put("categories", value);
+  const renamed = Object.entries(value).map(([name, own]) => {
+    if (typeof own !== "object" || own === null) return [name, own];
+    const { require_approval: requires_approval, ...rest } = own as Record<string, unknown>;
+    return [name, requires_approval === undefined ? rest : { ...rest, requires_approval }];
+  });
+  put("categories", Object.fromEntries(renamed));
+};
+
+export const autoFixPolicy: PolicyDefinition<AutoFixSettings, Explicit> = {
+  name: "auto-fix-policy",
+  shape,
+  complete,
+  check,
+  dialect: {
+    "global_settings.auto_fix_enabled": "enabled",
+    "global_settings.require_approval_for_medium_risk": "approval.for_medium_risk",
+    "global_settings.require_approval_for_high_risk": "approval.for_high_risk",
+    "global_settings.max_concurrent_fixes": "max_concurrent_fixes",
+    "global_settings.min_time_between_fixes_minutes": times("min_seconds_between_fixes", 60),
+    "safety_thresholds.min_safety_score_for_auto_apply": "safety.apply_at",
+    "safety_thresholds.min_safety_score_for_monitored_apply": "safety.watch_at",
+    "safety_thresholds.min_safety_score_for_approval_required": "safety.ask_at",
+    "safety_thresholds.min_safety_score_for_rejection": null,
+    "pattern_matching.min_pattern_confidence": "min_confidence_threshold",
+    "pattern_matching.min_pattern_occurrences": "min_pattern_occurrences",
+    "pattern_matching.max_pattern_age_hours": "max_pattern_age_hours",
+    "pattern_matching.require_active_pattern": null,
+    "rate_limiting.global.max_fixes_per_hour": "max_fixes_per_hour",
+    "rate_limiting.global.max_fixes_per_day": "max_fixes_per_day",
+    "rate_limiting.per_category": "limits.per_category",
+    "rate_limiting.per_worker_type": "limits.per_worker_type",
+    "rate_limiting.per_fix.min_time_between_applications_minutes": times("limits.per_fix.min_seconds_between", 60),
+    "rate_limiting.per_fix.max_applications_per_day": "limits.per_fix.max_per_day",
+    "validation.default_monitoring_period_hours": times("verification.window_seconds", 3600),
+    "validation.validation_check_interval_minutes": times("verification.check_interval_seconds", 60),
+    "validation.min_success_rate_threshold": "verification.min_success_rate",
+    "validation.auto_rollback_on_failure": "undo.on_ineffective",
+    "validation.rollback_delay_minutes": null,
+    "approval_workflow.approval_timeout_hours": times("approval.expires_after_seconds", 3600),
+    "rollback.max_rollback_attempts": "undo.max_attempts",
+    "learning.min_applications_for_learning": "learning.min_samples",
+    "learning.track_fix_success_rate": null,
+    "learning.adjust_safety_scores": null,
+    "learning.success_threshold_for_score_increase": null,
+    "learning.failure_threshold_for_score_decrease": null,
+    "learning.score_adjustment_delta": null,
+    fix_categories: asCategories,
+    global_settings: null,
+    safety_thresholds: null,
+    pattern_matching: null,
+    rate_limiting: null,
+    validation: null,
+    approval_workflow: null,
+    rollback: null,
+    token_budget: null,
+  },
+};
+
+/** Reads the policy's parsed JSON; `undefined` means that there is no file. */
+export const readAutoFixPolicy = (raw: unknown) => readPolicy(autoFixPolicy, raw);
