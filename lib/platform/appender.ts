@@ -13,6 +13,9 @@ import { FileRefused, RecordTooLarge, RecordTorn, systemCode } from "../errors.j
 export const RECORD_BYTES_MAX = 64 * 1024;
 
 const NEWLINE = 0x0a;
+/** Milliseconds, and looks, that an unfinished last line is given. */
+const TORN_LOOKS = 20;
+const SLEEPER = new Int32Array(new SharedArrayBuffer(4));
 const OPEN_FLAGS =
   constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
@@ -99,10 +102,26 @@ export class Appender {
     return found;
   }
 
+  /**
+   * Whether the last line lacks its newline for good.
+   *
+   * The length of a file grows page by page while another process writes a long record, so a line without an end may
+   * be one that is being written: it is given a moment. One that takes longer costs an empty line, which readers skip.
+   */
   #endsTorn(): boolean {
-    if (this.#size === 0 || this.#size === this.#cleanSize) return false;
+    if (this.#size === this.#cleanSize) return false;
+    for (let turn = 0; !this.#endsWithNewline(); turn++) {
+      if (turn === TORN_LOOKS) return true;
+      Atomics.wait(SLEEPER, 0, 0, 1);
+      this.#size = fstatSync(this.#descriptor).size;
+    }
+    return false;
+  }
+
+  #endsWithNewline(): boolean {
+    if (this.#size === 0) return true;
     const read = readSync(this.#descriptor, this.#lastByte, 0, 1, this.#size - 1);
-    return read === 1 && this.#lastByte[0] !== NEWLINE;
+    return read !== 1 || this.#lastByte[0] === NEWLINE;
   }
 
   #write(bytes: Buffer): void {

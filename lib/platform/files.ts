@@ -7,11 +7,12 @@ import {
   closeSync,
   fsyncSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   renameSync,
+  type Stats,
   statfsSync,
-  statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
@@ -124,37 +125,38 @@ export function moveExclusive(from: string, to: string): boolean {
   try {
     linkSync(from, to);
   } catch (error) {
-    if (systemCode(error) === "ENOENT" && !isThere(from)) throw new FileGone(from, { cause: error });
-    if (systemCode(error) !== "EEXIST") throw error;
-    if (!isThere(from)) throw new FileGone(from, { cause: error });
-    if (!isOneFile(from, to)) return false;
+    const code = systemCode(error);
+    if (code !== "EEXIST" && code !== "ENOENT") throw error;
+    const old = statIfThere(from);
+    if (old === undefined) throw new FileGone(from, { cause: error });
+    if (code === "ENOENT") throw error;
+    if (!isSameFile(old, statIfThere(to))) return false;
   }
   removeOldName(from, to);
   return true;
 }
 
 function removeOldName(from: string, to: string): void {
+  const ours = statIfThere(to);
+  const old = statIfThere(from);
   // A person may have put a new file under the old name in between: that one stays.
-  if (isThere(from) && !isOneFile(from, to)) return;
+  if (old !== undefined && ours !== undefined && !isSameFile(old, ours)) return;
   try {
     unlinkSync(from);
   } catch (error) {
     if (systemCode(error) !== "ENOENT") throw error;
     // Another mover was faster. Where it has a name of its own for the file, ours would be a second copy.
-    const ours = statSync(to, { throwIfNoEntry: false });
-    if (ours !== undefined && ours.nlink > 1) removeIfThere(to);
+    if ((statIfThere(to)?.nlink ?? 0) > 1) removeIfThere(to);
     throw new FileGone(from, { cause: error });
   }
 }
 
-function isThere(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+function statIfThere(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false });
 }
 
-function isOneFile(first: string, second: string): boolean {
-  const a = statSync(first, { throwIfNoEntry: false });
-  const b = statSync(second, { throwIfNoEntry: false });
-  return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev;
+function isSameFile(one: Stats, other: Stats | undefined): boolean {
+  return other !== undefined && one.ino === other.ino && one.dev === other.dev;
 }
 
 /** Creates a folder and those above it, as far as they are missing. */
