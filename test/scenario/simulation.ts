@@ -1,0 +1,221 @@
+/**
+ * Runs a daemon's core on the real loop over a world in memory, with a clock that moves by hand and a crash wherever a
+ * scenario wants one.
+ *
+ * A crash throws the loop away in the instant after an effect was performed and before its answer arrived: the journal
+ * and the world stay, as files would. A new loop resumes, and the world is scanned as a daemon's sources would do it.
+ *
+ * @module
+ */
+import type { Answer, Core, PerformContext } from "../../lib/runtime/core.js";
+import { MemoryJournal } from "../../lib/runtime/journal.js";
+import { type DecisionEffect, Loop } from "../../lib/runtime/loop.js";
+
+interface Kind {
+  readonly kind: string;
+}
+
+/** What the effects act on, and what a daemon's sources find when it starts. */
+export interface World<Event, Effect> {
+  perform(effect: Effect | DecisionEffect, context: PerformContext): Answer<Event>;
+  /** Offers everything that the sources of a starting daemon would find. Also called for the first start. */
+  scan(offer: (event: Event) => void): void;
+}
+
+export interface SimulationOptions<Slice extends object, Event extends Kind, Effect extends Kind, Policy> {
+  readonly core: Core<Slice, Event, Effect, Policy>;
+  readonly policy: Policy;
+  /** Makes the world; it may read the time and the parts of the state. */
+  world(simulation: Simulation<Slice, Event, Effect, Policy>): World<Event, Effect>;
+  /** Which effects are followed by a crash, counted from 1 over the whole run. */
+  readonly crashAfter?: readonly number[];
+  /** Wall clock at the start; 2026-11-21T00:00:00Z unless said otherwise. */
+  readonly startAtMs?: number;
+}
+
+interface Timer {
+  readonly monoMs: number;
+  readonly callback: () => void;
+}
+
+const START_AT_MS = Date.parse("2026-11-21T00:00:00Z");
+/** A scenario that needs more timers than this in one go runs in a circle. */
+const TIMERS_MAX = 100_000;
+
+export class Simulation<Slice extends object, Event extends Kind, Effect extends Kind, Policy> {
+  readonly #options: SimulationOptions<Slice, Event, Effect, Policy>;
+  readonly #journal = new MemoryJournal();
+  readonly #world: World<Event, Effect>;
+  readonly #crashAfter: ReadonlySet<number>;
+  #timers: Timer[] = [];
+  #loop: Loop<Slice, Event, Effect, Policy>;
+  #policy: Policy;
+  #crashed = false;
+  #ids = 0;
+  #monoMs = 1_000_000;
+  #wallAheadMs: number;
+  /** Effects performed so far, repeats after a crash included. */
+  performed = 0;
+  /** How often a new loop was made. */
+  crashes = 0;
+  /** What the loop called a failure that is not the weather. */
+  readonly failures: string[] = [];
+
+  constructor(options: SimulationOptions<Slice, Event, Effect, Policy>) {
+    this.#options = options;
+    this.#policy = options.policy;
+    this.#crashAfter = new Set(options.crashAfter ?? []);
+    this.#wallAheadMs = (options.startAtMs ?? START_AT_MS) - this.#monoMs;
+    this.#world = options.world(this);
+    this.#loop = this.#open();
+    this.#begin();
+  }
+
+  get nowMs(): number {
+    return this.#monoMs + this.#wallAheadMs;
+  }
+
+  get monoMs(): number {
+    return this.#monoMs;
+  }
+
+  part<T>(key: string): T | null {
+    return this.#loop.part<T>(key);
+  }
+
+  partsWith<T>(prefix: string): Iterable<readonly [string, T]> {
+    return this.#loop.partsWith<T>(prefix);
+  }
+
+  get idle(): boolean {
+    return this.#loop.idle;
+  }
+
+  /** Gives the loop a fact, as a source would. A crash that it causes is recovered from before this returns. */
+  offer(event: Event): void {
+    this.#loop.offer(event);
+    this.#recover();
+  }
+
+  setPolicy(policy: Policy): void {
+    this.#policy = policy;
+    this.#loop.setPolicy(policy, "changed");
+  }
+
+  /** Steps the wall clock only, as a person or NTP would. */
+  stepWall(byMs: number): void {
+    this.#wallAheadMs += byMs;
+  }
+
+  /** Kills the daemon between two events and starts it again. */
+  crash(): void {
+    this.#crashed = true;
+    this.#loop.stop();
+    this.#recover();
+  }
+
+  /** Lets answers that are promises arrive. */
+  async settle(): Promise<void> {
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    this.#recover();
+  }
+
+  /** Lets time pass; what is due on the way happens at its own time and in its order. */
+  advance(ms: number): void {
+    const untilMs = this.#monoMs + ms;
+    for (let count = 0; ; count++) {
+      if (count > TIMERS_MAX) throw new Error(`More than ${TIMERS_MAX} timers within ${ms} ms`);
+      const next = this.#nextTimer(untilMs);
+      if (next === null) break;
+      this.#timers = this.#timers.filter((timer) => timer !== next);
+      this.#monoMs = Math.max(this.#monoMs, next.monoMs);
+      next.callback();
+      this.#recover();
+    }
+    this.#monoMs = untilMs;
+  }
+
+  #nextTimer(untilMs: number): Timer | null {
+    let first: Timer | null = null;
+    for (const timer of this.#timers) {
+      if (timer.monoMs <= untilMs && (first === null || timer.monoMs < first.monoMs)) first = timer;
+    }
+    return first;
+  }
+
+  #open(): Loop<Slice, Event, Effect, Policy> {
+    return new Loop<Slice, Event, Effect, Policy>({
+      core: this.#options.core,
+      policy: this.#policy,
+      policyHash: "simulated",
+      journal: this.#journal,
+      clock: {
+        now: () => ({ atMs: this.nowMs, monoMs: this.#monoMs }),
+        callAt: (monoMs, callback) => this.#callAt(monoMs, callback),
+      },
+      newId: (atMs) => this.#newId(atMs),
+      perform: (effect, context) => this.#perform(effect, context),
+      onFailure: (effect, error) => {
+        this.failures.push(`${effect.kind}: ${error instanceof Error ? error.stack : String(error)}`);
+      },
+    });
+  }
+
+  #perform(effect: Effect | DecisionEffect, context: PerformContext): Answer<Event> {
+    const answer = this.#world.perform(effect, context);
+    this.performed += 1;
+    if (!this.#crashAfter.has(this.performed)) return answer;
+    this.#crashed = true;
+    this.#loop.stop();
+    // The answer is lost with the process: the lane never hears of it.
+    return new Promise<undefined>(() => {});
+  }
+
+  #recover(): void {
+    while (this.#crashed) {
+      this.#crashed = false;
+      this.crashes += 1;
+      this.#timers = [];
+      this.#loop = this.#open();
+      this.#begin();
+    }
+  }
+
+  /** The order of a real start: the sources read everything, then what was interrupted is resumed. */
+  #begin(): void {
+    this.#world.scan((event) => this.#loop.offer(event));
+    this.#loop.resume();
+    this.#recover();
+  }
+
+  #callAt(monoMs: number, callback: () => void): () => void {
+    const timer = { monoMs, callback };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  }
+
+  #newId(atMs: number): string {
+    this.#ids += 1;
+    return `${Math.floor(atMs).toString(36).padStart(9, "0")}-simulate-${String(this.#ids).padStart(6, "0")}`;
+  }
+}
+
+/**
+ * Runs a scenario as it is, and once more with a crash after each of its effects, and compares how each run ended.
+ *
+ * @param run Runs the whole scenario with the crashes given, and returns how often effects were performed and its end.
+ * @param compare Called for each run with a crash: expects its end to be the same.
+ */
+export async function withEveryCrash<End>(
+  run: (crashAfter: readonly number[]) => Promise<{ readonly performed: number; readonly end: End }>,
+  compare: (end: End, expected: End, crashAfter: number) => void,
+): Promise<End> {
+  const calm = await run([]);
+  for (let effect = 1; effect <= calm.performed; effect++) {
+    const { end } = await run([effect]);
+    compare(end, calm.end, effect);
+  }
+  return calm.end;
+}
