@@ -1,0 +1,152 @@
+/** Finds the home of a fleet, makes its layout, and keeps other hosts and newer formats out. @module */
+import { chmodSync, statSync } from "node:fs";
+import { dirname, isAbsolute, join, resolve } from "node:path";
+import { ConfigurationError, FileRefused, Refused } from "../errors.js";
+import { bootId, hostName, pidNamespace } from "../platform/clock.js";
+import { createExclusive, ensureDirectory, readSmall, replaceFile } from "../platform/files.js";
+import { sentenceOf } from "../schema/problems.js";
+import { ownerSchema, versionSchema } from "../schema/records.js";
+import { Layout } from "./layout.js";
+import { packageVersion } from "./package-version.js";
+import { type Reading, readRecord } from "./records.js";
+
+/** The format of the coordination directory that this version reads and writes. */
+export const FORMAT = 1;
+
+/** Where the files of one fleet are, and which rule said so. */
+export interface Home {
+  readonly home: string;
+  /** `coordination/`, absolute. */
+  readonly coordination: string;
+  /** `agents/logs/`, absolute. */
+  readonly logs: string;
+  readonly namedBy: "flag" | "HEALD_HOME" | "COMMIT_RELAY_HOME" | "cwd";
+}
+
+/**
+ * Finds the home: the flag, `HEALD_HOME`, `COMMIT_RELAY_HOME`, or the working directory if it holds `coordination/`.
+ *
+ * @returns null if nothing names a home: nothing may be created then.
+ */
+export function resolveHome(env: NodeJS.ProcessEnv, cwd: string, flag?: string): Home | null {
+  const named = nameHome(env, cwd, flag);
+  if (named === null) return null;
+  const [home, namedBy] = named;
+  return {
+    home,
+    coordination: pathFrom(env.HEALD_COORDINATION_DIR, cwd) ?? join(home, "coordination"),
+    logs: pathFrom(env.HEALD_LOG_DIR, cwd) ?? join(home, "agents", "logs"),
+    namedBy,
+  };
+}
+
+function nameHome(env: NodeJS.ProcessEnv, cwd: string, flag: string | undefined): [string, Home["namedBy"]] | null {
+  const byFlag = pathFrom(flag, cwd);
+  if (byFlag !== null) return [byFlag, "flag"];
+  const byOwnVariable = pathFrom(env.HEALD_HOME, cwd);
+  if (byOwnVariable !== null) return [byOwnVariable, "HEALD_HOME"];
+  const byOldVariable = pathFrom(env.COMMIT_RELAY_HOME, cwd);
+  if (byOldVariable !== null) return [byOldVariable, "COMMIT_RELAY_HOME"];
+  const beside = env.HEALD_COORDINATION_DIR || join(cwd, "coordination");
+  return isDirectory(resolve(cwd, beside)) ? [resolve(cwd), "cwd"] : null;
+}
+
+/** An empty variable is an unset one: shells write `HEALD_HOME= heald …` for that. */
+function pathFrom(value: string | undefined, cwd: string): string | null {
+  if (value === undefined || value === "") return null;
+  return isAbsolute(value) ? resolve(value) : resolve(cwd, value);
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** What the caller may do to a home. */
+export interface OpenOptions {
+  /** Whether missing folders may be made: `heald init`, and a daemon whose home is named by variable or flag. */
+  readonly create: boolean;
+  /** Whether this host's claim is recorded; for daemons. A home of another host is refused then. */
+  readonly claimOwnership: boolean;
+}
+
+/**
+ * Opens a home: checks its format and owner before anything is touched, then makes what is missing of its layout.
+ *
+ * @throws {ConfigurationError} If there is no such home, its VERSION cannot be read, or its format is newer than ours.
+ * @throws {Refused} If it belongs to another host or pid namespace.
+ */
+export function openHome(home: Home, options: OpenOptions): void {
+  const layout = new Layout(home);
+  if (!options.create && !isDirectory(home.coordination)) {
+    throw new ConfigurationError(
+      `Cannot open ${JSON.stringify(home.coordination)}: there is no such directory; run heald init`,
+    );
+  }
+  const isNew = checkFormat(layout);
+  if (options.claimOwnership) checkOwner(layout);
+  makeFolders(layout);
+  if (isNew) createExclusive(layout.version, `${JSON.stringify({ format: FORMAT, heald: packageVersion() })}\n`);
+  if (options.claimOwnership) claimOwner(layout);
+}
+
+/** @returns Whether there is no VERSION yet. */
+function checkFormat(layout: Layout): boolean {
+  const reading = readOwn(layout, layout.version, versionSchema);
+  if (reading.kind === "absent") return true;
+  if (reading.kind !== "ok") {
+    const why = reading.kind === "bad" ? sentenceOf(reading.problems) : "it is not complete";
+    throw new ConfigurationError(`Cannot open ${JSON.stringify(layout.coordination)}: VERSION cannot be read: ${why}`);
+  }
+  if (reading.value.format > FORMAT) {
+    throw new ConfigurationError(
+      `Cannot open ${JSON.stringify(layout.coordination)}: its format is ${reading.value.format}, written by heald ${reading.value.heald}; this heald ${packageVersion()} knows formats up to ${FORMAT}`,
+    );
+  }
+  return false;
+}
+
+function readOwn<T>(layout: Layout, path: string, schema: Parameters<typeof readRecord<T>>[1]): Reading<T> {
+  return readRecord(path, schema, { maxBytes: 4096, nowMs: 0, root: layout.coordination });
+}
+
+/** One directory belongs to one host: pids, boots and locks of another host mean nothing here. */
+function checkOwner(layout: Layout): void {
+  const reading = readOwn(layout, layout.owner, ownerSchema);
+  // An owner file that cannot be read protects nobody; claimOwner writes it anew.
+  if (reading.kind !== "ok") return;
+  const { host, pid_ns } = reading.value;
+  if (host === hostName() && pid_ns === pidNamespace()) return;
+  // Another pid namespace of this host is a container that has ended if the boot is another one.
+  if (host === hostName() && typeof reading.value.boot_id === "string" && reading.value.boot_id !== bootId()) return;
+  throw new Refused(
+    `Cannot take ${JSON.stringify(layout.coordination)}: it belongs to host ${JSON.stringify(host)}, pid namespace ${pid_ns}; this is ${JSON.stringify(hostName())}, ${pidNamespace()}; remove "run/owner.json" if no daemon runs there any more`,
+  );
+}
+
+function claimOwner(layout: Layout): void {
+  const text = `${JSON.stringify({ host: hostName(), pid_ns: pidNamespace(), boot_id: bootId() })}\n`;
+  if (createExclusive(layout.owner, text)) return;
+  // Two hosts that start at once both passed the check: the one whose file stands is the owner.
+  checkOwner(layout);
+  if (textOf(layout.owner) !== text) replaceFile(layout.owner, text);
+}
+
+/** The text of our own file, or null if it is not one that could be read. */
+function textOf(path: string): string | null {
+  try {
+    return readSmall(path, { maxBytes: 4096 })?.text ?? null;
+  } catch (error) {
+    if (error instanceof FileRefused) return null;
+    throw error;
+  }
+}
+
+function makeFolders(layout: Layout): void {
+  ensureDirectory(dirname(layout.coordination));
+  for (const folder of layout.folders) {
+    if (isDirectory(folder)) continue;
+    ensureDirectory(folder);
+    // The umask of whoever starts first must not decide who can read the fleet's files.
+    chmodSync(folder, 0o750);
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * Reads one record that somebody else wrote, and says in one sentence what is wrong with it.
+ *
+ * What a person writes may be seen half-written: unparseable and younger than two seconds means "not finished". Errors
+ * of the host (no descriptors, no permission, a failing disk) say nothing about the record and are thrown.
+ * @module
+ */
+import { relative } from "node:path";
+import type { z } from "zod";
+import { FileRefused } from "../errors.js";
+import { readSmall, type SmallFile } from "../platform/files.js";
+import { type Problem, readAs, sentenceOf } from "../schema/problems.js";
+import { firstFault } from "./json-position.js";
+
+/** For how long a file that does not parse may still be in the making. */
+export const UNFINISHED_MS = 2000;
+
+/** Sizes above which a record is refused unread. */
+export const MAX_BYTES = {
+  beat: 64 * 1024,
+  spec: 1024 * 1024,
+  request: 64 * 1024,
+  hold: 64 * 1024,
+  breaker: 64 * 1024,
+  policy: 1024 * 1024,
+  budget: 8 * 1024 * 1024,
+  metrics: 1024 * 1024,
+} as const;
+
+/** What was found under a path. */
+export type Reading<T> =
+  | { readonly kind: "absent" }
+  | { readonly kind: "unfinished" }
+  | Bad
+  | {
+      readonly kind: "ok";
+      readonly value: T;
+      /** The very text that was read. */
+      readonly text: string;
+      readonly mtimeMs: number;
+      readonly ino: number;
+      readonly size: number;
+    };
+
+/** A record that is refused: by name, line and field. */
+export interface Bad {
+  readonly kind: "bad";
+  readonly sentence: string;
+  readonly problems: readonly Problem[];
+  /** `symlink`, `too_large`, `not_a_file`, `not_utf8`, `not_json` or `wrong_field`. */
+  readonly code: string;
+  /** Identify this version of the file, when it could be opened. */
+  readonly mtimeMs?: number;
+  readonly ino?: number;
+}
+
+export interface ReadOptions {
+  readonly maxBytes: number;
+  /** Wall clock, to be compared with the file's time. */
+  readonly nowMs: number;
+  /** Whether a person may be writing it right now; true unless said otherwise. */
+  readonly mayBeUnfinished?: boolean;
+  /** What it is called in sentences; "record" unless said otherwise. */
+  readonly what?: string;
+  /** The folder to which the path is shown relative. */
+  readonly root?: string;
+}
+
+/**
+ * Reads and validates one record.
+ *
+ * @throws The system's error for anything that is the host's fault and not the record's.
+ */
+export function readRecord<T>(path: string, schema: z.ZodType<T>, options: ReadOptions): Reading<T> {
+  let file: SmallFile | null;
+  try {
+    file = readSmall(path, { maxBytes: options.maxBytes });
+  } catch (error) {
+    if (!(error instanceof FileRefused)) throw error;
+    return refuse(path, options, error.code, [{ field: "", message: detailOf(error) }]);
+  }
+  if (file === null) return { kind: "absent" };
+  return readText(path, file, schema, options);
+}
+
+function readText<T>(path: string, file: SmallFile, schema: z.ZodType<T>, options: ReadOptions): Reading<T> {
+  const { text, stat } = file;
+  const version = { mtimeMs: stat.mtimeMs, ino: stat.ino };
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    if (options.mayBeUnfinished !== false && isYoung(stat.mtimeMs, options.nowMs)) return { kind: "unfinished" };
+    return { ...refuse(path, options, "not_json", [{ field: "", message: whyNotJson(text) }]), ...version };
+  }
+  const read = readAs(schema, parsed);
+  if (!read.ok) return { ...refuse(path, options, "wrong_field", read.problems), ...version };
+  return { kind: "ok", value: read.value, text, ...version, size: stat.size };
+}
+
+/** A file from the future (a stepped clock, `touch -d`) is as old as any: it must not stay unfinished for ever. */
+function isYoung(mtimeMs: number, nowMs: number): boolean {
+  return Math.abs(nowMs - mtimeMs) < UNFINISHED_MS;
+}
+
+/** Says at which place a text is not JSON. */
+export function whyNotJson(text: string): string {
+  if (text.trim() === "") return "it is empty";
+  const { line, column } = firstFault(text);
+  return `line ${line}, column ${column}: not valid JSON`;
+}
+
+/** Makes the refusal of a record that was understood but cannot be right, such as an id that is not its file's. */
+export function refuse(path: string, options: ReadOptions, code: string, problems: readonly Problem[]): Bad {
+  const what = options.what ?? "record";
+  const shown = options.root === undefined ? path : relative(options.root, path);
+  return {
+    kind: "bad",
+    code,
+    problems,
+    sentence: `Cannot read ${what} ${JSON.stringify(shown)}: ${sentenceOf(problems)}`,
+  };
+}
+
+/** The part of the error's message after the path. */
+function detailOf(error: FileRefused): string {
+  const prefix = `Cannot read ${JSON.stringify(error.path)}: `;
+  return error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message;
+}
+
+const VERSIONS_MAX = 10_000;
+
+/** Remembers which versions of bad files were reported, so that each is reported once and not at every scan. */
+export class RefusalBook {
+  readonly #seen = new Map<string, string>();
+
+  /** Whether this version of the file was reported before; from now on it was. */
+  seenBefore(path: string, mtimeMs: number, ino: number): boolean {
+    const version = `${mtimeMs}:${ino}`;
+    if (this.#seen.get(path) === version) return true;
+    // The oldest go first: at worst a file is reported twice, and memory stays bounded.
+    this.#seen.delete(path);
+    if (this.#seen.size >= VERSIONS_MAX) this.#seen.delete(this.#seen.keys().next().value as string);
+    this.#seen.set(path, version);
+    return false;
+  }
+
+  /** Forgets a file that is gone or good again. */
+  forget(path: string): void {
+    this.#seen.delete(path);
+  }
+}
