@@ -1,5 +1,5 @@
 /** Guarantee: one attempt is started at most once, and how it ended is on disk, whoever else dies meanwhile. */
-import { execFile, execFileSync, spawn } from "node:child_process";
+import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   closeSync,
@@ -31,7 +31,6 @@ import {
   until,
 } from "./support/launched.js";
 
-const SCRIPT = join(import.meta.dirname, "../../lib/platform/launcher.sh");
 const run = promisify(execFile);
 
 let home: Home;
@@ -348,7 +347,7 @@ describe("startLauncher()", () => {
     expect((await ended(request)).exit_code).toBe(0);
   });
 
-  test("has the program running within 15 ms and its exit on disk within 15 ms of its death", async () => {
+  test("has the program running within 10 ms and its exit on disk within 5 ms of its death", async () => {
     const starts: number[] = [];
     const ends: number[] = [];
     for (let round = 0; round < 20; round += 1) {
@@ -364,20 +363,44 @@ describe("startLauncher()", () => {
       while (readWhole(request.paths.exit) === null);
       ends.push(performance.now() - killedAt);
     }
-    // Medians, with room for a busy machine; alone on one, 3 ms and 1 ms.
-    expect(median(starts)).toBeLessThan(15);
-    expect(median(ends)).toBeLessThan(15);
+    // The best of twenty, so that a busy machine does not count; two idle cores need 3 ms and 0.3 ms.
+    expect(Math.min(...starts)).toBeLessThan(10);
+    expect(Math.min(...ends)).toBeLessThan(5);
   });
 
-  test("is safe under shells other than the one at /bin/sh", async () => {
-    for (const shell of [["dash"], ["bash", "--posix"]]) {
-      const checked = await run(shell[0] as string, [...shell.slice(1), "-n", SCRIPT]).then(
-        () => "fine",
-        (error: NodeJS.ErrnoException) => (error.code === "ENOENT" ? "not here" : String(error)),
+  test.for([["dash"], ["bash", "--posix"], ["busybox", "sh"]])(
+    "would do the same with %s at /bin/sh",
+    async (shell, context) => {
+      const [name, ...options] = shell as [string, ...string[]];
+      if (spawnSync(name, [...options, "-c", ":"]).error !== undefined) return context.skip(`${name} is not at hand`);
+      const first = home.request("first", "until [ -e go ]; do sleep 0.02; done");
+      const { launcherPid } = startLauncher(first);
+      await started(first);
+      // The same command line, for another worker.
+      const words = readFileSync(`/proc/${launcherPid}/cmdline`, "utf8").split("\0").slice(1, -1);
+      const args = words.map((word) => word.replaceAll("first", "second"));
+      const env = Object.fromEntries(
+        environmentOf(launcherPid)
+          .filter(Boolean)
+          .map((line) => line.split(/=(.*)/s).slice(0, 2)),
       );
-      expect(["fine", "not here"]).toContain(checked);
-    }
-  });
+      const second = home.request("second", "");
+      const launcher = spawn(name, [...options, ...args], { detached: true, stdio: "ignore", cwd: "/", env });
+      mkdirSync(join(second.paths.log, ".."), { recursive: true });
+      const { pid, start_time } = await started(second);
+      await until(() => fieldsOf(pid)?.[3] === String(pid), "the program leads a session");
+      for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const) process.kill(launcher.pid as number, signal);
+      process.kill(pid, "SIGTERM");
+      expect(await ended(second)).toMatchObject({
+        worker_id: "second",
+        pid,
+        start_time,
+        exit_code: 143,
+        signal: "SIGTERM",
+      });
+      writeFileSync(join(home.folder, "go"), "");
+    },
+  );
 });
 
 function fill(path: string): void {
@@ -410,8 +433,4 @@ function settled(claim: string, folder: string, round: number): boolean {
   const tag = `HEALD_WORKER_ID=killed-${round}`;
   const alive = startedHere(folder).some((pid) => environmentOf(pid).includes(tag));
   return !alive || (existsSync(join(folder, `begun-${round}`)) && existsSync(claim));
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 }
