@@ -287,6 +287,22 @@ describe("a claim", () => {
     expect(existsSync(request.paths.exit)).toBe(false);
   });
 
+  test("whose launcher was killed before the program began starts nothing any more", async () => {
+    const request = home.request("w-1", "touch begun");
+    mkdirSync(join(request.paths.log, ".."), { recursive: true });
+    await run("mkfifo", [request.paths.log]);
+    const { launcherPid } = startLauncher(request);
+    await until(() => childrenOf(launcherPid).length === 1, "the child waits for its log");
+    process.kill(launcherPid, "SIGKILL");
+    await until(() => !isAlive(launcherPid), "the launcher is gone");
+    expect(startedHere(home.folder)).toHaveLength(1);
+    const reader = spawn("cat", [request.paths.log], { stdio: "ignore" });
+    await until(() => startedHere(home.folder).length === 0, "the child has ended");
+    reader.kill("SIGKILL");
+    expect(existsSync(join(home.folder, "begun"))).toBe(false);
+    expect(readWhole<{ pid?: number }>(request.paths.claim)?.pid).toBeUndefined();
+  });
+
   test("is given back when the disk is too full to write it", async (context) => {
     const small = mountSmall(64);
     if (small === null) return context.skip("needs the right to mount a tmpfs");
