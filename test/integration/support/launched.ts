@@ -37,8 +37,14 @@ export function makeHome(folder: string = mkdtempSync(join(tmpdir(), "heald-laun
     ...more,
   });
   const close = async () => {
-    for (const pid of startedHere(folder)) end(pid);
-    await until(() => startedHere(folder).length === 0, "everything started in this home has ended");
+    // A process shows no environment for a moment while it becomes another program, so one empty look proves little.
+    let emptyLooks = 0;
+    await until(() => {
+      const pids = startedHere(folder);
+      for (const pid of pids) end(pid);
+      emptyLooks = pids.length === 0 ? emptyLooks + 1 : 0;
+      return emptyLooks === 3;
+    }, "everything started in this home has ended");
     rmSync(folder, { recursive: true, force: true });
   };
   return { folder, request, close };
