@@ -6,6 +6,9 @@ export interface Schedule {
   stop(): void;
 }
 
+/** The finest expression names seconds; two starts closer than this are one. */
+const SAME_TIME_MS = 500;
+
 /** Whether an expression of five fields (six with seconds first) can be scheduled. */
 export function isValidCron(cron: string): boolean {
   return validate(cron);
@@ -27,9 +30,12 @@ export function every(
   onError: (error: unknown) => void = throwLater,
 ): Schedule {
   let running = false;
+  let startedAtMs = Number.NEGATIVE_INFINITY;
   const run = async (): Promise<void> => {
-    if (running) return;
+    // Several missed times are reported in one go, and perhaps with one that is due now.
+    if (running || performance.now() - startedAtMs < SAME_TIME_MS) return;
     running = true;
+    startedAtMs = performance.now();
     try {
       await task();
     } catch (error) {
@@ -38,7 +44,8 @@ export function every(
       running = false;
     }
   };
-  const options = { noOverlap: true, suppressMissedWarning: true, unref: true };
+  // Overlaps are kept out above: the library's own way of it prints to the console.
+  const options = { suppressMissedWarning: true, unref: true };
   const scheduled = createTask(cron, run, timezone === undefined ? options : { ...options, timezone });
   scheduled.on("execution:missed", (_context: TaskContext) => run());
   void scheduled.start();

@@ -65,6 +65,28 @@ describe("every()", () => {
     await until("it ran twice", () => runs >= 2);
     schedule.stop();
     expect(most).toBe(1);
+    const after = runs;
+    const stoppedAtMs = performance.now();
+    await until("two more seconds have passed", () => performance.now() > stoppedAtMs + 2100);
+    expect(runs).toBe(after);
+  });
+
+  test("makes up once for times that passed while the process was blocked", async () => {
+    let runs = 0;
+    const due = new Date(Date.now() + 1500);
+    const next = new Date(due.getTime() + 1000);
+    const cron = `${due.getSeconds()},${next.getSeconds()} * * * * *`;
+    const schedule = every(cron, undefined, () => {
+      runs++;
+    });
+    onTestFinished(() => schedule.stop());
+    await until("the timer is armed", () => Date.now() > due.getTime() - 1400);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5000);
+    expect(runs).toBe(0);
+    await until("it ran", () => runs > 0);
+    const ranAtMs = performance.now();
+    await until("a second has passed", () => performance.now() > ranAtMs + 1000);
+    expect(runs).toBe(1);
   });
 
   test("tells a failure to whoever asked for it, and runs again", async () => {
