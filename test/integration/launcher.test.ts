@@ -263,8 +263,10 @@ describe("a claim", () => {
       await until(() => settled(request.paths.claim, home.folder, round), "what was begun has settled");
       const text = existsSync(request.paths.claim) ? readFileSync(request.paths.claim, "utf8") : "";
       const record = text === "" ? null : (JSON.parse(text) as { pid?: number });
-      if (record?.pid === undefined) expect(existsSync(join(home.folder, `begun-${round}`))).toBe(false);
-      else expect(environmentOf(record.pid)).toContain(`HEALD_WORKER_ID=killed-${round}`);
+      const pid = record?.pid;
+      if (pid === undefined) expect(existsSync(join(home.folder, `begun-${round}`))).toBe(false);
+      else
+        await until(() => environmentOf(pid).includes(`HEALD_WORKER_ID=killed-${round}`), "the pid is the program's");
       outcomes[record === null ? "unclaimed" : record.pid === undefined ? "claimed" : "running"] += 1;
     }
     expect(outcomes.unclaimed).toBeGreaterThan(0);
