@@ -28,7 +28,13 @@ describe("readStat()", () => {
     const program = join(folder, "a) R 1 (b");
     writeFileSync(program, readFileSync("/bin/sleep"), { mode: 0o755 });
     const child = start(program, ["60"]);
-    await until("the program runs", () => readStat(child.pid)?.comm === "a) R 1 (b");
+    await until("the program sleeps", () => {
+      const found = readStat(child.pid);
+      return found?.comm === "a) R 1 (b" && found.state === "S";
+    });
+    // Stopped, so that two readings of its memory are of one moment.
+    child.kill("SIGSTOP");
+    await until("it is stopped", () => readStat(child.pid)?.state === "T");
     const stat = readStat(child.pid);
     expect(stat).toMatchObject({ pid: child.pid, ppid: process.pid, threads: 1 });
     const raw = readFileSync(`/proc/${child.pid}/stat`, "latin1");
@@ -65,8 +71,8 @@ describe("isSame()", () => {
   });
 
   test("tells a corpse that its parent has not waited for from a living process", async () => {
-    // The shell's child ends at once; the sleep that replaces the shell never waits for it.
-    const parent = start("sh", ["-c", "true & echo $! >corpse; exec sleep 60"], { cwd: temporaryFolderOf() });
+    // The child ends after the shell has become a sleep, which never waits for it.
+    const parent = start("sh", ["-c", "sleep 0.2 & echo $! >corpse; exec sleep 60"], { cwd: temporaryFolderOf() });
     const folder = lastFolder;
     await until("the parent is a sleep", () => readStat(parent.pid)?.comm === "sleep");
     const pid = Number(readFileSync(join(folder, "corpse"), "utf8"));

@@ -54,7 +54,7 @@ describe("signalIdentity() to one process", () => {
 
   test("says gone for a corpse", async () => {
     const folder = temporaryFolder();
-    const parent = start("sh", ["-c", "true & echo $! >corpse; exec sleep 60"], { cwd: folder });
+    const parent = start("sh", ["-c", "sleep 0.2 & echo $! >corpse; exec sleep 60"], { cwd: folder });
     await until("the parent is a sleep", () => readStat(parent.pid)?.comm === "sleep");
     const pid = Number(readFileSync(join(folder, "corpse"), "utf8"));
     await until("the child is a corpse", () => readStat(pid)?.state === "Z");
