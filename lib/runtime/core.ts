@@ -44,6 +44,10 @@ export interface Core<
   failed(effect: Effect, message: string, code: string): Event | null;
   /** Kinds of event of which only the newest matters while a lane waits. */
   readonly coalesced: ReadonlySet<string>;
+  /** Kinds of effect that are only questions: they are not journaled, since after a crash everything is asked anew. */
+  readonly transient?: ReadonlySet<string>;
+  /** What is left of a part of the state when the host was started anew: the part itself unless said otherwise; null is nothing. */
+  readonly afterReboot?: (key: string, part: unknown) => unknown;
 }
 
 /** What performing an effect gives back: nothing, events, or a promise of them. */

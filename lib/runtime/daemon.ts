@@ -230,6 +230,8 @@ class Daemon<
     this.#openLoop();
     for (const source of this.#body?.sources ?? []) await source.start();
     this.#loop?.resume();
+    // From here on the checkpoint names this boot, whatever happens next.
+    this.#loop?.checkpoint();
     this.#policyFile.follow(this.#policyListener());
     this.#startTimers();
     this.#writeRunFile();

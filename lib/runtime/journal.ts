@@ -63,7 +63,7 @@ export class FileJournal implements Journal {
   constructor(statePath: string, journalPath: string) {
     this.#statePath = statePath;
     this.#journalPath = journalPath;
-    this.#appender = new Appender(journalPath, { maxBytes: JOURNAL_LINE_BYTES_MAX });
+    this.#appender = new Appender(journalPath, { bytesMax: JOURNAL_LINE_BYTES_MAX });
   }
 
   get bytes(): number {

@@ -66,6 +66,8 @@ interface Work {
 }
 
 const RETRY_MS = 1000;
+/** The number of a decision whose effects are only questions. */
+const NOT_JOURNALED = -1;
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
 
 export class Loop<
@@ -100,6 +102,10 @@ export class Loop<
     this.faults = recovered.faults;
     this.recoveredBootId = recovered.boot_id;
     this.#parts = recovered.parts;
+    const rebooted = recovered.boot_id !== null && options.bootId !== undefined && recovered.boot_id !== options.bootId;
+    if (rebooted && this.#core.afterReboot) {
+      for (const [key, part] of [...this.#parts]) applyParts(this.#parts, { [key]: this.#core.afterReboot(key, part) });
+    }
     this.#seq = recovered.seq;
     this.#wakes = new WakeQueue(options.clock, (key) => this.offer(this.#core.wake(key)));
     for (const entry of recovered.pending) this.#resume(entry);
@@ -196,12 +202,20 @@ export class Loop<
     const decided = this.#core.decide(slice, event, this.#policy);
     const changed = this.#changes(address, slice, decided.slice);
     const effects = this.#durable(slice, event, decided);
-    if (effects.length > 0) {
+    const lasting = effects.some((effect) => !this.#core.transient?.has(effect.kind));
+    if (lasting) {
       const entry = { seq: this.#seq + 1, lane, stamp: event.stamp, parts: changed, effects };
       if (!this.#guarded("journal", () => this.#journal(entry))) return this.#park(lane, event);
       this.#seq = entry.seq;
-      this.#enqueue(lane, { seq: entry.seq, stamp: event.stamp, effects, next: 0, again: false });
     }
+    if (effects.length > 0)
+      this.#enqueue(lane, {
+        seq: lasting ? this.#seq : NOT_JOURNALED,
+        stamp: event.stamp,
+        effects,
+        next: 0,
+        again: false,
+      });
     applyParts(this.#parts, changed);
     for (const effect of decided.effects) if (isWake(effect)) this.#wakes.set(effect.key, effect.atMonoMs);
     if (effects.length > 0) this.#runLane(lane);
@@ -264,7 +278,7 @@ export class Loop<
       const work = works[0] as Work;
       if (work.next >= work.effects.length) {
         works.shift();
-        this.#finished.push(work.seq);
+        if (work.seq !== NOT_JOURNALED) this.#finished.push(work.seq);
         continue;
       }
       const effect = work.effects[work.next] as Effect | DecisionEffect;

@@ -1,0 +1,314 @@
+/** A worker's life as its files tell it: spec, launch, beats, exit, and what a person wants. @module */
+
+import { decayedScore, missedIntervals } from "../../lib/domain/health-score.js";
+import { canaryDone } from "../../lib/domain/mass-guard.js";
+import { writeInstant } from "../../lib/schema/primitives.js";
+import type { DesiredState } from "../../lib/schema/records.js";
+import { beginEnding, beginStop, gatherNow } from "./ending.js";
+import type { BeatFacts, Event, ExitFacts, KnownProcess, SpecFacts, WorkerPart } from "./facts.js";
+import { countMonitored, endSuspicion } from "./fleet.js";
+import { advance, lookNow } from "./silence.js";
+import type { Turn } from "./turn.js";
+
+/** Statuses that are not of a worker that should be alive; such a spec in active/ is left to the person who wrote it. */
+const NOT_ALIVE = new Set(["completed", "failed", "zombie"]);
+
+export function onSpec(turn: Turn, workerId: string, spec: SpecFacts | null): void {
+  const known = turn.worker;
+  if (spec === null || NOT_ALIVE.has(spec.status)) return forget(turn);
+  if (known === null || known.spec.attempt < spec.attempt) return meet(turn, workerId, spec);
+  if (known.spec.attempt > spec.attempt) return;
+  const before = known.spec;
+  turn.set({ spec, process: known.process ?? spec.process });
+  if (spec.status === "cancelled" && before.status !== "cancelled") return beginStop(turn, "cancelled");
+  if (
+    spec.in_spec_beat !== null &&
+    spec.in_spec_beat.key !== before.in_spec_beat?.key &&
+    spec.in_spec_beat.key !== known.block_key
+  ) {
+    return onBeat(turn, inSpecBeat(spec));
+  }
+  advance(turn);
+}
+
+function inSpecBeat(spec: SpecFacts): BeatFacts {
+  const { score, sequence, key } = spec.in_spec_beat ?? { score: null, sequence: null, key: "" };
+  return { attempt: spec.attempt, sequence, reported: score, progress: null, pid: null, age_ms: 0, key: `spec:${key}` };
+}
+
+/** A person removed the spec: the worker is left running and never touched again. Our own removal is not news. */
+function forget(turn: Turn): void {
+  if (turn.worker === null || turn.worker.ending?.phase === "filing") return;
+  turn.enter("unwatched");
+  turn.say("worker_unwatched", {
+    message: `Spec of ${turn.worker.worker_id} was removed; it is left running and no longer watched`,
+  });
+  endSuspicion(turn);
+  countMonitored(turn, turn.worker.spec.worker_type, -1);
+  turn.wakeAt(null);
+  turn.worker = null;
+}
+
+function meet(turn: Turn, workerId: string, spec: SpecFacts): void {
+  if (turn.worker !== null) {
+    endSuspicion(turn);
+    countMonitored(turn, turn.worker.spec.worker_type, -1);
+  }
+  countMonitored(turn, spec.worker_type, 1);
+  turn.worker = newPart(turn, workerId, spec);
+  if (spec.status === "cancelled") return beginStop(turn, "cancelled");
+  if (spec.other_boot) return afterReboot(turn);
+  if (!spec.has_launch && spec.process === null) sayRegistered(turn, null);
+  if (spec.process !== null) settleProcess(turn, spec.process);
+  advance(turn);
+}
+
+function newPart(turn: Turn, workerId: string, spec: SpecFacts): WorkerPart {
+  const mode =
+    spec.mode ??
+    (spec.probe || spec.has_heartbeat || !(spec.has_launch || spec.process !== null) ? "required" : "optional");
+  return {
+    worker_id: workerId,
+    spec,
+    mode,
+    process: null,
+    state: "starting",
+    state_since_mono_ms: turn.now,
+    state_since_at_ms: turn.stamp.atMs,
+    silent_from_mono_ms: turn.now,
+    last_beat: null,
+    said: "none",
+    said_verdict: null,
+    looks: [],
+    log_bytes: null,
+    log_moved: false,
+    incident_id: spec.incident_id,
+    incident_opened_mono_ms: null,
+    suspect_bucket: null,
+    released: false,
+    desired: "running",
+    ending: null,
+    block_written_mono_ms: null,
+    block_key: null,
+    alerted_mono_ms: null,
+    held_by: null,
+    observe_until_mono_ms: null,
+    gone_since_mono_ms: null,
+    resume_at_mono_ms: null,
+  };
+}
+
+/** Workers of before a reboot are certainly dead; they come back one after another, not all at once. */
+function afterReboot(turn: Turn): void {
+  const { boot } = turn.settings();
+  const first = turn.fleet.ready_mono_ms + boot.delay_seconds * 1000;
+  const slot = Math.max(first, turn.fleet.boot_slot_mono_ms + 1000 / boot.per_second, turn.now);
+  turn.setFleet({ boot_slot_mono_ms: slot });
+  turn.set({ resume_at_mono_ms: slot });
+  advance(turn);
+}
+
+export function onLaunch(turn: Turn, event: Extract<Event, { kind: "launch" }>): void {
+  const { worker } = turn;
+  if (worker === null || worker.spec.attempt !== event.attempt || worker.ending !== null) return;
+  if (event.process === null) {
+    if (!event.launcher_alive) beginEnding(turn, { reason: "not_started", evidence: "claim", zombie: false });
+    return;
+  }
+  if (
+    worker.process?.identity.start_time === event.process.identity.start_time &&
+    worker.process.identity.pid === event.process.identity.pid
+  )
+    return;
+  settleProcess(turn, event.process);
+  advance(turn);
+}
+
+function settleProcess(turn: Turn, process: KnownProcess): void {
+  const age = Math.max(0, turn.stamp.atMs - process.started_at_ms);
+  const startedMono = turn.now - age;
+  const silentFrom = turn.worker?.last_beat?.arrived_mono_ms ?? startedMono;
+  turn.set({ process, silent_from_mono_ms: silentFrom, resume_at_mono_ms: null });
+  if (turn.worker?.state === "starting" && turn.worker.mode !== "required") turn.enter("healthy");
+  sayRegistered(turn, process);
+  const { identity } = process;
+  const execution = {
+    ...identity,
+    origin: process.origin,
+    may_signal: process.may_signal,
+    started_at: writeInstant(process.started_at_ms),
+    memory_limit_enforced_by: process.memory_limit_enforced_by,
+  };
+  writeBlock(turn, { status: "running", execution });
+  if (turn.worker?.mode !== "required") settleCanary(turn);
+}
+
+function sayRegistered(turn: Turn, process: KnownProcess | null): void {
+  const worker = turn.worker as WorkerPart;
+  const message =
+    process === null
+      ? `${worker.worker_id} is watched; no process of it is known`
+      : `${worker.worker_id} runs as pid ${process.identity.pid}, attempt ${worker.spec.attempt}`;
+  turn.say("worker_registered", {
+    message,
+    data: process === null ? { mode: worker.mode } : { pid: process.identity.pid, mode: worker.mode },
+  });
+}
+
+/** Takes a beat: only a heartbeat makes a silent worker better. */
+export function onBeat(turn: Turn, beat: BeatFacts): void {
+  const { worker } = turn;
+  if (worker === null || (beat.attempt !== null && beat.attempt !== worker.spec.attempt)) return;
+  const arrived = turn.now - Math.max(0, beat.age_ms);
+  // A beat file that is older than the attempt is an earlier attempt's, whatever it says.
+  if (worker.process !== null && turn.stamp.atMs - beat.age_ms < worker.process.started_at_ms - BEFORE_START_MS) return;
+  const last = worker.last_beat;
+  if (last !== null && arrived <= last.arrived_mono_ms + 1) return;
+  const first = last === null;
+  const silentMs = arrived - worker.silent_from_mono_ms;
+  const settings = turn.settings();
+  const progressed = last === null || beat.progress !== last.progress;
+  const low = beat.reported !== null && beat.reported < settings.min_health_score;
+  turn.set({
+    mode: worker.mode === "none" ? "none" : "required",
+    silent_from_mono_ms: arrived,
+    looks: [],
+    log_moved: false,
+    gone_since_mono_ms: null,
+    last_beat: {
+      arrived_mono_ms: arrived,
+      arrived_at_ms: turn.stamp.atMs - Math.max(0, beat.age_ms),
+      sequence: beat.sequence,
+      reported: beat.reported,
+      progress: beat.progress,
+      progress_since_mono_ms: progressed ? arrived : last.progress_since_mono_ms,
+      low_since_mono_ms: low ? (last?.low_since_mono_ms ?? arrived) : null,
+    },
+  });
+  if (worker.ending !== null) return;
+  if (turn.silentMs() < turn.thresholds().lateMs) resume(turn, silentMs);
+  settleCanary(turn);
+  const due =
+    worker.block_written_mono_ms === null ||
+    turn.now - worker.block_written_mono_ms >= Math.max(turn.thresholds().intervalMs, BLOCK_EVERY_MS);
+  if (first || due || turn.worker?.state !== worker.state) writeBlock(turn, {});
+  advance(turn);
+}
+
+const BLOCK_EVERY_MS = 10_000;
+const BEFORE_START_MS = 1000;
+/** States that a beat alone does not end. */
+const KEPT_BY_BEATS = new Set(["unhealthy", "stuck"]);
+
+function resume(turn: Turn, silentMs: number): void {
+  const worker = turn.worker as WorkerPart;
+  const wasSilent = worker.said !== "none";
+  turn.set({ said: "none", said_verdict: null, held_by: null, released: false });
+  if (wasSilent) {
+    const message = `${worker.worker_id} beats again after ${Math.round(silentMs / 1000)} s`;
+    turn.say("heartbeat_resumed", { message, data: { silent_seconds: Math.round(silentMs / 100) / 10 } });
+    endSuspicion(turn);
+  }
+  if (KEPT_BY_BEATS.has(worker.state)) return;
+  if (wasSilent || worker.state === "starting") turn.set({ incident_id: null, incident_opened_mono_ms: null });
+  turn.enter("healthy");
+}
+
+function settleCanary(turn: Turn): void {
+  const id = turn.worker?.worker_id;
+  if (
+    id === undefined ||
+    !turn.fleet.guard.canaries.some((canary) => canary.worker_id === id && canary.at_ms < turn.now)
+  )
+    return;
+  turn.setFleet({ guard: canaryDone(turn.fleet.guard, id, true, turn.now) });
+}
+
+/** Writes the blocks of the spec that are the monitor's. */
+export function writeBlock(turn: Turn, patch: Readonly<Record<string, unknown>>): void {
+  const worker = turn.worker as WorkerPart;
+  const silent = turn.silentMs();
+  const required = worker.mode === "required";
+  const missed = required ? missedIntervals(silent, turn.thresholds().intervalMs) : 0;
+  const score = decayedScore(worker.last_beat?.reported ?? null, missed, turn.settings().health_score_decay_rate);
+  const heartbeat = {
+    mode: worker.mode,
+    last_seen: worker.last_beat === null ? null : writeInstant(worker.last_beat.arrived_at_ms),
+    sequence: worker.last_beat?.sequence ?? null,
+    health_score: worker.last_beat === null && required ? 0 : score.score,
+    status: worker.state,
+    missed_count: missed,
+  };
+  turn.set({
+    block_written_mono_ms: turn.now,
+    block_key: blockKey(heartbeat.last_seen, heartbeat.sequence, heartbeat.health_score),
+  });
+  turn.do({
+    kind: "write_block",
+    worker_id: worker.worker_id,
+    attempt: worker.spec.attempt,
+    patch: { ...patch, heartbeat },
+  });
+}
+
+/** What tells one in-spec beat from another, and ours from an older worker's own. */
+export function blockKey(lastSeen: unknown, sequence: unknown, score: unknown): string {
+  return `${String(lastSeen)}|${String(sequence)}|${String(score)}`;
+}
+
+/** The process ended: the restart path begins at once, with no timer. */
+export function onExit(turn: Turn, attempt: number, exit: ExitFacts): void {
+  const { worker } = turn;
+  if (worker === null || worker.spec.attempt !== attempt) return;
+  // While the host goes down everything exits; the next boot will know by its boot id.
+  if (turn.fleet.host === "stopping") return;
+  if (worker.ending !== null) {
+    if (worker.ending.exit !== null) return;
+    turn.set({ ending: { ...worker.ending, exit } });
+    return worker.ending.phase === "stopping" || worker.ending.phase === "killing" ? gatherNow(turn) : undefined;
+  }
+  const finished = exit.exit_code === 0 && worker.spec.restart_when !== "always";
+  if (!finished) turn.openIncident();
+  const reason = exit.oom_kills > 0 ? "memory_limit" : exit.signal !== null ? "killed" : "exited";
+  beginEnding(turn, { reason, evidence: "exit_record", zombie: false, exit });
+}
+
+export function onStat(turn: Turn, paused: boolean): void {
+  const { worker } = turn;
+  if (worker === null || worker.ending !== null || (worker.state === "paused") === paused) return;
+  if (paused) return lookNow(turn);
+  turn.enter("healthy");
+  turn.set({
+    said_verdict: null,
+    alerted_mono_ms: null,
+    incident_id: null,
+    silent_from_mono_ms: turn.now,
+    looks: [],
+    said: "none",
+  });
+  endSuspicion(turn);
+  writeBlock(turn, {});
+  advance(turn);
+}
+
+/** The monitor's own sampling found the tree above its limit: it is ended now, before the host suffers. */
+export function onMemory(turn: Turn, rssBytes: number): void {
+  const worker = turn.worker as WorkerPart;
+  const limit = worker.spec.memory_limit_bytes;
+  if (worker.ending !== null || limit === null || rssBytes <= limit || turn.fleet.host === "stopping") return;
+  turn.openIncident();
+  beginEnding(turn, {
+    reason: "memory_limit",
+    evidence: `rss ${Math.round(rssBytes / 1_048_576)} MiB of ${Math.round(limit / 1_048_576)} MiB`,
+    zombie: true,
+    killAtOnce: true,
+  });
+}
+
+export function onDesired(turn: Turn, desired: DesiredState): void {
+  const { worker } = turn;
+  if (worker === null || worker.desired === desired) return;
+  turn.set({ desired });
+  if (worker.ending !== null || desired === "running") return;
+  beginStop(turn, desired);
+}

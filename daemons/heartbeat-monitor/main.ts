@@ -1,0 +1,72 @@
+/** heartbeat-monitor: wires its sources to its core and runs. @module */
+import { type DaemonContext, type DaemonDefinition, runDaemon } from "../../lib/runtime/daemon.js";
+import { BeatSource } from "./beat-source.js";
+import { core } from "./decide.js";
+import type { Effect, Event, FleetPart, Slice, WorkerPart } from "./facts.js";
+import { Performer } from "./perform.js";
+import { type HeartbeatSettings, heartbeatPolicy } from "./policy.js";
+import { ProbeSource } from "./probe-source.js";
+import { RetentionSource } from "./retention-source.js";
+import { SpecSource } from "./spec-source.js";
+import { StatusFile } from "./status.js";
+import { SweepSource } from "./sweep-source.js";
+
+type Definition = DaemonDefinition<
+  Slice,
+  Event,
+  Effect,
+  HeartbeatSettings,
+  Parameters<typeof heartbeatPolicy.complete>[0]
+>;
+
+export const definition: Definition = {
+  name: "heartbeat-monitor",
+  summary:
+    "Watches workers: sees the dead, the hung and the ill, ends what is left of them, and files restart requests.",
+  policy: heartbeatPolicy,
+  core,
+  open: (context) => {
+    const beats = new BeatSource(context);
+    const specs = new SpecSource(context);
+    const status = new StatusFile(context);
+    const performer = new Performer(context, beats, specs);
+    context.reporter.onReported = () => status.touch();
+    const pulse = new SweepSource(context, () => {
+      beats.check();
+      status.pulse();
+    });
+    const ready = { name: "ready", start: () => context.offer({ kind: "ready" }), stop: () => {} };
+    return {
+      perform: performer.perform,
+      sources: [pulse, specs, beats, new ProbeSource(context), new RetentionSource(context), ready],
+      figures: () => figuresOf(context, beats.received),
+      policyChanged: () => lookAtAll(context),
+    };
+  },
+};
+
+function lookAtAll(context: DaemonContext<Event, HeartbeatSettings>): void {
+  for (const [worker_id] of [...context.partsWith<WorkerPart>("worker:")]) context.offer({ kind: "woke", worker_id });
+}
+
+function figuresOf(context: DaemonContext<Event, HeartbeatSettings>, received: number): Record<string, unknown> {
+  const fleet = context.part<FleetPart>("fleet");
+  const states: Record<string, number> = {};
+  let monitored = 0;
+  for (const [, worker] of context.partsWith<WorkerPart>("worker:")) {
+    monitored += 1;
+    states[worker.state] = (states[worker.state] ?? 0) + 1;
+  }
+  const lags = [...(fleet?.detection_lags_ms ?? [])].sort((a, b) => a - b);
+  const at = (share: number): number | null => lags[Math.min(lags.length - 1, Math.floor(share * lags.length))] ?? null;
+  return {
+    workers_monitored: monitored,
+    heartbeats_received: received,
+    workers_by_state: states,
+    zombies_detected: fleet?.zombies_detected ?? 0,
+    detection_lag_ms: { p50: at(0.5), p99: at(0.99), max: lags.at(-1) ?? null },
+  };
+}
+
+if (import.meta.url === `file://${process.argv[1]}`)
+  process.exitCode = await runDaemon(definition, process.argv.slice(2));

@@ -1,0 +1,234 @@
+/** Does what was decided: looks, writes, signals, files. Each is harmless to repeat; what it found is the answer. @module */
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { ProcessLook } from "../../lib/domain/verdict.js";
+import { readTail, safetyOf } from "../../lib/platform/files.js";
+import { oomKills, releaseMemoryLimit } from "../../lib/platform/memory-limit.js";
+import { isSame, look } from "../../lib/platform/processes.js";
+import { runProgram } from "../../lib/platform/programs.js";
+import type { Perform, PerformContext } from "../../lib/runtime/core.js";
+import type { DaemonContext } from "../../lib/runtime/daemon.js";
+import { attemptName, type WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
+import { Mailbox } from "../../lib/store/mailbox.js";
+import { type SpecPatch, SpecStore } from "../../lib/store/specs.js";
+import { returnTokens } from "../../lib/store/tokens.js";
+import type { BeatSource } from "./beat-source.js";
+import type { Effect, Event, KnownProcess, Looked } from "./facts.js";
+import type { HeartbeatSettings } from "./policy.js";
+import { Remains } from "./remains.js";
+import { launcherLives, type SpecSource } from "./spec-source.js";
+
+const LOG_TAIL_BYTES = 8 * 1024;
+/** A hook that exits so asks to be asked again later (EX_TEMPFAIL). */
+const HOOK_LATER = 75;
+
+export class Performer {
+  readonly #context: DaemonContext<Event, HeartbeatSettings>;
+  readonly #specs: SpecStore;
+  readonly #queue: Mailbox;
+  readonly #beats: BeatSource;
+  readonly #specSource: SpecSource;
+  readonly #remains = new Remains();
+
+  constructor(context: DaemonContext<Event, HeartbeatSettings>, beats: BeatSource, specSource: SpecSource) {
+    const { layout } = context;
+    this.#context = context;
+    this.#specs = new SpecStore(layout);
+    this.#queue = new Mailbox(layout.queueDir, {
+      claimed: layout.claimedDir,
+      done: layout.doneDir,
+      failed: layout.failedRequestsDir,
+      rejected: layout.rejectedDir,
+    });
+    this.#beats = beats;
+    this.#specSource = specSource;
+  }
+
+  readonly perform: Perform<Event, Effect> = (effect, performing) => {
+    switch (effect.kind) {
+      case "report":
+        this.#context.reporter.report(effect, performing);
+        return undefined;
+      case "look":
+        return {
+          kind: "looked",
+          worker_id: effect.worker_id,
+          attempt: effect.attempt,
+          looked: this.#look(effect.worker_id, effect.attempt, effect.process),
+        };
+      case "release":
+        return effect.worker_ids.map((worker_id) => ({ kind: "released" as const, worker_id }));
+      case "rescan":
+        this.#beats.scan();
+        return undefined;
+      case "write_block":
+        this.#specs.mergeActive(effect.worker_id, effect.attempt, effect.patch as SpecPatch);
+        return undefined;
+      case "run_hook":
+        return this.#runHook(effect);
+      case "signal":
+        return this.#signal(effect);
+      case "gather":
+        return this.#gather(effect);
+      case "file_end":
+        return this.#fileEnd(effect);
+      case "remove_active":
+        this.#specs.removeActive(effect.worker_id, effect.attempt);
+        return undefined;
+      case "return_tokens":
+        return this.#returnTokens(effect);
+      case "file_request":
+        this.#fileRequest(effect, performing);
+        return undefined;
+      case "forget_files":
+        if (effect.memory_folder !== null) releaseMemoryLimit(effect.memory_folder);
+        this.#remains.forget(attemptName(effect.worker_id, effect.attempt));
+        return { kind: "filed", worker_id: effect.worker_id, attempt: effect.attempt };
+    }
+  };
+
+  #look(workerId: string, attempt: number, process: KnownProcess | null): Looked {
+    const found = process === null ? null : look(process.identity);
+    const presence = found?.presence;
+    return {
+      look: found === null ? null : processLook(found),
+      same_host: presence !== "other_host",
+      same_namespace: presence !== "other_namespace",
+      same_boot: presence !== "other_boot",
+      log_bytes: statSync(this.#context.layout.workerLog(workerId, attempt), { throwIfNoEntry: false })?.size ?? null,
+      launcher_alive: launcherLives(process?.launcher_pid, process?.launcher_start_time),
+      exit: this.#specSource.exitOf(workerId, attempt),
+      beat: this.#beats.freshBeatOf(workerId),
+    };
+  }
+
+  async #runHook(effect: Extract<Effect, { kind: "run_hook" }>): Promise<Event> {
+    const { worker_id, attempt } = effect;
+    const answer = (later: boolean, message: string): Event => ({
+      kind: "hook_answered",
+      worker_id,
+      attempt,
+      later,
+      message,
+    });
+    const path = join(this.#context.layout.hooksDir, effect.hook);
+    if (!existsSync(path)) return answer(false, "no hook");
+    const unsafe = safetyOf(path);
+    if (unsafe !== null) {
+      this.#context.reporter.news("record_refused", {
+        message: `Cannot run hook "hooks/${effect.hook}": ${unsafe}`,
+        reason: "unsafe",
+        data: { path },
+      });
+      return answer(false, "refused");
+    }
+    const result = await runProgram(path, [], {
+      input: `${JSON.stringify(effect.input)}\n`,
+      timeoutMs: effect.timeout_ms,
+      cwd: this.#context.layout.coordination,
+    });
+    if (result.exitCode !== 0) {
+      const how = result.timedOut
+        ? `did not end within ${effect.timeout_ms / 1000} s`
+        : (result.failedToStart ?? `ended with ${result.exitCode ?? result.signal}`);
+      this.#context.log.warn({ hook: effect.hook, worker_id }, `hooks/${effect.hook} ${how}`);
+    }
+    return answer(result.exitCode === HOOK_LATER, result.stdout.trim().split("\n")[0]?.slice(0, 100) ?? "");
+  }
+
+  #signal(effect: Extract<Effect, { kind: "signal" }>): Event {
+    const { worker_id, attempt, process, scope } = effect;
+    const outcome = this.#remains.signal(
+      attemptName(worker_id, attempt),
+      process.identity,
+      effect.signal as NodeJS.Signals,
+      scope,
+    );
+    this.#context.log.info(
+      { worker_id, attempt, pid: process.identity.pid, signal: effect.signal, scope, answer: outcome.answer },
+      `${effect.signal} to ${scope} of ${worker_id}: ${outcome.answer}`,
+    );
+    return { kind: "signalled", worker_id, attempt, answer: outcome.answer, why: outcome.why ?? null };
+  }
+
+  #gather(effect: Extract<Effect, { kind: "gather" }>): Event {
+    const { worker_id, attempt, process } = effect;
+    const left = process === null ? 0 : this.#remains.count(attemptName(worker_id, attempt), process.identity);
+    const logTail = left > 0 ? "" : readTail(this.#context.layout.workerLog(worker_id, attempt), LOG_TAIL_BYTES);
+    let exit = this.#specSource.exitOf(worker_id, attempt);
+    if (exit !== null && exit.oom_kills === 0 && process?.memory_folder)
+      exit = { ...exit, oom_kills: oomKills(process.memory_folder) ?? 0 };
+    return { kind: "gathered", worker_id, attempt, log_tail: logTail, left, exit };
+  }
+
+  /** Evidence is a copy of the spec as it last was, with its end; written once, never changed. */
+  #fileEnd(effect: Extract<Effect, { kind: "file_end" }>): undefined {
+    const { worker_id, attempt, into } = effect;
+    const reading = this.#specs.readActive(worker_id, Date.now());
+    const base: WorkerSpecRecord =
+      reading.kind === "ok" && (reading.value.attempt ?? 1) === attempt
+        ? reading.value
+        : this.#rebuilt(worker_id, attempt);
+    const record = { ...base, attempt } as Record<string, unknown>;
+    for (const [key, value] of Object.entries(effect.patch))
+      record[key] = isPlain(value) && isPlain(record[key]) ? { ...(record[key] as object), ...value } : value;
+    if (into === "zombie") this.#specs.fileZombie(record as WorkerSpecRecord, attempt);
+    else this.#specs.fileCompleted(record as WorkerSpecRecord, attempt);
+    return undefined;
+  }
+
+  /** The spec is not readable any more (a person's edit broke it): what the monitor knows stands in for it. */
+  #rebuilt(workerId: string, attempt: number): WorkerSpecRecord {
+    const worker = this.#context.part<{
+      readonly spec: { readonly worker_type: string; readonly task_id: string | null };
+    }>(`worker:${workerId}`);
+    return {
+      worker_id: workerId,
+      worker_type: worker?.spec.worker_type ?? "unknown",
+      task_id: worker?.spec.task_id ?? null,
+      attempt,
+    };
+  }
+
+  async #returnTokens(effect: Extract<Effect, { kind: "return_tokens" }>): Promise<undefined> {
+    if (existsSync(this.#context.layout.tokenBudget))
+      await returnTokens(this.#context.layout, attemptName(effect.worker_id, effect.attempt), effect.used);
+    return undefined;
+  }
+
+  #fileRequest(effect: Extract<Effect, { kind: "file_request" }>, performing: PerformContext): void {
+    const filed = this.#queue.file(`${effect.worker_id}-restart.json`, effect.request);
+    if (!filed && !performing.again)
+      this.#context.log.info({ worker_id: effect.worker_id }, "a request to restart it was waiting already");
+  }
+}
+
+function isPlain(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function processLook(found: ReturnType<typeof look>): ProcessLook {
+  const presence =
+    found.presence === "same" || found.presence === "unreaped"
+      ? "present"
+      : found.presence === "reused"
+        ? "replaced"
+        : found.presence === "gone"
+          ? "gone"
+          : "unreadable";
+  return {
+    atMs: found.at.monoMs,
+    presence,
+    state: found.presence === "unreaped" ? "Z" : (found.state ?? null),
+    traced: found.traced ?? false,
+    frozen: found.frozen ?? false,
+    cpuMs: found.cpu_ms ?? 0,
+    childrenCpuMs: found.children_cpu_ms ?? 0,
+    ioBytes: found.io_bytes ?? null,
+  };
+}
+
+/** Whether a known process is the one that runs under its pid now. */
+export function isRunning(process: KnownProcess): boolean {
+  return isSame(process.identity) === "same";
+}

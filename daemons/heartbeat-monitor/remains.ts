@@ -1,0 +1,68 @@
+/**
+ * Ends an attempt's process and what it started, and counts what is left of it.
+ *
+ * The tree is noted before the first signal, because a child whose parent is gone can no longer be told from a stranger's.
+ * A child that had left both its parent and its group by then is not found, and not touched.
+ *
+ * @module
+ */
+import {
+  descendantsOf,
+  groupMembers,
+  hasGroupMembers,
+  type Identity,
+  identityOf,
+  isSame,
+  readStat,
+  type SignalOutcome,
+  signalIdentity,
+} from "../../lib/platform/processes.js";
+
+export class Remains {
+  readonly #noted = new Map<string, Map<string, Identity>>();
+
+  /** Signals the program or its group; SIGKILL to the group reaches noted children outside of it as well. */
+  signal(attempt: string, identity: Identity, signal: NodeJS.Signals, scope: "main" | "group"): SignalOutcome {
+    const noted = this.#note(attempt, identity);
+    const outcome = signalIdentity(identity, signal, scope, { leaderGone: true });
+    if (scope === "main" || outcome.answer === "refused") return outcome;
+    const sent = [...noted.values()].map((child) => signalIdentity(child, signal, "main").answer);
+    return outcome.answer !== "sent" && sent.includes("sent") ? { answer: "sent" } : outcome;
+  }
+
+  /** How many processes of the attempt are left: the program, its group, and noted children elsewhere. */
+  count(attempt: string, identity: Identity): number {
+    const presence = isSame(identity);
+    if (presence === "other_boot" || presence === "reused") return 0;
+    // isSame also says "same" of a corpse that waits to be reaped; it needs no signal.
+    const self = presence === "same" && readStat(identity.pid)?.state !== "Z" ? 1 : 0;
+    const group = hasGroupMembers(identity.pid)
+      ? groupMembers(identity.pid).filter((member) => member.pid !== identity.pid).length
+      : 0;
+    const elsewhere = [...(this.#noted.get(attempt)?.values() ?? [])].filter((child) =>
+      isAliveOutside(child, identity.pid),
+    ).length;
+    return self + group + elsewhere;
+  }
+
+  forget(attempt: string): void {
+    this.#noted.delete(attempt);
+  }
+
+  #note(attempt: string, identity: Identity): Map<string, Identity> {
+    const noted = this.#noted.get(attempt) ?? new Map<string, Identity>();
+    this.#noted.set(attempt, noted);
+    const stat = isSame(identity) === "same" ? readStat(identity.pid) : null;
+    for (const child of stat === null ? [] : descendantsOf(stat)) {
+      const known = identityOf(child.pid);
+      if (known !== null && known.start_time === child.start_time) noted.set(`${known.pid}:${known.start_time}`, known);
+    }
+    return noted;
+  }
+}
+
+function isAliveOutside(child: Identity, group: number): boolean {
+  if (isSame(child) !== "same") return false;
+  const stat = readStat(child.pid);
+  return stat !== null && stat.state !== "Z" && stat.pgrp !== group;
+}

@@ -1,0 +1,287 @@
+/** Specs, launches, exits, desired states and holds: the folders in which a worker's life is written. @module */
+import { existsSync, readdirSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+import { isAlive, readStat } from "../../lib/platform/processes.js";
+import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
+import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
+import { isId } from "../../lib/schema/primitives.js";
+import { exitRecordSchema, launchRecordSchema } from "../../lib/schema/records.js";
+import { readAttemptName } from "../../lib/schema/worker-spec.js";
+import { listDesired, readDesired } from "../../lib/store/desired.js";
+import { type Hold, readHolds } from "../../lib/store/holds.js";
+import { MAX_BYTES, RefusalBook, readRecord } from "../../lib/store/records.js";
+import { attemptOf, SpecStore } from "../../lib/store/specs.js";
+import type { Event, ExitFacts, HoldFacts, WorkerPart } from "./facts.js";
+import type { HeartbeatSettings } from "./policy.js";
+import { exitFacts, processOf, specFacts } from "./read-facts.js";
+
+const SCAN_EVERY_SECONDS = 10;
+const LOOK_AGAIN_MS = 250;
+const UNFINISHED_MS = 2000;
+
+export class SpecSource implements Source {
+  readonly name = "specs";
+  readonly scanEverySeconds = SCAN_EVERY_SECONDS;
+  readonly #context: DaemonContext<Event, HeartbeatSettings>;
+  readonly #specs: SpecStore;
+  readonly #refused = new RefusalBook();
+  readonly #watches: Watch[] = [];
+  readonly #again = new Map<string, NodeJS.Timeout>();
+  #holds: readonly Hold[] = [];
+  #holdsKey = "";
+
+  constructor(context: DaemonContext<Event, HeartbeatSettings>) {
+    this.#context = context;
+    this.#specs = new SpecStore(context.layout);
+  }
+
+  start(): void {
+    const { layout } = this.#context;
+    this.#follow(layout.holdsDir, () => this.readHolds());
+    this.#follow(layout.desiredDir, (name) => (name === null ? this.#scanDesired() : this.#onDesired(name)));
+    this.#follow(layout.activeDir, (name) => (name === null ? this.scan() : this.#onSpec(name)));
+    this.#follow(layout.launchesDir, (name) => (name === null ? this.scan() : this.#onLaunch(name)));
+    this.#follow(layout.exitsDir, (name) => (name === null ? this.scan() : this.#onExit(name)));
+    this.readHolds();
+    this.scan();
+    this.#scanDesired();
+  }
+
+  stop(): void {
+    for (const watch of this.#watches) watch.close();
+    for (const timer of this.#again.values()) clearTimeout(timer);
+  }
+
+  /** Every active spec with its launch and exit, every name that is no spec, and every worker whose spec is gone. */
+  scan(): void {
+    const present = new Set<string>();
+    for (const workerId of this.#specs.listActive()) {
+      present.add(workerId);
+      this.#readSpec(workerId);
+    }
+    for (const name of this.#specs.listBadNames())
+      this.#refuse(
+        join(this.#context.layout.activeDir, name),
+        "name",
+        `Cannot read worker spec "worker-specs/active/${name}": its name is not a usable id`,
+        0,
+        0,
+      );
+    for (const [workerId] of this.#context.partsWith<WorkerPart>("worker:")) {
+      if (!present.has(workerId)) this.#context.offer({ kind: "spec", worker_id: workerId, spec: null });
+    }
+    this.readHolds();
+  }
+
+  /** The exit record of an attempt, if there is one that can be read. */
+  exitOf(workerId: string, attempt: number): ExitFacts | null {
+    const path = this.#context.layout.exit(workerId, attempt);
+    if (!existsSync(path)) return null;
+    const reading = readRecord(path, exitRecordSchema, {
+      maxBytes: MAX_BYTES.request,
+      nowMs: Date.now(),
+      what: "exit record",
+    });
+    if (reading.kind === "ok") return exitFacts(reading.value, reading.mtimeMs);
+    if (reading.kind === "bad") this.#refuse(path, reading.code, reading.sentence, 0, 0);
+    return null;
+  }
+
+  readHolds(): void {
+    const nowMs = Date.now();
+    const holds = readHolds(this.#context.layout, nowMs);
+    const live = holds.filter((hold) => hold.expiresAtMs > nowMs);
+    this.#sayHolds(live);
+    this.#holds = live;
+    const key = JSON.stringify(live);
+    if (key === this.#holdsKey) return;
+    this.#holdsKey = key;
+    this.#context.offer({ kind: "holds", holds: live.map(holdFacts) });
+  }
+
+  #follow(path: string, onHint: (name: string | null) => void): void {
+    this.#watches.push(
+      watchDirectory(path, onHint, (error) =>
+        this.#context.log.warn(
+          { path, cause: String(error) },
+          `cannot watch "${path}"; the scan every ${SCAN_EVERY_SECONDS} s goes on`,
+        ),
+      ),
+    );
+  }
+
+  #onSpec(name: string): void {
+    if (!name.endsWith(".json")) return;
+    const workerId = name.slice(0, -".json".length);
+    if (isId(workerId)) this.#readSpec(workerId);
+    else this.scan();
+  }
+
+  #readSpec(workerId: string): void {
+    const reading = this.#specs.readActive(workerId, Date.now());
+    if (reading.kind === "absent") return this.#context.offer({ kind: "spec", worker_id: workerId, spec: null });
+    if (reading.kind === "unfinished")
+      return this.#later(`spec:${workerId}`, UNFINISHED_MS, () => this.#readSpec(workerId));
+    if (reading.kind === "bad")
+      return this.#refuse(
+        this.#context.layout.activeSpec(workerId),
+        reading.code,
+        reading.sentence,
+        reading.mtimeMs ?? 0,
+        reading.ino ?? 0,
+      );
+    const before = this.#context.part<WorkerPart>(`worker:${workerId}`);
+    const attempt = attemptOf(reading.value);
+    this.#context.offer({ kind: "spec", worker_id: workerId, spec: specFacts(reading.value) });
+    // A new attempt may have been launched, and may have ended, before its spec was read.
+    if (before === null || before.spec.attempt !== attempt || before.process === null) {
+      this.#readLaunch(workerId, attempt);
+      this.#readExit(workerId, attempt);
+      this.#readDesired(workerId);
+    }
+  }
+
+  #onLaunch(name: string): void {
+    const found = readAttemptName(name);
+    if (found) this.#readLaunch(found.workerId, found.attempt);
+  }
+
+  #readLaunch(workerId: string, attempt: number): void {
+    const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
+    if (worker === null || worker.spec.attempt !== attempt || worker.process !== null) return;
+    const path = this.#context.layout.launch(workerId, attempt);
+    const reading = readRecord(path, launchRecordSchema, {
+      maxBytes: MAX_BYTES.request,
+      nowMs: Date.now(),
+      what: "launch record",
+    });
+    if (reading.kind === "absent") return;
+    if (reading.kind === "unfinished")
+      return this.#later(path, LOOK_AGAIN_MS, () => this.#readLaunch(workerId, attempt));
+    if (reading.kind === "bad") {
+      // Older than a launcher needs for one write: it died in its first microseconds, and the claim with it.
+      return this.#context.offer({
+        kind: "launch",
+        worker_id: workerId,
+        attempt,
+        process: null,
+        launcher_alive: false,
+      });
+    }
+    const process = processOf(reading.value);
+    const alive = launcherLives(reading.value.launcher_pid, reading.value.launcher_start_time);
+    this.#context.offer({
+      kind: "launch",
+      worker_id: workerId,
+      attempt,
+      process,
+      launcher_alive: alive || Date.now() - reading.mtimeMs < UNFINISHED_MS,
+    });
+    if (process === null) this.#later(path, LOOK_AGAIN_MS, () => this.#readLaunch(workerId, attempt));
+  }
+
+  #onExit(name: string): void {
+    const found = readAttemptName(name);
+    if (found) this.#readExit(found.workerId, found.attempt);
+  }
+
+  #readExit(workerId: string, attempt: number): void {
+    const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
+    if (worker === null || worker.spec.attempt !== attempt) return;
+    const path = this.#context.layout.exit(workerId, attempt);
+    const exit = this.exitOf(workerId, attempt);
+    if (exit !== null) return this.#context.offer({ kind: "exit", worker_id: workerId, attempt, exit });
+    if (existsSync(path)) this.#later(path, LOOK_AGAIN_MS, () => this.#readExit(workerId, attempt));
+  }
+
+  #onDesired(name: string): void {
+    const workerId = name.replace(/\.json$/, "");
+    if (name.endsWith(".json") && isId(workerId)) this.#readDesired(workerId);
+  }
+
+  #scanDesired(): void {
+    for (const workerId of listDesired(this.#context.layout)) this.#readDesired(workerId);
+  }
+
+  #readDesired(workerId: string): void {
+    const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
+    if (worker === null) return;
+    const desired = readDesired(this.#context.layout, workerId, Date.now());
+    this.#context.offer({ kind: "desired", worker_id: workerId, desired: desired?.state ?? "running" });
+  }
+
+  #sayHolds(live: readonly Hold[]): void {
+    const { reporter } = this.#context;
+    for (const hold of live) {
+      if (this.#holds.some((one) => one.name === hold.name && one.expiresAtMs === hold.expiresAtMs)) continue;
+      const until = new Date(hold.expiresAtMs).toISOString().replace(/\.\d+Z$/, "Z");
+      const data = {
+        hold: hold.name,
+        scope: hold.scope,
+        target: hold.target,
+        acts: hold.acts,
+        by: hold.by,
+        why: hold.why,
+        expires_at: until,
+      };
+      if (hold.unreadable)
+        reporter.news("hold_defaulted", {
+          message: `Hold "${hold.name}" cannot be read: everything is held until ${until}`,
+          reason: "unreadable",
+          data: { ...data, problem: hold.unreadable },
+        });
+      else if (hold.defaulted)
+        reporter.news("hold_defaulted", { message: `Hold "${hold.name}" names no end: it ends ${until}`, data });
+      reporter.news("hold_started", { message: `Hold "${hold.name}" is in force until ${until}`, data });
+    }
+    for (const hold of this.#holds) {
+      if (!live.some((one) => one.name === hold.name))
+        reporter.news("hold_expired", { message: `Hold "${hold.name}" is over`, data: { hold: hold.name } });
+    }
+  }
+
+  #later(key: string, afterMs: number, action: () => void): void {
+    if (this.#again.has(key)) return;
+    this.#again.set(
+      key,
+      setTimeout(() => {
+        this.#again.delete(key);
+        action();
+      }, afterMs),
+    );
+  }
+
+  #refuse(path: string, code: string, sentence: string, mtimeMs: number, ino: number): void {
+    if (this.#refused.seenBefore(path, mtimeMs, ino)) return;
+    this.#context.reporter.news("record_refused", {
+      message: sentence,
+      reason: code,
+      data: { path, problem: sentence },
+    });
+  }
+}
+
+function holdFacts(hold: Hold): HoldFacts {
+  return {
+    name: hold.name,
+    scope: hold.scope,
+    target: hold.target,
+    acts: hold.acts,
+    starts_at_ms: hold.startsAtMs,
+    expires_at_ms: hold.expiresAtMs,
+  };
+}
+
+export function launcherLives(pid: number | null | undefined, startTime: number | null | undefined): boolean {
+  if (!pid || !isAlive(pid)) return false;
+  return startTime === null || startTime === undefined || readStat(pid)?.start_time === startTime;
+}
+
+/** Removes the records of an attempt that is over; whoever looks later has its evidence in zombie/ or completed/. */
+export function removeQuietly(path: string): void {
+  if (existsSync(path)) unlinkSync(path);
+}
+
+export function namesIn(path: string): string[] {
+  return existsSync(path) ? readdirSync(path) : [];
+}

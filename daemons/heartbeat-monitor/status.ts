@@ -1,0 +1,198 @@
+/** `status.json`: the whole truth on one line, written on change and at most once a second. @module */
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { replaceFile } from "../../lib/platform/files.js";
+import type { DaemonContext } from "../../lib/runtime/daemon.js";
+import { readInstant, writeInstant } from "../../lib/schema/primitives.js";
+import { type BreakerRecord, breakerRecordSchema, restartRequestSchema } from "../../lib/schema/records.js";
+import { readDaemons } from "../../lib/store/daemons.js";
+import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
+import type { Event, FleetPart, WorkerPart } from "./facts.js";
+import type { HeartbeatSettings } from "./policy.js";
+
+const WRITE_EVERY_MS = 1000;
+/** What others own (breakers, requests, daemons) is looked at this often even when nothing of ours changed. */
+const REFRESH_MS = 5000;
+
+interface WaitingRequest {
+  readonly worker_id: string;
+  readonly worker_type: string;
+  readonly gate: string | null;
+  readonly reason: string | null;
+  readonly next_at: string | null;
+  readonly count: number;
+}
+
+export class StatusFile {
+  readonly #context: DaemonContext<Event, HeartbeatSettings>;
+  #dirty = true;
+  #writtenAtMs = 0;
+  #last = "";
+
+  constructor(context: DaemonContext<Event, HeartbeatSettings>) {
+    this.#context = context;
+  }
+
+  /** Something changed that a person would want to see. */
+  touch(): void {
+    this.#dirty = true;
+  }
+
+  /** Writes it if it is due; called once a second. */
+  pulse(): void {
+    const nowMs = Date.now();
+    const stale = nowMs - this.#writtenAtMs >= REFRESH_MS;
+    if ((!this.#dirty && !stale) || nowMs - this.#writtenAtMs < WRITE_EVERY_MS) return;
+    const status = this.compose(nowMs);
+    const { at: _, ...content } = status;
+    const text = JSON.stringify(content);
+    this.#writtenAtMs = nowMs;
+    this.#dirty = false;
+    if (text === this.#last && !stale) return;
+    replaceFile(this.#context.layout.status, `${JSON.stringify(status)}\n`);
+    this.#last = text;
+  }
+
+  compose(nowMs: number): Record<string, unknown> & { readonly at: string } {
+    const { layout } = this.#context;
+    const fleet = this.#context.part<FleetPart>("fleet");
+    const queue = this.#waiting();
+    const workers = [
+      ...this.#workers(),
+      ...queue.filter((one) => !existsSync(layout.activeSpec(one.worker_id))).map(waitingWorker),
+    ];
+    const daemons = readDaemons(layout).map(({ alive, presence: _, ...daemon }) => ({ ...daemon, running: alive }));
+    const breakers = this.#breakers();
+    const holds = (fleet?.holds ?? []).filter((hold) => hold.expires_at_ms > nowMs);
+    const troubled = workers.filter((worker) => !WELL.has(String(worker.state)));
+    const down = daemons.filter((daemon) => !daemon.running);
+    const open = breakers.filter((breaker) => breaker.state !== "closed");
+    const ok = troubled.length === 0 && down.length === 0 && open.length === 0;
+    const summary = ok
+      ? `${workers.length} workers, all well`
+      : [
+          `${workers.length} workers`,
+          ...part(troubled.length, "in trouble"),
+          ...part(open.length, "breakers not closed"),
+          ...part(down.length, "daemons down"),
+        ].join(", ");
+    return {
+      ok,
+      summary:
+        fleet?.guard.state === "holding" ? `${summary}; silent workers are held (${fleet.guard.reason})` : summary,
+      home: layout.home.home,
+      at: writeInstant(nowMs),
+      daemons,
+      workers,
+      holds: holds.map((hold) => ({
+        name: hold.name,
+        scope: hold.scope,
+        target: hold.target,
+        acts: hold.acts,
+        expires_at: writeInstant(hold.expires_at_ms),
+      })),
+      breakers: breakers.map(({ worker_type, state, failure_count, next_probe_at }) => ({
+        worker_type,
+        state,
+        failure_count: failure_count ?? 0,
+        next_probe_at: next_probe_at ?? null,
+      })),
+      pending: namesIn(join(layout.autoFixDir, "pending")),
+      restart_queue: queue,
+      detector: {
+        trusted: fleet?.suspect_because === null,
+        because: fleet?.suspect_because ?? null,
+        local_health: fleet?.local_health ?? 0,
+        guard: fleet?.guard.state ?? "clear",
+      },
+      budgets: {
+        cleanups_left_this_minute: Math.max(
+          0,
+          this.#context.policy().settings.max_cleanups_per_minute - (fleet?.cleanups.length ?? 0),
+        ),
+      },
+    };
+  }
+
+  #workers(): Record<string, unknown>[] {
+    const workers: Record<string, unknown>[] = [];
+    for (const [, worker] of this.#context.partsWith<WorkerPart>("worker:")) {
+      workers.push({
+        worker_id: worker.worker_id,
+        worker_type: worker.spec.worker_type,
+        task_id: worker.spec.task_id,
+        status: worker.spec.status,
+        state: worker.state,
+        attempt: worker.spec.attempt,
+        pid: worker.process?.identity.pid ?? null,
+        desired: worker.desired,
+        why: worker.ending?.reason ?? worker.held_by ?? worker.said_verdict,
+        since: writeInstant(worker.state_since_at_ms),
+        next_at: null,
+        health_score: worker.last_beat?.reported ?? null,
+        last_seen: worker.last_beat === null ? null : writeInstant(worker.last_beat.arrived_at_ms),
+      });
+    }
+    return workers.sort((a, b) => (String(a.worker_id) < String(b.worker_id) ? -1 : 1));
+  }
+
+  #waiting(): WaitingRequest[] {
+    const { layout } = this.#context;
+    const waiting: WaitingRequest[] = [];
+    for (const name of namesIn(layout.queueDir)) {
+      const reading = readRecord(join(layout.queueDir, name), restartRequestSchema, {
+        maxBytes: MAX_BYTES.request,
+        nowMs: Date.now(),
+      });
+      if (reading.kind !== "ok") continue;
+      const { worker_id, worker_type, deferred } = reading.value;
+      const nextAtMs = readInstant(deferred?.next_at);
+      waiting.push({
+        worker_id,
+        worker_type,
+        gate: deferred?.gate ?? null,
+        reason: deferred?.reason ?? null,
+        next_at: nextAtMs === null ? null : writeInstant(nextAtMs),
+        count: deferred?.count ?? 0,
+      });
+    }
+    return waiting;
+  }
+
+  #breakers(): BreakerRecord[] {
+    const { layout } = this.#context;
+    return namesIn(layout.breakersDir).flatMap((name) => {
+      const reading = readRecord(join(layout.breakersDir, name), breakerRecordSchema, {
+        maxBytes: MAX_BYTES.breaker,
+        nowMs: Date.now(),
+      });
+      return reading.kind === "ok" ? [reading.value] : [];
+    });
+  }
+}
+
+/** States of a worker that nobody needs to look at. */
+const WELL = new Set(["starting", "healthy", "late", "debugged"]);
+
+function waitingWorker(request: WaitingRequest): Record<string, unknown> {
+  return {
+    worker_id: request.worker_id,
+    worker_type: request.worker_type,
+    status: "zombie",
+    state: "exited",
+    attempt: null,
+    pid: null,
+    desired: "running",
+    why: request.gate ?? "restart",
+    since: null,
+    next_at: request.next_at,
+  };
+}
+
+function part(count: number, words: string): string[] {
+  return count === 0 ? [] : [`${count} ${words}`];
+}
+
+function namesIn(path: string): string[] {
+  return existsSync(path) ? readdirSync(path).filter((name) => name.endsWith(".json") && !name.startsWith(".")) : [];
+}

@@ -1,0 +1,126 @@
+/**
+ * The monitor's pulse: once a second it looks at itself, and asks the kernel whether every known process is still there.
+ *
+ * The cheap question (does the pid exist) goes to every process each second, the dearer one (is it the same, is it stopped)
+ * to a bounded number in turn, so that the cost of a large fleet is spread.
+ *
+ * @module
+ */
+
+import { compareClocks } from "../../lib/domain/local-health.js";
+import { type Instant, now } from "../../lib/platform/clock.js";
+import { cpuPressure, hostState } from "../../lib/platform/host.js";
+import { isAlive, memoryOfTree, readStat } from "../../lib/platform/processes.js";
+import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
+import type { Event, WorkerPart } from "./facts.js";
+import type { HeartbeatSettings } from "./policy.js";
+
+const PULSE_MS = 1000;
+const LATE_MS = 250;
+const STATS_PER_PULSE = 50;
+const PRESSURE_EVERY_PULSES = 5;
+/** Memory is sampled four times a second above this share of the limit. */
+const NEAR_LIMIT = 0.8;
+const NEAR_LIMIT_MS = 250;
+
+export class SweepSource implements Source {
+  readonly name = "pulse";
+  readonly #context: DaemonContext<Event, HeartbeatSettings>;
+  readonly #eachPulse: () => void;
+  #timer: NodeJS.Timeout | null = null;
+  #near: NodeJS.Timeout | null = null;
+  #last: Instant | null = null;
+  #pulses = 0;
+  #cursor = 0;
+  #pressure: number | null = null;
+
+  constructor(context: DaemonContext<Event, HeartbeatSettings>, eachPulse: () => void) {
+    this.#context = context;
+    this.#eachPulse = eachPulse;
+  }
+
+  start(): void {
+    this.#pulse();
+    this.#timer = setInterval(() => this.#pulse(), PULSE_MS);
+  }
+
+  stop(): void {
+    if (this.#timer) clearInterval(this.#timer);
+    if (this.#near) clearTimeout(this.#near);
+  }
+
+  /** The gap is looked at before anything else: after a stall nothing else may be believed. */
+  #pulse(): void {
+    const current = now();
+    const { gapMs, suspendedMs, steppedMs } =
+      this.#last === null ? { gapMs: 0, suspendedMs: 0, steppedMs: 0 } : compareClocks(this.#last, current);
+    this.#last = current;
+    if (this.#pulses++ % PRESSURE_EVERY_PULSES === 0) this.#pressure = cpuPressure();
+    this.#context.offer({
+      kind: "pulse",
+      gap_ms: Math.round(gapMs),
+      expected_ms: PULSE_MS,
+      suspended_ms: Math.round(suspendedMs),
+      stepped_ms: Math.round(steppedMs),
+      late: gapMs > PULSE_MS + LATE_MS,
+      cpu_pressure: this.#pressure,
+      host: hostState(),
+    });
+    this.#eachPulse();
+    this.#sweep();
+  }
+
+  #sweep(): void {
+    const workers: WorkerPart[] = [];
+    for (const [, worker] of this.#context.partsWith<WorkerPart>("worker:"))
+      if (worker.process !== null && worker.ending === null) workers.push(worker);
+    for (const worker of workers) if (!isAlive(worker.process?.identity.pid ?? 0)) this.#vanished(worker);
+    const count = Math.min(STATS_PER_PULSE, workers.length);
+    for (let nth = 0; nth < count; nth++) {
+      const worker = workers[(this.#cursor + nth) % workers.length] as WorkerPart;
+      this.#examine(worker);
+    }
+    this.#cursor = workers.length === 0 ? 0 : (this.#cursor + count) % workers.length;
+    this.#sampleMemory(workers);
+  }
+
+  #vanished(worker: WorkerPart): void {
+    this.#context.offer({ kind: "vanished", worker_id: worker.worker_id, attempt: worker.spec.attempt });
+  }
+
+  #examine(worker: WorkerPart): void {
+    const identity = worker.process?.identity;
+    if (identity === undefined) return;
+    const stat = readStat(identity.pid);
+    if (stat === null || stat.start_time !== identity.start_time || stat.state === "Z") return this.#vanished(worker);
+    const paused = stat.state === "T";
+    if (paused !== (worker.state === "paused"))
+      this.#context.offer({ kind: "stat", worker_id: worker.worker_id, attempt: worker.spec.attempt, paused });
+  }
+
+  /** Only where no kernel limit could be set; a tree near its limit is looked at more often. */
+  #sampleMemory(workers: readonly WorkerPart[]): void {
+    let near = false;
+    for (const worker of workers) {
+      const limit = worker.spec.memory_limit_bytes;
+      if (limit === null || worker.process === null || worker.process.memory_limit_enforced_by !== "sampling") continue;
+      const rss = memoryOfTree(worker.process.identity);
+      if (rss === null) continue;
+      if (rss > limit)
+        this.#context.offer({
+          kind: "memory",
+          worker_id: worker.worker_id,
+          attempt: worker.spec.attempt,
+          rss_bytes: rss,
+        });
+      else if (rss > limit * NEAR_LIMIT) near = true;
+    }
+    if (!near || this.#near !== null) return;
+    this.#near = setTimeout(() => {
+      this.#near = null;
+      this.#sampleMemory(
+        workers.filter((worker) => this.#context.part<WorkerPart>(`worker:${worker.worker_id}`)?.ending === null),
+      );
+    }, NEAR_LIMIT_MS);
+  }
+}
