@@ -66,7 +66,10 @@ function reportsOf(batch: LinesRead & { readonly stamp: Stamp }, reader: DaemonN
   if (batch.unreadable > 0) {
     const offset = batch.firstUnreadableOffset ?? 0;
     found.push({
-      message: `${path}: ${batch.unreadable} lines are no events and are passed over, the first at byte ${offset}`,
+      message:
+        batch.unreadable === 1
+          ? `${path}: the line at byte ${offset} is no event and is passed over`
+          : `${path}: ${batch.unreadable} lines are no events and are passed over, the first at byte ${offset}`,
       data: { path, lines: batch.unreadable, offset },
     });
   }

@@ -67,7 +67,7 @@ export class PolicyFile<Settings, Explicit> {
     this.#watch = watchFew(
       [this.path],
       () => this.look(listener),
-      (error) => listener.refused(`Cannot watch "${this.path}": ${error.message}`),
+      (error) => listener.refused(`Cannot watch "${this.path}": ${String(error)}`),
     );
   }
 
