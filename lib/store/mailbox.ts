@@ -6,14 +6,14 @@
  * where both exist, the claimer died between its two steps and only the second is done again.
  * @module
  */
-import { readdirSync, renameSync } from "node:fs";
+import { lstatSync, readdirSync, renameSync } from "node:fs";
 import { basename, join } from "node:path";
 import { FileGone, FileRefused, systemCode } from "../errors.js";
 import { bootId } from "../platform/clock.js";
 import { createExclusive, moveExclusive, readSmall, replaceFile } from "../platform/files.js";
 import { identityOf, isCorpse } from "../platform/identity.js";
 import { readStat } from "../platform/proc-stat.js";
-import { isDirectory, isOneFile, isThere, textOf, unlinkIfThere } from "./entries.js";
+import { isDirectory, isOneFile, isThere, namesIn, textOf, unlinkIfThere } from "./entries.js";
 import { MAX_BYTES } from "./records.js";
 
 /** The folders of a request's later life. */
@@ -155,7 +155,8 @@ export class Mailbox {
   }
 
   #finish(path: string, entry: string, name: string): boolean {
-    if (isThere(join(this.#folders.done, entry)) || isThere(join(this.#folders.failed, entry))) {
+    const isSettled = isThere(join(this.#folders.done, entry)) || isThere(join(this.#folders.failed, entry));
+    if (isSettled || this.#isRejected(path)) {
       unlinkIfThere(path);
       return true;
     }
@@ -163,6 +164,12 @@ export class Mailbox {
     const record = parsed(path);
     this.settle(path, "done", record === null ? undefined : { ...record, verdict: "superseded" });
     return true;
+  }
+
+  /** A claim that has a second name among the rejected was cut off between the two halves of its move. */
+  #isRejected(path: string): boolean {
+    if ((lstatSync(path, { throwIfNoEntry: false })?.nlink ?? 1) < 2) return false;
+    return namesIn(this.#folders.rejected).some((name) => isOneFile(path, join(this.#folders.rejected, name)));
   }
 }
 

@@ -129,7 +129,7 @@ export class SpecStore {
 
   /** The newest attempt's record among the evidence that can be read: from it a spec can be made again. */
   latestEvidence(workerId: string): WorkerSpecRecord | null {
-    const candidates = [this.#layout.zombieDir, this.#layout.completedDir, this.#layout.failedDir]
+    const candidates = this.#evidenceFolders()
       .flatMap((folder) => attemptsIn(folder, workerId).map((attempt) => ({ folder, attempt })))
       .sort((a, b) => b.attempt - a.attempt);
     for (const { folder, attempt } of candidates) {
@@ -156,14 +156,17 @@ export class SpecStore {
   /** The highest attempt of a worker of which there is any trace, archived ones included; 0 if there is none. */
   highestAttempt(workerId: string): number {
     const layout = this.#layout;
-    const archived = namesIn(layout.archivedDir).map((date) => join(layout.archivedDir, date));
-    const evidence = [layout.launchesDir, layout.exitsDir, layout.zombieDir, layout.completedDir, layout.failedDir];
     let highest = 0;
-    for (const folder of [...evidence, ...archived]) {
+    for (const folder of [layout.launchesDir, layout.exitsDir, ...this.#evidenceFolders()]) {
       for (const attempt of attemptsIn(folder, workerId)) highest = Math.max(highest, attempt);
     }
     const active = readObject(layout.activeSpec(workerId));
     return active === null ? highest : Math.max(highest, attemptOf(active.json));
+  }
+
+  #evidenceFolders(): string[] {
+    const { zombieDir, completedDir, failedDir, archivedDir } = this.#layout;
+    return [zombieDir, completedDir, failedDir, ...namesIn(archivedDir).map((day) => join(archivedDir, day))];
   }
 }
 

@@ -1,0 +1,233 @@
+/**
+ * Lets go of what is over: each daemon of what it owns, a bounded number of entries at a call, never anything active.
+ *
+ * A kill in the middle leaves less to do the next time: every step is one rename or one unlink.
+ * @module
+ */
+import { lstatSync, rmdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import { FileGone, systemCode } from "../errors.js";
+import { ensureDirectory, moveExclusive } from "../platform/files.js";
+import { EVENT_LOGS } from "../schema/catalogue.js";
+import type { DaemonName } from "../schema/records.js";
+import { readAttemptName } from "../schema/worker-spec.js";
+import { archivesOf } from "./archives.js";
+import { isThere, jsonNamesIn, namesIn, unlinkIfThere } from "./entries.js";
+import type { Layout } from "./layout.js";
+import { attemptOf, SpecStore } from "./specs.js";
+
+/** For how long things are kept. */
+export interface RetentionLimits {
+  /** Zombies, before they go to `archived/`. */
+  readonly zombieHours: number;
+  /** Archived, completed and failed specs. */
+  readonly specDays: number;
+  /** Launch and exit records, and beats, of attempts that are over. */
+  readonly attemptHours: number;
+  /** Requests that are done, failed or rejected. */
+  readonly requestDays: number;
+  /** Rotated logs. */
+  readonly logDays: number;
+  /** Entries that one call removes or moves at most. */
+  readonly entriesMax: number;
+}
+
+export const DEFAULT_RETENTION: RetentionLimits = {
+  zombieHours: 72,
+  specDays: 30,
+  attemptHours: 72,
+  requestDays: 30,
+  logDays: 30,
+  entriesMax: 2000,
+};
+
+export interface Expired {
+  /** Entries removed or moved to `archived/`. */
+  readonly removed: number;
+  /** One line for each folder: what and how many. */
+  readonly why: readonly string[];
+  /** Whether the bound was reached and there is more to do. */
+  readonly more: boolean;
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** A temporary file that is older was left by a killed writer. */
+const TEMPORARY_MS = HOUR_MS;
+
+/** Expires what one daemon owns. */
+export function expire(layout: Layout, daemon: DaemonName, limits: Partial<RetentionLimits>, nowMs: number): Expired {
+  const sweep = new Sweep(layout, { ...DEFAULT_RETENTION, ...limits }, nowMs);
+  for (const log of logsOf(layout, daemon)) sweep.logArchives(log);
+  if (daemon === "heartbeat-monitor") {
+    const { activeDir, zombieDir, completedDir, failedDir, launchesDir, exitsDir, heartbeatsDir, desiredDir } = layout;
+    sweep.temporaries([
+      activeDir,
+      zombieDir,
+      completedDir,
+      failedDir,
+      launchesDir,
+      exitsDir,
+      heartbeatsDir,
+      desiredDir,
+    ]);
+    sweep.temporaries([layout.coordination, layout.metricsDir, layout.stateDir, layout.runDir]);
+    sweep.zombies();
+    sweep.oldSpecs();
+    sweep.attempts();
+    sweep.beats();
+  }
+  if (daemon === "worker-restart") {
+    sweep.temporaries([layout.queueDir, layout.claimedDir, layout.doneDir, layout.failedRequestsDir]);
+    sweep.temporaries([layout.rejectedDir, layout.breakersDir]);
+    sweep.requests();
+  }
+  return sweep.result();
+}
+
+function logsOf(layout: Layout, daemon: DaemonName): string[] {
+  const own: Readonly<Record<DaemonName, readonly string[]>> = {
+    "heartbeat-monitor": [
+      ...(["heartbeat", "zombie-cleanup", "daemon"] as const).map((log) => join(layout.eventsDir, EVENT_LOGS[log])),
+      layout.samples,
+    ],
+    "worker-restart": [layout.eventLog("worker-restart"), layout.history],
+    "failure-pattern": [layout.eventLog("failure-pattern"), join(layout.patternsDir, "failure-patterns.jsonl")],
+    "auto-fix": [layout.eventLog("auto-fix"), layout.fixHistory],
+  };
+  return [...own[daemon], layout.decisions(daemon)];
+}
+
+class Sweep {
+  readonly #layout: Layout;
+  readonly #limits: RetentionLimits;
+  readonly #nowMs: number;
+  readonly #why: string[] = [];
+  #removed = 0;
+
+  constructor(layout: Layout, limits: RetentionLimits, nowMs: number) {
+    this.#layout = layout;
+    this.#limits = limits;
+    this.#nowMs = nowMs;
+  }
+
+  result(): Expired {
+    return { removed: this.#removed, why: this.#why, more: this.#removed >= this.#limits.entriesMax };
+  }
+
+  logArchives(log: string): void {
+    const old = archivesOf(log, this.#layout.archiveDir).filter((path) =>
+      this.#isOlder(path, this.#limits.logDays * DAY_MS),
+    );
+    this.#each("rotated logs", old, unlinkIfThere);
+  }
+
+  /** Evidence goes to a folder of its day, where it can still be found. */
+  zombies(): void {
+    const { zombieDir, archivedDir } = this.#layout;
+    const old = this.#oldIn(zombieDir, this.#limits.zombieHours * HOUR_MS);
+    this.#each("zombies archived", old, (path, name) => {
+      const folder = join(archivedDir, new Date(lstatSync(path).mtimeMs).toISOString().slice(0, 10));
+      ensureDirectory(folder);
+      return moveIfThere(path, join(folder, name));
+    });
+  }
+
+  /** A worker that waits for its restart keeps its evidence: its spec is made again from it. */
+  oldSpecs(): void {
+    const waiting = new Set(namesIn(this.#layout.queueDir).map((name) => name.replace(/-restart\.json$/, "")));
+    const isKept = (path: string) => waiting.has(readAttemptName(basename(path))?.workerId ?? "");
+    const days = namesIn(this.#layout.archivedDir).map((day) => join(this.#layout.archivedDir, day));
+    for (const folder of [...days, this.#layout.completedDir, this.#layout.failedDir]) {
+      const old = this.#oldIn(folder, this.#limits.specDays * DAY_MS).filter((path) => !isKept(path));
+      this.#each("old specs", old, unlinkIfThere);
+    }
+    for (const folder of days) removeIfEmpty(folder);
+  }
+
+  /** Launch and exit records are proof that an attempt was started: they stay as long as it may be asked for. */
+  attempts(): void {
+    const specs = new SpecStore(this.#layout);
+    const isOver = (path: string): boolean => {
+      const named = readAttemptName(basename(path));
+      return named !== null && !this.#isActive(specs, named.workerId, named.attempt);
+    };
+    for (const folder of [this.#layout.launchesDir, this.#layout.exitsDir]) {
+      const old = this.#oldIn(folder, this.#limits.attemptHours * HOUR_MS).filter(isOver);
+      this.#each("records of attempts that are over", old, unlinkIfThere);
+    }
+  }
+
+  /** A spec that cannot be read may be any attempt's. */
+  #isActive(specs: SpecStore, workerId: string, attempt: number): boolean {
+    const reading = specs.readActive(workerId, this.#nowMs);
+    if (reading.kind === "absent") return false;
+    return reading.kind !== "ok" || attemptOf(reading.value) === attempt;
+  }
+
+  beats(): void {
+    const old = this.#oldIn(this.#layout.heartbeatsDir, this.#limits.attemptHours * HOUR_MS);
+    const orphaned = old.filter((path) => !isThere(join(this.#layout.activeDir, basename(path))));
+    this.#each("beats of workers that are gone", orphaned, unlinkIfThere);
+  }
+
+  requests(): void {
+    for (const folder of [this.#layout.doneDir, this.#layout.failedRequestsDir, this.#layout.rejectedDir]) {
+      const old = namesIn(folder)
+        .map((name) => join(folder, name))
+        .filter((path) => this.#isOlder(path, this.#limits.requestDays * DAY_MS));
+      this.#each("old requests", old, unlinkIfThere);
+    }
+  }
+
+  /** What killed writers left: names that begin with a dot, which no reader picks up. */
+  temporaries(folders: readonly string[]): void {
+    for (const folder of folders) {
+      const left = namesIn(folder)
+        .filter((name) => name.startsWith(".") && name.endsWith(".tmp"))
+        .map((name) => join(folder, name))
+        .filter((path) => this.#isOlder(path, TEMPORARY_MS));
+      this.#each("temporary files", left, unlinkIfThere);
+    }
+  }
+
+  #oldIn(folder: string, ageMs: number): string[] {
+    return jsonNamesIn(folder)
+      .map((name) => join(folder, name))
+      .filter((path) => this.#isOlder(path, ageMs));
+  }
+
+  #isOlder(path: string, ageMs: number): boolean {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    return stat !== undefined && !stat.isDirectory() && this.#nowMs - stat.mtimeMs > ageMs;
+  }
+
+  #each(what: string, paths: readonly string[], act: (path: string, name: string) => boolean): void {
+    let count = 0;
+    for (const path of paths) {
+      if (this.#removed >= this.#limits.entriesMax) break;
+      if (!act(path, basename(path))) continue;
+      count++;
+      this.#removed++;
+    }
+    if (count > 0) this.#why.push(`${what}: ${count}`);
+  }
+}
+
+/** False if it is gone, or if the archive has another of its name: evidence is never overwritten and never thrown away. */
+function moveIfThere(from: string, to: string): boolean {
+  try {
+    return moveExclusive(from, to);
+  } catch (error) {
+    if (error instanceof FileGone) return false;
+    throw error;
+  }
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if (!["ENOTEMPTY", "ENOENT", "ENOTDIR"].includes(systemCode(error) ?? "")) throw error;
+  }
+}
