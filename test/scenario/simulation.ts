@@ -116,8 +116,11 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
 
   /** Lets answers that are promises arrive. */
   async settle(): Promise<void> {
-    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
-    this.#recover();
+    // A crash within an answer makes a new loop, whose own answers come later.
+    for (let turn = 0; turn < 100; turn++) {
+      await Promise.resolve();
+      this.#recover();
+    }
   }
 
   /** Lets time pass; what is due on the way happens at its own time and in its order. */

@@ -1,0 +1,263 @@
+/** What follows from a start: its news, its probation, and the verdict that it helped. @module */
+import { returnLease } from "../../lib/domain/breaker.js";
+import { makeEvent, type Stamp } from "../../lib/schema/events.js";
+import { writeInstant } from "../../lib/schema/primitives.js";
+import { changeBreaker } from "./breakers.js";
+import { historyRecord, notUnderWay } from "./deaths.js";
+import { type Act, type StampedEvent, type Step, subjectOf } from "./messages.js";
+import type { RestartSettings } from "./settings.js";
+import type { Run, Slice, Waiting, WorkerPart } from "./state.js";
+
+/** Recoveries remembered for the metrics. */
+const RECOVERIES_MAX = 64;
+/** Longest time between two looks at an attempt that has not beaten yet. */
+const LOOK_MS_MAX = 10_000;
+/** After so many looks nothing more is expected of an attempt whose spec is gone. */
+const GONE_LOOKS_MAX = 3;
+
+type WithWorker = Slice & { readonly worker: WorkerPart };
+
+/** The launcher was started: the attempt is on probation from now on. */
+export function onStarted(slice: WithWorker, event: StampedEvent<"started">, settings: RestartSettings): Step {
+  const { worker } = slice;
+  const { waiting } = worker;
+  if (waiting === null || waiting.phase !== "starting") return { slice, effects: [] };
+  const { stamp } = event;
+  const run: Run = {
+    attempt: event.attempt,
+    claimed: event.claimed,
+    incident_id: waiting.incident_id,
+    requested_at_ms: waiting.filed_at_ms,
+    started_at_ms: stamp.atMs,
+    launched_at_ms: null,
+    succeeded_at_ms: null,
+    looks: 0,
+  };
+  const record = makeEvent(
+    stamp,
+    0,
+    "worker-restart",
+    "worker_restart_started",
+    subjectOf(event, event.attempt, waiting.incident_id),
+    {
+      message: `Attempt ${event.attempt} of ${event.worker_id} is started`,
+      data: {
+        attempts: worker.attempts,
+        lifetime: worker.lifetime,
+        waited_ms: Math.max(0, Math.round(stamp.atMs - waiting.filed_at_ms)),
+      },
+    },
+  );
+  return {
+    slice: {
+      ...slice,
+      worker: { ...worker, waiting: null, run, touched_at_ms: stamp.atMs },
+      fleet: { ...slice.fleet, attempted: slice.fleet.attempted + 1 },
+    },
+    effects: [
+      { kind: "report", record },
+      { kind: "wake", key: `look:${event.worker_id}`, atMonoMs: null },
+      probationWake(event.worker_id, run, settings, stamp),
+    ],
+  };
+}
+
+/** Asks for a look when the attempt has lived for long enough; by the wall clock, since a run may span a reboot. */
+export function probationWake(workerId: string, run: Run, settings: RestartSettings, stamp: Stamp): Act {
+  const inMs = Math.max(0, run.started_at_ms + settings.success_after_seconds * 1000 - stamp.atMs);
+  return { kind: "wake", key: `check:${workerId}`, atMonoMs: Math.ceil(stamp.monoMs + inMs) };
+}
+
+/** The start was not made. What it took is given back, except for a failure that is the host's or the spec's. */
+export function onNotStarted(slice: WithWorker, event: StampedEvent<"not-started">, settings: RestartSettings): Step {
+  const { worker } = slice;
+  const { waiting } = worker;
+  if (waiting === null || waiting.phase !== "starting") return { slice, effects: [] };
+  const { stamp } = event;
+  const breaker = returnLease(slice.type.breaker, event);
+  const typed = changeBreaker(slice, event.worker_type, slice.type, breaker, stamp, settings);
+  const base = { ...slice, type: typed.slice.type, fleet: notUnderWay(slice.fleet, event.worker_id) };
+  const failed = event.why === "failed";
+  const account = failed ? worker : refunded(worker, waiting);
+  if (event.why === "tokens" || (failed && !event.permanent)) {
+    const again: Waiting = {
+      ...waiting,
+      phase: "waiting",
+      filed_at_ms: failed ? stamp.atMs : waiting.filed_at_ms,
+      spent: false,
+    };
+    const asked = {
+      kind: "look",
+      worker_id: event.worker_id,
+      worker_type: event.worker_type,
+      task_id: event.task_id,
+      name: event.name,
+    } as const;
+    const deferred = {
+      gate: failed ? "backoff" : "token_budget",
+      reason: event.message.slice(0, 160),
+      count: waiting.count,
+    };
+    return {
+      slice: { ...base, worker: { ...account, waiting: again } },
+      effects: [
+        ...typed.effects,
+        ...(failed ? failureOf(slice, event, waiting) : []),
+        { kind: "defer", name: event.name, claimed: event.claimed, deferred },
+        asked,
+      ],
+    };
+  }
+  const outcome = {
+    verdict: event.why === "there" ? "duplicate" : failed ? "failed" : "withdrawn",
+    message: event.message,
+    at: writeInstant(stamp.atMs),
+  };
+  const look = {
+    kind: "look",
+    worker_id: event.worker_id,
+    worker_type: event.worker_type,
+    task_id: event.task_id,
+    name: event.name,
+  } as const;
+  const settle: Act[] =
+    event.claimed === null
+      ? [look]
+      : [
+          {
+            kind: "settle",
+            subject: null,
+            name: event.name,
+            claimed: event.claimed,
+            folder: failed ? "failed" : "done",
+            outcome,
+          },
+        ];
+  return {
+    slice: { ...base, worker: { ...account, waiting: null } },
+    effects: [...typed.effects, ...(failed ? failureOf(slice, event, waiting) : []), ...settle],
+  };
+}
+
+function failureOf(slice: WithWorker, event: StampedEvent<"not-started">, waiting: Waiting): Act[] {
+  const { stamp } = event;
+  const run = { attempt: event.attempt, incident_id: waiting.incident_id };
+  return [
+    { kind: "append-history", record: historyRecord(event, run, stamp, "failure", "not_started", 0) },
+    {
+      kind: "report",
+      record: makeEvent(
+        stamp,
+        0,
+        "worker-restart",
+        "worker_restart_failed",
+        subjectOf(event, event.attempt, waiting.incident_id),
+        {
+          message: event.message,
+          reason: "not_started",
+          data: { attempts: slice.worker.attempts, permanent: event.permanent },
+        },
+      ),
+    },
+    { kind: "read-history" },
+  ];
+}
+
+function refunded(worker: WorkerPart, waiting: Waiting): WorkerPart {
+  if (!waiting.spent) return worker;
+  const { attempts, lifetime, starts } = worker;
+  return {
+    ...worker,
+    attempts: Math.max(0, attempts - 1),
+    lifetime: Math.max(0, lifetime - 1),
+    starts: starts.slice(0, -1),
+  };
+}
+
+/** The launch record of the attempt has the program's identity: it runs. */
+export function onLaunched(slice: WithWorker, event: StampedEvent<"launched">): Step {
+  const { run } = slice.worker;
+  if (run === null || run.attempt !== event.attempt || run.launched_at_ms !== null) return { slice, effects: [] };
+  const launched = { ...run, launched_at_ms: event.at_ms };
+  const recovery = Math.max(0, Math.round(event.at_ms - run.requested_at_ms));
+  const fleet = notUnderWay(slice.fleet, event.worker_id);
+  return {
+    slice: {
+      ...slice,
+      worker: { ...slice.worker, run: launched },
+      fleet: { ...fleet, recoveries_ms: [...fleet.recoveries_ms, recovery].slice(-RECOVERIES_MAX) },
+    },
+    effects: [{ kind: "look-waiting", gate: "concurrency" }],
+  };
+}
+
+/** The attempt was looked at after its time: a success, or another look later. */
+export function onChecked(slice: WithWorker, event: StampedEvent<"checked">, settings: RestartSettings): Step {
+  const { run } = slice.worker;
+  if (run === null || run.attempt !== event.attempt || run.succeeded_at_ms !== null) return { slice, effects: [] };
+  const due = event.stamp.atMs >= run.started_at_ms + settings.success_after_seconds * 1000 - 1;
+  const proved = event.found === "completed" || (event.alive && due && (event.beaten || !event.must_beat));
+  if (proved) return succeed(slice, event, run);
+  // The monitor has its evidence: its request tells of this death.
+  if (event.found === "zombie" || event.found === "failed") return { slice, effects: [] };
+  if (event.found === "gone" && run.looks >= GONE_LOOKS_MAX) return forgetRun(slice, event, run);
+  const looks = run.looks + 1;
+  const inMs = Math.min(LOOK_MS_MAX, 500 * 2 ** Math.min(looks, 6));
+  return {
+    slice: { ...slice, worker: { ...slice.worker, run: { ...run, looks } } },
+    effects: [{ kind: "wake", key: `check:${event.worker_id}`, atMonoMs: event.stamp.monoMs + inMs }],
+  };
+}
+
+function succeed(slice: WithWorker, event: StampedEvent<"checked">, run: Run): Step {
+  const { stamp } = event;
+  const recoveryMs = Math.max(0, Math.round((run.launched_at_ms ?? run.started_at_ms) - run.requested_at_ms));
+  const record = makeEvent(
+    stamp,
+    0,
+    "worker-restart",
+    "worker_restarted",
+    subjectOf(event, run.attempt, run.incident_id),
+    {
+      message: `Attempt ${run.attempt} of ${event.worker_id} has proved itself`,
+      data: { recovery_ms: recoveryMs, attempts: slice.worker.attempts },
+    },
+  );
+  const outcome = { verdict: "restarted", attempt: run.attempt, at: writeInstant(stamp.atMs) };
+  const proved: Run = { ...run, succeeded_at_ms: stamp.atMs };
+  return {
+    slice: {
+      ...slice,
+      worker: { ...slice.worker, run: proved, touched_at_ms: stamp.atMs },
+      fleet: { ...notUnderWay(slice.fleet, event.worker_id), succeeded: slice.fleet.succeeded + 1 },
+    },
+    effects: [
+      { kind: "append-history", record: historyRecord(event, run, stamp, "success", "restarted", recoveryMs) },
+      { kind: "report", record },
+      { kind: "settle", subject: null, name: "", claimed: run.claimed, folder: "done", outcome },
+      { kind: "read-history" },
+    ],
+    decision: {
+      subject: event.worker_id,
+      verdict: "restarted",
+      reason: event.found === "completed" ? "completed" : event.must_beat ? "beaten" : "alive",
+      message: record.message,
+      gates: [],
+      incident_id: run.incident_id,
+    },
+  };
+}
+
+/** A person removed the spec: nothing can be said about this restart any more. */
+function forgetRun(slice: WithWorker, event: StampedEvent<"checked">, run: Run): Step {
+  const outcome = {
+    verdict: "inconclusive",
+    reason: "unwatched",
+    attempt: run.attempt,
+    at: writeInstant(event.stamp.atMs),
+  };
+  return {
+    slice: { ...slice, worker: { ...slice.worker, run: null }, fleet: notUnderWay(slice.fleet, event.worker_id) },
+    effects: [{ kind: "settle", subject: null, name: "", claimed: run.claimed, folder: "done", outcome }],
+  };
+}

@@ -1,0 +1,334 @@
+/**
+ * Guarantee: every death that is told ends in exactly one restart, one deferral with a reason, or one refusal, wherever
+ * the daemon is killed.
+ */
+import { describe, expect, test } from "vitest";
+import { withEveryCrash } from "./simulation.js";
+import { endOf, type Fleet, makeFleet } from "./worker-restart-world.js";
+
+/** Runs a scenario as it is and with a crash after each effect; every end must be the same. */
+async function scenario(policy: Readonly<Record<string, unknown>>, script: (fleet: Fleet) => void | Promise<void>) {
+  return await withEveryCrash(
+    async (crashAfter) => {
+      const fleet = makeFleet(policy, crashAfter);
+      await script(fleet);
+      await fleet.simulation.settle();
+      return { performed: fleet.simulation.performed, end: endOf(fleet) };
+    },
+    (end, expected, crashAfter) => expect(end, `crash after effect ${crashAfter}`).toEqual(expected),
+  );
+}
+
+describe("a worker that died", () => {
+  test("comes back once, at once, and is a success when it has lived for long enough", async () => {
+    const end = await scenario({ success_after_seconds: 30 }, ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1);
+      expect(world.alive()).toEqual(["scan-1.2"]);
+      simulation.advance(29_000);
+      expect(world.history).toEqual([]);
+      simulation.advance(2_000);
+    });
+    expect(end.attempts).toEqual(["scan-1.2 lives"]);
+    expect(end.history).toEqual(["scan-1.2 success restarted"]);
+    expect(end.settled).toEqual(["done restarted"]);
+    expect(end.events).toEqual([
+      "worker_restart_queued scan-1 exited",
+      "worker_restart_started scan-1 ",
+      "worker_restarted scan-1 ",
+    ]);
+  });
+
+  test("is started once for one death, however often the death is told", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1);
+      simulation.advance(100);
+      world.fileDeath("scan-1", 1);
+      simulation.advance(40_000);
+    });
+    expect(end.attempts).toEqual(["scan-1.2 lives"]);
+    expect(end.settled).toEqual(["done duplicate", "done restarted"]);
+  });
+
+  test("must have beaten to be a success, where beats are required", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.mustBeat = true;
+      world.fileDeath("scan-1", 1);
+      simulation.advance(120_000);
+      expect(world.history).toEqual([]);
+      world.attemptOf("scan-1").beaten = true;
+      simulation.advance(20_000);
+    });
+    expect(end.history).toEqual(["scan-1.2 success restarted"]);
+  });
+
+  test("waits the interval before the second retry, and longer before the third", async () => {
+    const end = await scenario(
+      { retry_interval_seconds: 60, backoff_multiplier: 2, max_retries: 9 },
+      ({ simulation, world }) => {
+        world.fileDeath("scan-1", 1);
+        simulation.advance(5_000);
+        world.die("scan-1");
+        simulation.advance(59_000);
+        expect(world.alive()).toEqual([]);
+        simulation.advance(2_000);
+        expect(world.alive()).toEqual(["scan-1.3"]);
+        world.die("scan-1");
+        simulation.advance(118_000);
+        expect(world.alive()).toEqual([]);
+        simulation.advance(4_000);
+      },
+    );
+    expect(end.attempts.at(-1)).toBe("scan-1.4 lives");
+    expect(end.history).toEqual(["scan-1.2 failure exited", "scan-1.3 failure exited"]);
+  });
+
+  test("that exits fast by itself waits the interval already before the first retry", async () => {
+    const end = await scenario({ retry_interval_seconds: 60 }, ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1, { ended: { exit_code: 1, ran_ms: 500, by_itself: true } });
+      expect(world.alive()).toEqual([]);
+      simulation.advance(61_000);
+    });
+    expect(end.attempts).toEqual(["scan-1.2 lives"]);
+    expect(end.events).toContain("worker_restart_deferred scan-1 backoff");
+  });
+
+  test("soon after its success has relapsed, and that success counts no more", async () => {
+    const end = await scenario({ retry_reset_seconds: 600 }, ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1);
+      simulation.advance(100_000);
+      world.die("scan-1", { ended: { exit_code: 1, ran_ms: 100_000, by_itself: false } });
+      simulation.advance(1_000);
+      expect(simulation.part("fleet")).toMatchObject({ attempted: 1, succeeded: 0, failed: 1 });
+    });
+    expect(end.history).toEqual(["scan-1.2 success restarted", "scan-1.2 failure relapsed"]);
+  });
+
+  test("after a stable run has all its retries again", async () => {
+    const end = await scenario({ retry_reset_seconds: 600, max_retries: 1 }, ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1);
+      simulation.advance(700_000);
+      world.die("scan-1", { ended: { exit_code: 1, ran_ms: 700_000, by_itself: false } });
+      simulation.advance(1_000);
+    });
+    expect(end.attempts.at(-1)).toBe("scan-1.3 lives");
+    expect(end.history).toEqual(["scan-1.2 success restarted"]);
+  });
+
+  test("by a reboot of the host spends no retry and teaches the breaker nothing", async () => {
+    const end = await scenario({ max_retries: 1, circuit_breaker_threshold: 1 }, ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1);
+      simulation.advance(1_000);
+      world.die("scan-1", { reason: "host_reboot", spends: false });
+      simulation.advance(1_000);
+      world.die("scan-1", { reason: "host_reboot", spends: false });
+      simulation.advance(1_000);
+    });
+    expect(end.attempts.at(-1)).toBe("scan-1.4 lives");
+    expect(end.history).toEqual([]);
+    expect(end.breakers).toEqual({});
+  });
+});
+
+describe("retries", () => {
+  test("that are spent are said once, and a probe follows that doubles its wait", async () => {
+    const policy = { max_retries: 1, exhausted_probe_seconds: 900, exhausted_probe_max_seconds: 14_400 };
+    const end = await scenario(policy, ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1);
+      simulation.advance(1_000);
+      world.die("scan-1");
+      simulation.advance(890_000);
+      expect(world.alive()).toEqual([]);
+      simulation.advance(15_000);
+      expect(world.alive()).toEqual(["scan-1.3"]);
+      world.die("scan-1");
+      simulation.advance(1_700_000);
+      expect(world.alive()).toEqual([]);
+      simulation.advance(150_000);
+    });
+    expect(end.attempts.at(-1)).toBe("scan-1.4 lives");
+    expect(end.events.filter((event) => event.startsWith("worker_restart_exhausted"))).toHaveLength(1);
+    expect(end.given_up).toEqual(["scan-1.2"]);
+  });
+
+  test("are not asked for when a person wants the restart, and not spent by it", async () => {
+    const end = await scenario({ max_retries: 0 }, ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1);
+      simulation.advance(1_000);
+      expect(world.alive()).toEqual([]);
+      world.filePersons("scan-1");
+      simulation.advance(1_000);
+      expect(simulation.part("worker:scan-1")).toMatchObject({ attempts: 0, lifetime: 0 });
+    });
+    expect(end.attempts).toEqual(["scan-1.1 lives"]);
+  });
+
+  test("a budget that is spent is said once and passes when its window has moved on", async () => {
+    const policy = {
+      max_retries: 50,
+      retry_interval_seconds: 0,
+      restart_budgets: [{ max: 2, window_seconds: 3600 }],
+      poison_task: { deaths: 0 },
+    };
+    const end = await scenario(policy, ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1);
+      simulation.advance(5_000);
+      world.die("scan-1");
+      simulation.advance(5_000);
+      world.die("scan-1");
+      simulation.advance(3_000_000);
+      expect(world.alive()).toEqual([]);
+      simulation.advance(700_000);
+    });
+    expect(end.attempts.at(-1)).toBe("scan-1.4 lives");
+    expect(end.events.filter((event) => event.startsWith("worker_restart_exhausted"))).toEqual([
+      "worker_restart_exhausted scan-1 budgets",
+    ]);
+  });
+});
+
+describe("a gate that does not pass", () => {
+  test("keeps the request in the queue, says why once, and lets it through when it changes", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.facts = { hold: { name: "all", why: "a person looks", until_ms: simulation.nowMs + 3_600_000 } };
+      world.fileDeath("scan-1", 1);
+      simulation.advance(5_000);
+      world.noticeAll();
+      expect(world.queue.get("scan-1-restart.json")?.deferred?.gate).toBe("holds");
+      expect(world.alive()).toEqual([]);
+      world.facts = {};
+      world.noticeAll();
+    });
+    expect(end.attempts).toEqual(["scan-1.2 lives"]);
+    expect(end.events.filter((event) => event.includes("deferred"))).toEqual(["worker_restart_deferred scan-1 holds"]);
+  });
+
+  test("is asked again by itself when its time has come", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1, { not_before_ms: simulation.nowMs + 60_000 });
+      simulation.advance(59_000);
+      expect(world.alive()).toEqual([]);
+      simulation.advance(2_000);
+    });
+    expect(end.attempts).toEqual(["scan-1.2 lives"]);
+  });
+
+  test("is named no_template where it is not known how to start the worker, and that is no attempt", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.facts = { unlaunchable: "there is no template and no launch block" };
+      world.fileDeath("scan-1", 1);
+      simulation.advance(3_600_000);
+      expect(simulation.part("worker:scan-1")).toMatchObject({ attempts: 0 });
+    });
+    expect(end.waiting).toEqual(["scan-1-restart.json no_template"]);
+    expect(end.events).toEqual(["worker_restart_deferred scan-1 no_template", "worker_restart_queued scan-1 exited"]);
+  });
+
+  test("for exit 78 waits for a change of the worker's files and for nothing else", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1, { ended: { exit_code: 78, ran_ms: 20_000, by_itself: true } });
+      simulation.advance(7_200_000);
+      world.noticeAll();
+      expect(world.alive()).toEqual([]);
+      world.facts = { files: "v2" };
+      world.noticeAll();
+    });
+    expect(end.attempts).toEqual(["scan-1.2 lives"]);
+  });
+
+  test("records every gate up to the first that fails, in the fixed order", async () => {
+    const { simulation, world } = makeFleet({});
+    world.facts = { requires: [{ what: "tcp localhost:5432", met: false }] };
+    world.fileDeath("scan-1", 1);
+    simulation.advance(10);
+    const gates = world.decisions.at(-1)?.gates ?? [];
+    expect(gates.map(({ gate, passed }) => `${gate} ${passed}`)).toEqual([
+      ...["holds", "desired", "enabled", "when", "exit_class", "expired", "not_before", "duplicate", "running"].map(
+        (gate) => `${gate} true`,
+      ),
+      "requires false",
+    ]);
+  });
+});
+
+describe("a request", () => {
+  test("for a live worker is done: it is already running", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.filePersons("scan-1");
+      simulation.advance(1_000);
+      world.filePersons("scan-1");
+    });
+    expect(end.attempts).toEqual(["scan-1.1 lives"]);
+    expect(end.settled).toEqual(["done already_running"]);
+    expect(end.claimed).toBe(1);
+  });
+
+  test("with force ends the old attempt once, starts the next when it is gone, and nobody learns from it", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.filePersons("scan-1");
+      simulation.advance(60_000);
+      world.filePersons("scan-1", { force: true });
+      simulation.advance(500);
+      world.attemptOf("scan-1").spec = "zombie";
+      simulation.advance(3_000);
+      world.fileDeath("scan-1", 1);
+      simulation.advance(1_000);
+    });
+    expect(end.attempts).toEqual(["scan-1.1 ended", "scan-1.2 lives"]);
+    expect(end.signals).toEqual(["scan-1.1"]);
+    expect(end.history).toEqual(["scan-1.1 success restarted"]);
+  });
+
+  test("that has expired is refused", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.filePersons("scan-1", { expires_at_ms: simulation.nowMs - 1 });
+    });
+    expect(end.settled).toEqual(["done expired"]);
+    expect(end.events).toContain("worker_restart_refused scan-1 expired");
+  });
+
+  test("that a person takes out of the queue is withdrawn, and nothing is started later", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1, { not_before_ms: simulation.nowMs + 10_000 });
+      world.queue.clear();
+      simulation.advance(60_000);
+    });
+    expect(end.attempts).toEqual([]);
+    expect(end.events).toContain("worker_restart_refused scan-1 withdrawn");
+  });
+
+  test("that is none is kept with its reason", async () => {
+    const end = await scenario({}, ({ simulation }) => {
+      simulation.offer({ kind: "request-unreadable", name: "evil-restart.json", why: "worker_id must match" });
+    });
+    expect(end.rejected).toEqual(["evil-restart.json"]);
+    expect(end.events).toEqual(["record_refused  unreadable"]);
+  });
+
+  test("whose start fails is put back, costs a retry, and is tried again after the delay", async () => {
+    const end = await scenario({ retry_interval_seconds: 60 }, ({ simulation, world }) => {
+      world.noStartsBeforeMs = simulation.nowMs + 1000;
+      world.fileDeath("scan-1", 1);
+      simulation.advance(59_000);
+      expect(world.attempts).toEqual([]);
+      simulation.advance(2_000);
+    });
+    expect(end.attempts).toEqual(["scan-1.2 lives"]);
+    expect(end.history).toEqual(["scan-1.2 failure not_started"]);
+    expect(end.claimed).toBe(1);
+  });
+
+  test("waits when hooks/before_restart says later", async () => {
+    const end = await scenario({}, async ({ simulation, world }) => {
+      world.facts = { hook: true };
+      world.hookSaysLater = true;
+      world.fileDeath("scan-1", 1);
+      await simulation.settle();
+      expect(world.alive()).toEqual([]);
+      world.hookSaysLater = false;
+      simulation.advance(11_000);
+      await simulation.settle();
+      await simulation.settle();
+    });
+    expect(end.attempts).toEqual(["scan-1.2 lives"]);
+  });
+});
