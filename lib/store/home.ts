@@ -1,6 +1,6 @@
 /** Finds the home of a fleet, makes its layout, and keeps other hosts and newer formats out. @module */
 import { chmodSync, statSync } from "node:fs";
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { ConfigurationError, FileRefused, Refused } from "../errors.js";
 import { bootId, hostName, pidNamespace } from "../platform/clock.js";
 import { createExclusive, ensureDirectory, readSmall, replaceFile } from "../platform/files.js";
@@ -125,10 +125,11 @@ function checkOwner(layout: Layout): void {
 
 function claimOwner(layout: Layout): void {
   const text = `${JSON.stringify({ host: hostName(), pid_ns: pidNamespace(), boot_id: bootId() })}\n`;
-  if (createExclusive(layout.owner, text)) return;
+  // Nothing is written where nothing changes: a daemon may start on a disk that is full or read-only.
+  if (textOf(layout.owner) === text || createExclusive(layout.owner, text)) return;
   // Two hosts that start at once both passed the check: the one whose file stands is the owner.
   checkOwner(layout);
-  if (textOf(layout.owner) !== text) replaceFile(layout.owner, text);
+  replaceFile(layout.owner, text);
 }
 
 /** The text of our own file, or null if it is not one that could be read. */
@@ -142,7 +143,6 @@ function textOf(path: string): string | null {
 }
 
 function makeFolders(layout: Layout): void {
-  ensureDirectory(dirname(layout.coordination));
   for (const folder of layout.folders) {
     if (isDirectory(folder)) continue;
     ensureDirectory(folder);

@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import {
   appendFileSync,
   copyFileSync,
@@ -10,9 +11,10 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Layout } from "../../../lib/store/layout.js";
 import { EventLogWriter, type TailCheckpoint, Tailer } from "../../../lib/store/logs.js";
+import { compiled } from "./compiled.js";
 import { temporaryLayout } from "./temporary-home.js";
 
 const LINE = { maxLineBytes: 65_536 };
@@ -302,6 +304,43 @@ describe("Tailer", () => {
     renameSync(`${path}.away`, path);
     appendFileSync(path, '{"n":1}\n');
     expect(drain(tailer)).toEqual({ found: [1], gaps: [], torn: false });
+  });
+
+  test("misses nothing while another process writes and rotates as fast as it can", async () => {
+    const layout = temporaryLayout();
+    const path = layout.eventLog("heartbeat");
+    const count = 20_000;
+    // The log is followed from its first file on: without a checkpoint, nothing says that there were others.
+    writeFileSync(path, "");
+    let tailer = new Tailer(path, null, LINE);
+    tailer.read();
+    const child = spawn(process.execPath, [compiled("writing-process.ts"), path, layout.archiveDir, String(count)], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+    const seen: number[] = [];
+    await vi.waitUntil(
+      () => {
+        for (let more = true; more; ) {
+          const found = tailer.read(4096);
+          expect(found.gap).toBeUndefined();
+          for (const line of found.lines) {
+            const { n } = JSON.parse(line.text) as { n?: number };
+            if (n !== undefined) seen.push(n);
+          }
+          more = found.more;
+        }
+        const checkpoint = tailer.checkpoint();
+        tailer.close();
+        tailer = new Tailer(path, checkpoint, LINE);
+        return seen.length >= count;
+      },
+      { timeout: 20_000, interval: 5 },
+    );
+    tailer.close();
+    expect(await ended).toBe(0);
+    expect(readdirSync(layout.archiveDir).length).toBeGreaterThan(5);
+    expect(seen).toEqual(numbers(0, count));
   });
 
   test("delivers every line once, in order, however appends, rotations, reads and restarts fall", () => {
