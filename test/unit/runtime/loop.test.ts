@@ -1,0 +1,249 @@
+/** The one loop: what is decided is journaled before it is done, and done once for all that a crash or bad weather do. */
+import { describe, expect, test } from "vitest";
+import type { Perform } from "../../../lib/runtime/core.js";
+import { MemoryJournal } from "../../../lib/runtime/journal.js";
+import { type DecisionEffect, Loop, type LoopClock, type Weather } from "../../../lib/runtime/loop.js";
+import { type Account, type ToyEffect, type ToyEvent, toyCore } from "./toy-core.js";
+
+class HandClock implements LoopClock {
+  monoMs = 1000;
+  #calls: { at: number; callback: () => void }[] = [];
+
+  now(): { atMs: number; monoMs: number } {
+    return { atMs: 1_700_000_000_000 + this.monoMs, monoMs: this.monoMs };
+  }
+
+  callAt(monoMs: number, callback: () => void): () => void {
+    const call = { at: monoMs, callback };
+    this.#calls.push(call);
+    return () => {
+      this.#calls = this.#calls.filter((one) => one !== call);
+    };
+  }
+
+  advance(ms: number): void {
+    const until = this.monoMs + ms;
+    for (;;) {
+      const next = this.#calls.filter((call) => call.at <= until).sort((a, b) => a.at - b.at)[0];
+      if (!next) break;
+      this.monoMs = Math.max(this.monoMs, next.at);
+      this.#calls = this.#calls.filter((one) => one !== next);
+      next.callback();
+    }
+    this.monoMs = until;
+  }
+}
+
+const weather = (code: string): Error => Object.assign(new Error(`${code}: simulated`), { code });
+
+/** The world outside: payments made, by id, so that paying twice shows and paying again does not. */
+class World {
+  readonly paid = new Map<string, number>();
+  readonly performed: string[] = [];
+  readonly decisions: string[] = [];
+  storm: string | null = null;
+  crashAfter: number | null = null;
+  readonly journal = new MemoryJournal();
+  readonly clock = new HandClock();
+  readonly weathers: (Weather | null)[] = [];
+  nextId = 0;
+
+  perform: Perform<ToyEvent, ToyEffect | DecisionEffect> = (effect) => {
+    if (this.storm !== null) throw weather(this.storm);
+    // A killed process does nothing more and never hears an answer.
+    if (this.crashAfter !== null && this.performed.length >= this.crashAfter) return new Promise(() => {});
+    this.performed.push(effect.kind);
+    if (effect.kind === "decision") this.decisions.push(effect.draft.message);
+    if (effect.kind === "pay") this.paid.set(effect.id, effect.amount);
+    if (this.performed.length === this.crashAfter) return new Promise(() => {});
+    if (effect.kind === "pay") return { kind: "paid", account: effect.account, amount: effect.amount };
+    return effect.kind === "question" ? { kind: "answered", account: effect.account } : undefined;
+  };
+
+  loop(options: { bootId?: string; perform?: Perform<ToyEvent, ToyEffect | DecisionEffect>; factor?: number } = {}) {
+    return new Loop({
+      core: toyCore,
+      policy: { factor: options.factor ?? 1 },
+      policyHash: "hash",
+      journal: this.journal,
+      perform: options.perform ?? this.perform,
+      clock: this.clock,
+      newId: () => `id-${this.nextId++}`,
+      onWeather: (one) => this.weathers.push(one),
+      ...(options.bootId ? { bootId: options.bootId } : {}),
+    });
+  }
+
+  total(): number {
+    return [...this.paid.values()].reduce((sum, amount) => sum + amount, 0);
+  }
+}
+
+const accountOf = (loop: { part<T>(key: string): T | null }, name: string): Account | null =>
+  loop.part<Account>(`account:${name}`);
+
+describe("Loop", () => {
+  test("performs the effects of a decision in order, its record first, and takes the answers as new events", () => {
+    const world = new World();
+    const loop = world.loop();
+    loop.offer({ kind: "add", account: "a", amount: 5 });
+    expect(world.performed).toEqual(["decision", "pay"]);
+    expect(accountOf(loop, "a")).toMatchObject({ sum: 5, paid: 5 });
+    expect(loop.idle).toBe(true);
+  });
+
+  test("journals a decision before anything of it is done", () => {
+    const world = new World();
+    let linesAtPay = -1;
+    const loop = world.loop({
+      perform: () => {
+        linesAtPay = world.journal.recover().pending.length;
+        return undefined;
+      },
+    });
+    loop.offer({ kind: "add", account: "a", amount: 5 });
+    expect(linesAtPay).toBe(1);
+  });
+
+  test("does not journal questions, which are asked anew after a crash", () => {
+    const world = new World();
+    const loop = world.loop();
+    loop.offer({ kind: "ask", account: "a" });
+    expect(accountOf(loop, "a")?.answers).toBe(1);
+    expect(world.journal.bytes).toBe(0);
+  });
+
+  test.each([1, 2, 3, 4])("pays each amount once when it is killed after effect %i", (crashAfter) => {
+    const world = new World();
+    world.crashAfter = crashAfter;
+    const first = world.loop();
+    first.offer({ kind: "add", account: "a", amount: 5 });
+    first.offer({ kind: "add", account: "b", amount: 7 });
+    first.stop();
+    expect(world.total()).toBeLessThanOrEqual(12);
+    world.crashAfter = null;
+    const second = world.loop();
+    second.resume();
+    expect(world.total()).toBe(12);
+    expect(accountOf(second, "a")?.sum).toBe(5);
+    expect(accountOf(second, "b")?.sum).toBe(7);
+  });
+
+  test("tells an effect that is resumed that it may have been performed before", () => {
+    const world = new World();
+    world.storm = "EIO";
+    world.loop().offer({ kind: "add", account: "a", amount: 5 });
+    const seen: boolean[] = [];
+    const second = world.loop({
+      perform: (_effect, context) => {
+        seen.push(context.again);
+        return undefined;
+      },
+    });
+    second.resume();
+    expect(seen).toEqual([true, true]);
+  });
+
+  test("keeps a lane's effects in order through a full disk, says it once, and recovers by itself", () => {
+    const world = new World();
+    const loop = world.loop();
+    world.storm = "ENOSPC";
+    loop.offer({ kind: "add", account: "a", amount: 1 });
+    loop.offer({ kind: "add", account: "a", amount: 2 });
+    loop.offer({ kind: "add", account: "b", amount: 3 });
+    world.clock.advance(5000);
+    expect(world.total()).toBe(0);
+    expect(world.weathers.map((one) => one?.code)).toEqual(["ENOSPC"]);
+    world.storm = null;
+    world.clock.advance(1000);
+    expect([...world.paid.values()]).toEqual([1, 2, 3]);
+    expect(world.weathers.at(-1)).toBeNull();
+    expect(loop.idle).toBe(true);
+  });
+
+  test("does not change its state for a decision that could not be journaled, and decides it later with its own stamp", () => {
+    const world = new World();
+    const append = world.journal.append.bind(world.journal);
+    let full = true;
+    world.journal.append = (entry) => {
+      if (full) throw weather("ENOSPC");
+      append(entry);
+    };
+    const loop = world.loop();
+    loop.offer({ kind: "add", account: "a", amount: 5 });
+    loop.offer({ kind: "add", account: "b", amount: 6 });
+    expect(accountOf(loop, "a")).toBeNull();
+    full = false;
+    world.clock.advance(1000);
+    expect(accountOf(loop, "a")?.paid).toBe(5);
+    expect([...world.paid.keys()]).toEqual(["id-0", "id-1"]);
+  });
+
+  test("makes an event of an effect that failed for another reason than the weather, and goes on", () => {
+    const world = new World();
+    const loop = world.loop({
+      perform: (effect) => {
+        if (effect.kind === "pay") throw new Error("no such account");
+        return undefined;
+      },
+    });
+    loop.offer({ kind: "add", account: "a", amount: 5 });
+    expect(accountOf(loop, "a")?.failures).toEqual(["no such account"]);
+    expect(loop.idle).toBe(true);
+  });
+
+  test("waits with a lane for an answer that takes time, and lets other lanes go on", async () => {
+    const world = new World();
+    let release: () => void = () => {};
+    const waiting = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const order: string[] = [];
+    const loop = world.loop({
+      perform: (effect) => {
+        if (effect.kind !== "pay") return undefined;
+        if (effect.account === "slow" && order.length === 0)
+          return waiting.then(() => void order.push(`slow ${effect.amount}`)).then(() => undefined);
+        order.push(`${effect.account} ${effect.amount}`);
+        return undefined;
+      },
+    });
+    loop.offer({ kind: "add", account: "slow", amount: 1 });
+    loop.offer({ kind: "add", account: "slow", amount: 2 });
+    expect(order).toEqual([]);
+    release();
+    await waiting;
+    await expect.poll(() => order).toEqual(["slow 1", "slow 2"]);
+  });
+
+  test("wakes at the instant that was asked for last, once", () => {
+    const world = new World();
+    const loop = world.loop();
+    loop.offer({ kind: "later", account: "a", atMonoMs: 2000 });
+    loop.offer({ kind: "later", account: "a", atMonoMs: 5000 });
+    world.clock.advance(3000);
+    expect(accountOf(loop, "a")?.woken ?? 0).toBe(0);
+    world.clock.advance(10_000);
+    expect(accountOf(loop, "a")?.woken).toBe(1);
+  });
+
+  test("starts from its checkpoint, and drops what was of another boot's clock", () => {
+    const world = new World();
+    const loop = world.loop({ bootId: "one" });
+    loop.offer({ kind: "later", account: "a", atMonoMs: 1001 });
+    world.clock.advance(10);
+    loop.offer({ kind: "add", account: "a", amount: 5 });
+    loop.checkpoint();
+    expect(world.journal.bytes).toBe(0);
+    expect(accountOf(world.loop({ bootId: "one" }), "a")).toMatchObject({ sum: 5, woken: 1 });
+    expect(accountOf(world.loop({ bootId: "two" }), "a")).toMatchObject({ sum: 5, woken: 0 });
+  });
+
+  test("decides by the policy in force at the time", () => {
+    const world = new World();
+    const loop = world.loop();
+    loop.setPolicy({ factor: 10 }, "other");
+    loop.offer({ kind: "add", account: "a", amount: 5 });
+    expect(world.decisions).toEqual(["Pay 50"]);
+  });
+});
