@@ -3,10 +3,10 @@ import { type DaemonContext, type DaemonDefinition, runDaemon } from "../../lib/
 import { BeatSource } from "./beat-source.js";
 import { core } from "./decide.js";
 import type { Effect, Event, FleetPart, Slice, WorkerPart } from "./facts.js";
+import { OutputSource } from "./output-source.js";
 import { Performer } from "./perform.js";
 import { type HeartbeatSettings, heartbeatPolicy } from "./policy.js";
 import { ProbeSource } from "./probe-source.js";
-import { RetentionSource } from "./retention-source.js";
 import { SpecSource } from "./spec-source.js";
 import { StatusFile } from "./status.js";
 import { SweepSource } from "./sweep-source.js";
@@ -24,6 +24,7 @@ export const definition: Definition = {
   summary:
     "Watches workers: sees the dead, the hung and the ill, ends what is left of them, and files restart requests.",
   policy: heartbeatPolicy,
+  retention: (settings) => ({ zombieHours: settings.zombie_retention_hours }),
   core,
   open: (context) => {
     const beats = new BeatSource(context);
@@ -38,7 +39,7 @@ export const definition: Definition = {
     const ready = { name: "ready", start: () => context.offer({ kind: "ready" }), stop: () => {} };
     return {
       perform: performer.perform,
-      sources: [pulse, specs, beats, new ProbeSource(context), new RetentionSource(context), ready],
+      sources: [pulse, specs, beats, new ProbeSource(context), new OutputSource(context), ready],
       figures: () => figuresOf(context, beats.received),
       policyChanged: () => lookAtAll(context),
     };

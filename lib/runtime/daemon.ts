@@ -14,12 +14,14 @@ import { acquireSingle, type Held } from "../platform/locks.js";
 import { type Log, openLog } from "../platform/log.js";
 import { type Identity, identityOf } from "../platform/processes.js";
 import { notifySystemd, watchdogIntervalMs } from "../platform/readiness.js";
+import { every, type Schedule } from "../platform/schedule.js";
 import type { Stamp } from "../schema/events.js";
 import type { Policy, PolicyDefinition } from "../schema/policy.js";
 import type { DaemonName } from "../schema/records.js";
 import { openHome, resolveHome } from "../store/home.js";
 import { Layout } from "../store/layout.js";
 import { writeMetrics } from "../store/metrics.js";
+import { expire, type RetentionLimits } from "../store/retention.js";
 import type { Core, Perform } from "./core.js";
 import { lastRunOf, PidFile, type RunFile, writeRunFile } from "./identity-files.js";
 import { FileJournal } from "./journal.js";
@@ -76,6 +78,8 @@ export interface DaemonDefinition<
   readonly policy: PolicyDefinition<Settings, Explicit>;
   /** Name of its metrics file without `-metrics.json`, where it differs from the daemon's. */
   readonly metricsName?: string;
+  /** For how long it keeps what it owns, where the policy says so. */
+  readonly retention?: (settings: Settings) => Partial<RetentionLimits>;
   readonly core: Core<Slice, Event, Effect, Policy<Settings>>;
   open(context: DaemonContext<Event, Settings>): DaemonBody<Event, Effect>;
 }
@@ -83,6 +87,7 @@ export interface DaemonDefinition<
 const WAIT_FOR_STOPPING_MS = 5000;
 const PULSE_MS = 1000;
 const METRICS_EVERY_PULSES = 5;
+const RETENTION_CRON = "*/10 * * * *";
 
 /** Runs a daemon until it is told to stop. Returns its exit code. */
 export async function runDaemon<
@@ -188,6 +193,7 @@ class Daemon<
   #held: Held | null = null;
   #pidFile: PidFile | null = null;
   #timers: NodeJS.Timeout[] = [];
+  #retention: Schedule | null = null;
   #lagMs = 0;
   #stopping = false;
   #finish: (code: number) => void = () => {};
@@ -234,6 +240,9 @@ class Daemon<
     this.#loop?.checkpoint();
     this.#policyFile.follow(this.#policyListener());
     this.#startTimers();
+    const putOff = (error: unknown): void =>
+      this.#log.warn({ cause: String(error) }, "what has expired could not be removed");
+    this.#retention = every(RETENTION_CRON, undefined, () => this.#expire(), putOff);
     this.#writeRunFile();
     this.#pidFile.write();
     this.#reporter.news("daemon_started", {
@@ -386,6 +395,14 @@ class Daemon<
     }
   }
 
+  /** Lets go of what is over, of all that this daemon owns. */
+  #expire(): void {
+    const limits = this.#definition.retention?.((this.#inForce as PolicyInForce<Settings>).policy.settings) ?? {};
+    const expired = expire(this.#layout, this.#definition.name, limits, Date.now());
+    if (expired.removed > 0)
+      this.#log.info({ removed: expired.removed, why: expired.why }, "what had expired was removed");
+  }
+
   #housekeeping(): void {
     try {
       this.#policyFile.look(this.#policyListener());
@@ -439,6 +456,7 @@ class Daemon<
     this.#stopping = true;
     notifySystemd("STOPPING=1");
     for (const timer of this.#timers) clearInterval(timer);
+    this.#retention?.stop();
     this.#policyFile.close();
     for (const source of this.#body?.sources ?? []) source.stop();
     this.#loop?.stop();

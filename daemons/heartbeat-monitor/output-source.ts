@@ -1,16 +1,15 @@
-/** What grows is kept within its limits: workers' output every ten seconds, expired records every ten minutes. @module */
+/** Workers' output is kept within its limits: each log every ten seconds, old attempts' logs every ten minutes. @module */
 import { every, type Schedule } from "../../lib/platform/schedule.js";
 import { limitLog, pruneLogs } from "../../lib/platform/worker-log.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { writePrometheus } from "../../lib/store/metrics.js";
-import { expire } from "../../lib/store/retention.js";
 import type { Event, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 
 const MIB = 1_048_576;
 
-export class RetentionSource implements Source {
-  readonly name = "retention";
+export class OutputSource implements Source {
+  readonly name = "output";
   readonly scanEverySeconds = 10;
   readonly #context: DaemonContext<Event, HeartbeatSettings>;
   #schedule: Schedule | null = null;
@@ -23,8 +22,8 @@ export class RetentionSource implements Source {
     this.#schedule = every(
       "*/10 * * * *",
       undefined,
-      () => this.#expire(),
-      (error) => this.#context.log.warn({ cause: String(error) }, "what has expired could not be removed"),
+      () => this.#prune(),
+      (error) => this.#context.log.warn({ cause: String(error) }, "old output could not be looked at"),
     );
   }
 
@@ -48,11 +47,9 @@ export class RetentionSource implements Source {
     }
   }
 
-  #expire(): void {
+  #prune(): void {
     const { layout, log } = this.#context;
     const { settings } = this.#context.policy();
-    const expired = expire(layout, "heartbeat-monitor", { zombieHours: settings.zombie_retention_hours }, Date.now());
-    if (expired.removed > 0) log.info({ removed: expired.removed, why: expired.why }, "expired records were removed");
     const isRunning = (workerId: string, attempt: number): boolean =>
       this.#context.part<WorkerPart>(`worker:${workerId}`)?.spec.attempt === attempt;
     const pruned = pruneLogs(
