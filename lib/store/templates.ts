@@ -38,11 +38,11 @@ export type TemplateReading =
 /** Everything an attempt is started with. */
 export interface ResolvedAttempt {
   readonly launch: Launch;
-  readonly resources: Readonly<Record<string, unknown>>;
+  readonly resources: NonNullable<Template["resources"]>;
   readonly heartbeat?: NonNullable<Template["heartbeat"]>;
   readonly restart?: NonNullable<Template["restart"]>;
   readonly probe?: Probe;
-  readonly requires?: readonly Requirement[];
+  readonly requires?: Requirement[];
   readonly max_runtime_seconds?: number;
   readonly token_budget?: NonNullable<Template["token_budget"]>;
   readonly priority?: string | number;

@@ -244,7 +244,7 @@ describe("SpecStore attempts", () => {
 });
 
 describe("SpecStore cost", () => {
-  test("reads ten thousand specs within a second and a half, and merges one within a quarter of a millisecond", () => {
+  test("reads ten thousand specs within a second and a half, and merges one within half a millisecond", () => {
     const layout = temporaryLayout();
     const store = new SpecStore(layout);
     const text = readFileSync(join(FIXTURES, "planned-dialect.json"), "utf8");
@@ -263,8 +263,8 @@ describe("SpecStore cost", () => {
     console.info(
       `10,000 specs read in ${readMs.toFixed(0)} ms; a merge takes ${((mergeMs / 500) * 1000).toFixed(0)} µs`,
     );
-    // The bounds are for a machine of its own; a busy one gets twice the time before this speaks.
-    expect(readMs).toBeLessThan(3000);
+    // A merge should cost a quarter of a millisecond; a machine that others use too gets twice that.
+    expect(readMs).toBeLessThan(1500);
     expect(mergeMs / 500).toBeLessThan(0.5);
   });
 });
