@@ -8,7 +8,7 @@ import { sentenceOf } from "../schema/problems.js";
 import { ownerSchema, versionSchema } from "../schema/records.js";
 import { Layout } from "./layout.js";
 import { packageVersion } from "./package-version.js";
-import { type Reading, readRecord } from "./records.js";
+import { type Reading, readRecord, type SchemaOf } from "./records.js";
 
 /** The format of the coordination directory that this version reads and writes. */
 export const FORMAT = 1;
@@ -105,7 +105,7 @@ function checkFormat(layout: Layout): boolean {
   return false;
 }
 
-function readOwn<T>(layout: Layout, path: string, schema: Parameters<typeof readRecord<T>>[1]): Reading<T> {
+function readOwn<T>(layout: Layout, path: string, schema: SchemaOf<T>): Reading<T> {
   return readRecord(path, schema, { maxBytes: 4096, nowMs: 0, root: layout.coordination });
 }
 

@@ -6,11 +6,13 @@
  * @module
  */
 import { relative } from "node:path";
-import type { z } from "zod";
 import { FileRefused } from "../errors.js";
 import { readSmall, type SmallFile } from "../platform/files.js";
 import { type Problem, readAs, sentenceOf } from "../schema/problems.js";
 import { firstFault } from "./json-position.js";
+
+/** A schema of lib/schema that gives a `T`. */
+export type SchemaOf<T> = Parameters<typeof readAs<T>>[0];
 
 /** For how long a file that does not parse may still be in the making. */
 export const UNFINISHED_MS = 2000;
@@ -71,7 +73,7 @@ export interface ReadOptions {
  *
  * @throws The system's error for anything that is the host's fault and not the record's.
  */
-export function readRecord<T>(path: string, schema: z.ZodType<T>, options: ReadOptions): Reading<T> {
+export function readRecord<T>(path: string, schema: SchemaOf<T>, options: ReadOptions): Reading<T> {
   let file: SmallFile | null;
   try {
     file = readSmall(path, { maxBytes: options.maxBytes });
@@ -83,7 +85,7 @@ export function readRecord<T>(path: string, schema: z.ZodType<T>, options: ReadO
   return readText(path, file, schema, options);
 }
 
-function readText<T>(path: string, file: SmallFile, schema: z.ZodType<T>, options: ReadOptions): Reading<T> {
+function readText<T>(path: string, file: SmallFile, schema: SchemaOf<T>, options: ReadOptions): Reading<T> {
   const { text, stat } = file;
   const version = { mtimeMs: stat.mtimeMs, ino: stat.ino };
   let parsed: unknown;
