@@ -1,0 +1,181 @@
+/** `heald daemons`: the daemons in the background. @module */
+import { spawn } from "node:child_process";
+import { closeSync, existsSync, openSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { ensureDirectory, readTail } from "../../lib/platform/files.js";
+import { signalIdentity } from "../../lib/platform/processes.js";
+import { DAEMONS, type DaemonName } from "../../lib/schema/records.js";
+import { Layout } from "../../lib/store/layout.js";
+import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
+import { findHome, readHome } from "../home.js";
+import { flagOption, textOption } from "../options.js";
+import { type DaemonState, daemonState, daemonStates } from "../running.js";
+import { note, paint, print, printJson, printTable } from "../screen.js";
+import { age } from "../times.js";
+import { daemonCalled, daemonMain } from "./daemon.js";
+
+const START_MS = 15_000;
+const STOP_MS = 10_000;
+const POLL_MS = 25;
+
+export const command: CommandDefinition = {
+  summary: "start, stop and list daemons in the background",
+  examples: ["heald daemons start", "heald daemons status --json", "heald daemons restart worker-restart"],
+  verbs: {
+    start: {
+      summary: "start all daemons, or one, detached",
+      description: "Waits until each is ready. Their words go to agents/logs/system/<name>-daemon.log.",
+      arguments: "[name]",
+      options: [{ flags: "--pid-dir <dir>", description: "write <name>.pid there too" }],
+      examples: ["heald daemons start --home /srv/fleet", "heald daemons start heartbeat-monitor"],
+      run: async (call) => worst(await Promise.all(chosen(call).map((name) => start(call, name)))),
+    },
+    stop: {
+      summary: "stop all daemons, or one; workers go on",
+      arguments: "[name]",
+      examples: ["heald daemons stop", "heald daemons stop auto-fix"],
+      run: async (call) => worst(await Promise.all(chosen(call).map((name) => stop(readHome(call), name)))),
+    },
+    restart: {
+      summary: "stop and start all daemons, or one; workers go on",
+      arguments: "[name]",
+      options: [{ flags: "--pid-dir <dir>", description: "write <name>.pid there too" }],
+      examples: ["heald daemons restart worker-restart"],
+      run: async (call) => {
+        const names = chosen(call);
+        const stopped = await Promise.all(names.map((name) => stop(readHome(call), name)));
+        return worst(stopped) || worst(await Promise.all(names.map((name) => start(call, name))));
+      },
+    },
+    status: {
+      summary: "which daemons run",
+      description: "Exits 0 if all (or the one named) run, else 1.",
+      arguments: "[name]",
+      options: [JSON_OPTION],
+      examples: ["heald daemons status", "heald daemons status heartbeat-monitor --json | jq .[0].pid"],
+      run: status,
+    },
+  },
+};
+
+function chosen(call: Call): readonly DaemonName[] {
+  return call.args[0] === undefined ? DAEMONS : [daemonCalled(call.args[0])];
+}
+
+function worst(codes: readonly number[]): number {
+  return codes.find((code) => code !== 0) ?? 0;
+}
+
+async function start(call: Call, name: DaemonName): Promise<number> {
+  const layout = new Layout(findHome(call));
+  const before = daemonState(layout, name);
+  if (before.running) {
+    print(`${name}  runs already, pid ${before.identity?.pid}`);
+    return 0;
+  }
+  const words = join(layout.daemonLogsDir, `${name}-daemon.out`);
+  const child = detach(layout, name, words, textOption(call.options, "pidDir"));
+  let exit: number | null = null;
+  child.on("exit", (code) => {
+    exit = code ?? 1;
+  });
+  const isReady = (): boolean => daemonState(layout, name).running && existsSync(layout.pidFile(name));
+  await poll(START_MS, () => exit !== null || isReady());
+  child.unref();
+  if (isReady()) {
+    print(`${name}  started, pid ${daemonState(layout, name).identity?.pid}`);
+    return 0;
+  }
+  const said = readTail(words, 4096).trim().split("\n").at(-1) ?? "";
+  note(
+    `${name} did not start${exit === null ? ` within ${START_MS / 1000}s` : ` (exit code ${exit})`}${said ? `: ${said}` : ""}`,
+  );
+  return exit ?? 1;
+}
+
+/** In a session of its own, so that closing the terminal does not end it. What it says before its log is open goes to `words`. */
+function detach(layout: Layout, name: DaemonName, words: string, pidDir: string | undefined) {
+  ensureDirectory(layout.daemonLogsDir);
+  const descriptor = openSync(words, "w", 0o640);
+  try {
+    const args = [daemonMain(name), "--home", layout.home.home, "--console", "none"];
+    if (pidDir !== undefined) args.push("--pid-file", join(pidDir, `${name}.pid`));
+    return spawn(process.execPath, args, {
+      detached: true,
+      stdio: ["ignore", descriptor, descriptor],
+      cwd: statSync(layout.home.home, { throwIfNoEntry: false }) === undefined ? "/" : layout.home.home,
+      env: { ...process.env, HEALD_COORDINATION_DIR: layout.coordination, HEALD_LOG_DIR: layout.logs },
+    });
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+async function stop(layout: Layout, name: DaemonName): Promise<number> {
+  const before = daemonState(layout, name);
+  if (!before.running || before.identity === null) {
+    print(`${name}  does not run`);
+    return 0;
+  }
+  const { identity } = before;
+  const sent = signalIdentity(identity, "SIGTERM", "main");
+  if (sent.answer === "refused") {
+    note(`${name} (pid ${identity.pid}) cannot be signalled: ${sent.why}`);
+    return 4;
+  }
+  if (await poll(STOP_MS, () => !daemonState(layout, name).running)) {
+    print(`${name}  stopped`);
+    return 0;
+  }
+  note(
+    before.stopped
+      ? `${name} (pid ${identity.pid}) is stopped by a signal and cannot end: kill -CONT ${identity.pid}`
+      : `${name} (pid ${identity.pid}) has not ended within ${STOP_MS / 1000}s`,
+  );
+  return 1;
+}
+
+/** Waits for a condition with a bound; false if it did not come true. */
+async function poll(ms: number, holds: () => boolean): Promise<boolean> {
+  const until = performance.now() + ms;
+  while (!holds()) {
+    if (performance.now() >= until) return false;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  return true;
+}
+
+function status(call: Call): number {
+  const layout = readHome(call);
+  const wanted = chosen(call);
+  const states = daemonStates(layout).filter(({ name }) => wanted.includes(name));
+  if (flagOption(call.options, "json")) printJson(states.map(asJson));
+  else printDaemons(states, Date.now());
+  return states.every(({ running, stopped }) => running && !stopped) ? 0 : 1;
+}
+
+export function asJson(state: DaemonState) {
+  const { name, running, stopped, identity, version, startedAt, policyHash, loopLagMs } = state;
+  return {
+    name,
+    running,
+    stopped,
+    pid: running ? (identity?.pid ?? null) : null,
+    version,
+    started_at: startedAt,
+    policy_hash: policyHash,
+    loop_lag_ms: loopLagMs,
+  };
+}
+
+export function printDaemons(states: readonly DaemonState[], nowMs: number): void {
+  const rows = states.map(({ name, running, stopped, identity, version, startedAt, loopLagMs }) => [
+    name,
+    stopped ? paint("yellow", "stopped (SIGSTOP)") : running ? paint("green", "runs") : paint("red", "does not run"),
+    running ? String(identity?.pid) : "-",
+    running ? age(startedAt, nowMs) : "-",
+    running ? (version ?? "-") : "-",
+    running && loopLagMs !== null ? `${loopLagMs} ms` : "-",
+  ]);
+  printTable(["DAEMON", "STATE", "PID", "FOR", "VERSION", "LOOP LAG"], rows);
+}

@@ -1,0 +1,12 @@
+/** `heald drain`: no new attempts, and the end of the present one is awaited. @module */
+import type { CommandDefinition } from "../command.js";
+import { WISH_OPTIONS, wish } from "../wishing.js";
+
+export const command: CommandDefinition = {
+  summary: "let workers finish and start no more",
+  description: "Writes the wish; the worker is not signalled, and it is not started again when it ends.",
+  arguments: "[id...]",
+  options: WISH_OPTIONS,
+  examples: ["heald drain worker-scan-1", "heald drain --type scan-worker --why 'release tonight'"],
+  run: wish("draining", "drain", "is to finish"),
+};

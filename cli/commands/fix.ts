@@ -1,0 +1,149 @@
+/** `heald fix`: fixes that wait for a person, and those that were applied. @module */
+import { join } from "node:path";
+import { NotFound, Refused } from "../../lib/errors.js";
+import { moveExclusive, readSmall } from "../../lib/platform/files.js";
+import { isId } from "../../lib/schema/primitives.js";
+import { jsonNamesIn } from "../../lib/store/entries.js";
+import type { Layout } from "../../lib/store/layout.js";
+import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
+import { openForWriting, readHome } from "../home.js";
+import { flagOption } from "../options.js";
+import { type Json, textIn } from "../records.js";
+import { daemonState } from "../running.js";
+import { note, print, printJson, printTable } from "../screen.js";
+import { until } from "../times.js";
+
+const FOLDERS = ["pending", "approved", "rejected", "runs"] as const;
+type Folder = (typeof FOLDERS)[number];
+const FIX_BYTES_MAX = 1024 * 1024;
+
+const ARGUMENT = { arguments: "<id>" };
+
+export const command: CommandDefinition = {
+  summary: "fixes that wait for a person, and fixes applied",
+  description:
+    "A proposal is a file in coordination/auto-fix/pending/; to approve it is to move it to approved/, also with mv.",
+  examples: ["heald fix ls", "heald fix show run-7", "heald fix approve run-7"],
+  verbs: {
+    ls: {
+      summary: "list proposals and runs",
+      options: [JSON_OPTION],
+      examples: ["heald fix ls", "heald fix ls --json | jq '.[] | select(.where == \"pending\")'"],
+      run: list,
+    },
+    show: {
+      ...ARGUMENT,
+      summary: "one proposal or run, whole",
+      options: [JSON_OPTION],
+      examples: ["heald fix show run-7"],
+      run: showOne,
+    },
+    approve: {
+      ...ARGUMENT,
+      summary: "approve a proposal; every gate is asked again when it is applied",
+      examples: ["heald fix approve run-7"],
+      run: (call) => decide(call, "approved"),
+    },
+    reject: {
+      ...ARGUMENT,
+      summary: "reject a proposal",
+      examples: ["heald fix reject run-7"],
+      run: (call) => decide(call, "rejected"),
+    },
+    undo: {
+      ...ARGUMENT,
+      summary: "show how a fix is taken back",
+      description:
+        "Nothing is changed: this version applies no fixes by itself, so a run here was made by another. What it replaced is shown.",
+      examples: ["heald fix undo run-7"],
+      run: undo,
+    },
+  },
+};
+
+interface Found {
+  readonly where: Folder;
+  readonly name: string;
+  readonly record: Json;
+}
+
+function list(call: Call): undefined {
+  const layout = readHome(call);
+  const nowMs = Date.now();
+  const all = FOLDERS.flatMap((where) => inFolder(layout, where));
+  if (flagOption(call.options, "json")) printJson(all.map(({ where, name, record }) => ({ where, name, ...record })));
+  else if (all.length === 0) print("No fixes: none is proposed and none was applied.");
+  else
+    printTable(
+      ["FIX", "WHERE", "FOR", "RISK", "EXPIRES", "WHY"],
+      all.map(({ where, name, record }) => [
+        name,
+        where,
+        textIn(record, "subject") ?? "-",
+        textIn(record, "risk") ?? "-",
+        where === "pending" ? until(record.expires_at, nowMs) : "-",
+        textIn(record, "why") ?? textIn(record, "message") ?? "",
+      ]),
+    );
+}
+
+function showOne(call: Call): undefined {
+  const found = find(readHome(call), call.args[0] as string);
+  if (flagOption(call.options, "json")) {
+    printJson({ where: found.where, name: found.name, ...found.record });
+    return;
+  }
+  print(`${found.name}  (${found.where})`);
+  for (const [field, value] of Object.entries(found.record))
+    print(`  ${field}: ${typeof value === "string" ? value : JSON.stringify(value)}`);
+}
+
+/** A move, as an operator's `mv` would do it; one of two that decide at once is told that it was late. */
+function decide(call: Call, to: "approved" | "rejected"): undefined {
+  const layout = openForWriting(call);
+  const found = find(layout, call.args[0] as string);
+  if (found.where !== "pending") throw new Refused(`${found.name} does not wait any more: it is in ${found.where}/`);
+  const path = (folder: Folder): string => join(layout.autoFixDir, folder, `${found.name}.json`);
+  if (!moveExclusive(path("pending"), path(to)))
+    throw new Refused(`Cannot move ${found.name}: ${to}/ holds another of its name`);
+  print(`${found.name}  ${to}`);
+  if (!daemonState(layout, "auto-fix").running)
+    note("auto-fix does not run: nothing happens until heald daemons start");
+}
+
+function undo(call: Call): never {
+  const found = find(readHome(call), call.args[0] as string);
+  if (found.where !== "runs") throw new Refused(`${found.name} was not applied: it is in ${found.where}/`);
+  if (found.record.before !== undefined) print(`before  ${JSON.stringify(found.record.before)}`);
+  if (found.record.after !== undefined) print(`after   ${JSON.stringify(found.record.after)}`);
+  throw new Refused(
+    "auto-fix of this version undoes nothing by itself: put the values of before back where they still are those of after",
+  );
+}
+
+function find(layout: Layout, text: string): Found {
+  const name = text.replace(/\.json$/, "");
+  const found = FOLDERS.flatMap((where) => inFolder(layout, where)).find((each) => isId(name) && each.name === name);
+  if (found === undefined) throw new NotFound(`No fix ${JSON.stringify(name)}: see heald fix ls`);
+  return found;
+}
+
+function inFolder(layout: Layout, where: Folder): Found[] {
+  const folder = join(layout.autoFixDir, where);
+  return jsonNamesIn(folder).map((name) => ({
+    where,
+    name: name.replace(/\.json$/, ""),
+    record: readFix(join(folder, name)),
+  }));
+}
+
+/** A proposal that cannot be read is listed all the same, with what is wrong with it. */
+function readFix(path: string): Json {
+  try {
+    const json: unknown = JSON.parse(readSmall(path, { maxBytes: FIX_BYTES_MAX })?.text ?? "null");
+    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Json;
+    return { message: "it is not a JSON object" };
+  } catch (error) {
+    return { message: error instanceof Error ? error.message : String(error) };
+  }
+}

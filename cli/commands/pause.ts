@@ -1,0 +1,29 @@
+/** `heald pause`: hold everything. @module */
+import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
+import { addHold, holdSubject, readActs } from "../holding.js";
+import { openForWriting } from "../home.js";
+import { flagOption, secondsOption, textOption } from "../options.js";
+import { print, printJson } from "../screen.js";
+import { span } from "../times.js";
+
+const HOUR_SECONDS = 3600;
+
+export const command: CommandDefinition = {
+  summary: "hold everything",
+  description: "Nothing is killed, restarted or fixed until the time is over, or until heald resume. Watching goes on.",
+  options: [
+    { flags: "--for <duration>", description: "how long, at most 7d (default: 1h)" },
+    { flags: "--why <text>", description: "shown to whoever looks" },
+    JSON_OPTION,
+  ],
+  examples: ["heald pause --for 2h --why 'network maintenance'"],
+  run: pause,
+};
+
+function pause(call: Call): undefined {
+  const seconds = secondsOption(call.options, "for", "--for") ?? HOUR_SECONDS;
+  const order = { seconds, acts: readActs(undefined), why: textOption(call.options, "why") };
+  const record = addHold(openForWriting(call), holdSubject("all"), order, Date.now());
+  if (flagOption(call.options, "json")) printJson({ file: "all", ...record });
+  else print(`Everything is held for ${span(seconds * 1000)}; heald resume ends it.`);
+}

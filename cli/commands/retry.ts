@@ -1,0 +1,41 @@
+/** `heald retry`: start again what failed or waits. @module */
+import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
+import { openForWriting } from "../home.js";
+import { flagOption, textOption } from "../options.js";
+import { fileRequest } from "../requests.js";
+import { daemonState } from "../running.js";
+import { note, print, printJson } from "../screen.js";
+import { findWorker } from "../subjects.js";
+
+/** What only makes an automatic restart wait. Who wants it now passes it over by name. */
+export const PATIENCE_GATES = ["not_before", "backoff", "retries", "budgets"];
+
+export const command: CommandDefinition = {
+  summary: "start a worker again that failed or waits",
+  description:
+    "Files a request for worker-restart; it spends no retry. Gates that protect (holds, circuit breaker, rate limits, requirements)\nare still asked: heald why <id> tells which one it waits for. Without worker-restart the request waits in the queue.",
+  arguments: "<id>",
+  options: [
+    { flags: "--now", description: "do not wait for back-off, retries and budgets" },
+    { flags: "--override-hold", description: "pass the holds; logged" },
+    { flags: "--why <text>", description: "kept in the request" },
+    JSON_OPTION,
+  ],
+  examples: ["heald retry worker-scan-1", "heald retry worker-scan-1 --now --why 'disk is free again'"],
+  run: retry,
+};
+
+function retry(call: Call): undefined {
+  const layout = openForWriting(call);
+  const worker = findWorker(layout, call.args[0] as string);
+  const override = [
+    ...(flagOption(call.options, "now") ? PATIENCE_GATES : []),
+    ...(flagOption(call.options, "overrideHold") ? ["holds"] : []),
+  ];
+  const order = { reason: "retry", force: false, override, why: textOption(call.options, "why") } as const;
+  const filed = fileRequest(layout, worker, order, Date.now());
+  if (flagOption(call.options, "json")) printJson({ worker_id: worker.workerId, filed, override });
+  else print(`${worker.workerId}  ${filed === "filed" ? "retry requested" : "the request that waited is now a retry"}`);
+  if (!daemonState(layout, "worker-restart").running)
+    note("worker-restart does not run: the request waits in the queue until heald daemons start");
+}

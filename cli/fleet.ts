@@ -1,0 +1,243 @@
+/**
+ * The fleet as `status` and `workers` show it: what the monitor says while it runs, else what specs, files and /proc say.
+ * @module
+ */
+
+import { join } from "node:path";
+import { utc } from "../lib/platform/clock.js";
+import { readSmall } from "../lib/platform/files.js";
+import { type Identity, presenceOf } from "../lib/platform/processes.js";
+import { identitySchema, launchRecordSchema } from "../lib/schema/records.js";
+import { statusOf, type WorkerSpecRecord } from "../lib/schema/worker-spec.js";
+import { BreakerStore } from "../lib/store/breakers.js";
+import { readDesired } from "../lib/store/desired.js";
+import { jsonNamesIn } from "../lib/store/entries.js";
+import { type Hold, readHolds } from "../lib/store/holds.js";
+import type { Layout } from "../lib/store/layout.js";
+import { readRecord } from "../lib/store/records.js";
+import { attemptOf } from "../lib/store/specs.js";
+import { type DaemonState, daemonStates } from "./running.js";
+import { activeWorkers } from "./subjects.js";
+
+type Instant = string | number | null;
+
+export interface WorkerRow {
+  readonly worker_id: string;
+  readonly worker_type: string;
+  readonly task_id: string | null;
+  readonly status: string;
+  readonly state: string;
+  readonly attempt: number;
+  readonly pid: number | null;
+  readonly desired: string | null;
+  readonly why: string;
+  readonly since: Instant;
+  readonly next_at: Instant;
+  readonly health_score: number | null;
+  readonly last_seen: Instant;
+}
+
+export interface QueueRow {
+  readonly worker_id: string;
+  readonly gate: string | null;
+  readonly reason: string | null;
+  readonly next_at: Instant;
+  readonly count: number;
+}
+
+export interface BreakerRow {
+  readonly worker_type: string;
+  readonly state: string;
+  readonly failure_count: number;
+  readonly next_probe_at: Instant;
+}
+
+export interface Fleet {
+  /** Whether the monitor tells, or this command has looked itself. */
+  readonly source: "monitor" | "files";
+  readonly ok: boolean;
+  readonly summary: string;
+  readonly home: string;
+  readonly at: string;
+  readonly daemons: readonly DaemonState[];
+  readonly workers: readonly WorkerRow[];
+  readonly holds: readonly Hold[];
+  readonly breakers: readonly BreakerRow[];
+  readonly pending: readonly string[];
+  readonly restart_queue: readonly QueueRow[];
+  readonly budgets: unknown;
+}
+
+const STATUS_BYTES_MAX = 32 * 1024 * 1024;
+/** States in which nothing is wrong with a worker. */
+const GREEN = new Set(["starting", "healthy", "completed", "unwatched", "debugged"]);
+
+export function isGreen(row: WorkerRow): boolean {
+  return GREEN.has(row.state) || (row.desired === "stopped" && row.state === "exited");
+}
+
+export function readFleet(layout: Layout, nowMs: number): Fleet {
+  const daemons = daemonStates(layout);
+  const monitor = daemons.find(({ name }) => name === "heartbeat-monitor");
+  const told = monitor?.running && !monitor.stopped ? readStatus(layout) : null;
+  const holds = readHolds(layout, nowMs).filter(
+    ({ startsAtMs, expiresAtMs }) => startsAtMs <= nowMs && nowMs < expiresAtMs,
+  );
+  const workers =
+    told === null ? activeWorkers(layout).map(({ spec }) => rowOf(layout, spec, nowMs)) : rowsIn(told.workers);
+  const breakers = breakerRows(layout, nowMs);
+  const queue = queueRows(layout);
+  const pending = jsonNamesIn(join(layout.autoFixDir, "pending")).map((name) => name.replace(/\.json$/, ""));
+  const allRun = daemons.every(({ running, stopped }) => running && !stopped);
+  const isClosed = breakers.every(({ state }) => state === "closed");
+  const ok = allRun && (told?.ok ?? true) === true && workers.every(isGreen) && isClosed && pending.length === 0;
+  return {
+    source: told === null ? "files" : "monitor",
+    ok,
+    summary: typeof told?.summary === "string" ? told.summary : summaryOf(daemons, workers),
+    home: layout.home.home,
+    at: typeof told?.at === "string" ? told.at : utc(nowMs),
+    daemons,
+    workers,
+    holds,
+    breakers,
+    pending,
+    restart_queue: queue,
+    budgets: told?.budgets ?? null,
+  };
+}
+
+function summaryOf(daemons: readonly DaemonState[], workers: readonly WorkerRow[]): string {
+  const running = daemons.filter((daemon) => daemon.running).length;
+  const green = workers.filter(isGreen).length;
+  return `${running} of ${daemons.length} daemons run; ${green} of ${workers.length} workers look well`;
+}
+
+/** `status.json`, if it is there and whole; null sends the caller to the files themselves. */
+function readStatus(layout: Layout): Record<string, unknown> | null {
+  try {
+    const file = readSmall(layout.status, { maxBytes: STATUS_BYTES_MAX });
+    const json: unknown = file === null ? null : JSON.parse(file.text);
+    return typeof json === "object" && json !== null && Array.isArray((json as { workers?: unknown }).workers)
+      ? (json as Record<string, unknown>)
+      : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+function rowsIn(value: unknown): WorkerRow[] {
+  return (value as unknown[]).filter(isObject).map((row) => ({
+    worker_id: text(row.worker_id) ?? "?",
+    worker_type: text(row.worker_type) ?? "?",
+    task_id: text(row.task_id),
+    status: text(row.status) ?? "?",
+    state: text(row.state) ?? "unknown",
+    attempt: number(row.attempt) ?? 1,
+    pid: number(row.pid),
+    desired: text(row.desired),
+    why: text(row.why) ?? "",
+    since: instant(row.since),
+    next_at: instant(row.next_at),
+    health_score: number(row.health_score),
+    last_seen: instant(row.last_seen),
+  }));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function text(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}
+
+function number(value: unknown): number | null {
+  return typeof value === "number" ? value : null;
+}
+
+function instant(value: unknown): Instant {
+  return typeof value === "string" || typeof value === "number" ? value : null;
+}
+
+/** What can be said of a worker without the monitor: its spec, and whether its process is there. */
+function rowOf(layout: Layout, spec: WorkerSpecRecord, nowMs: number): WorkerRow {
+  const known = knownIdentity(layout, spec);
+  const { state, why } = lookAt(spec, known);
+  return {
+    worker_id: spec.worker_id,
+    worker_type: spec.worker_type ?? "?",
+    task_id: spec.task_id ?? null,
+    status: statusOf(spec),
+    state,
+    attempt: attemptOf(spec),
+    pid: known?.pid ?? null,
+    desired: readDesired(layout, spec.worker_id, nowMs)?.state ?? null,
+    why,
+    since: spec.execution?.started_at ?? spec.created_at ?? null,
+    next_at: spec.restart?.next_at ?? null,
+    health_score: spec.heartbeat?.health_score ?? null,
+    last_seen: spec.heartbeat?.last_seen ?? null,
+  };
+}
+
+/** Who an attempt's process is: what the monitor wrote into the spec, else the launch record. */
+function knownIdentity(layout: Layout, spec: WorkerSpecRecord): Identity | null {
+  const path = layout.launch(spec.worker_id, attemptOf(spec));
+  const launch = readRecord(path, launchRecordSchema, { maxBytes: 65_536, nowMs: Date.now() });
+  return identityIn(spec.execution) ?? (launch.kind === "ok" ? identityIn(launch.value) : null);
+}
+
+/** The five fields that make a process one process; null if one is missing. */
+export function identityIn(
+  record: { readonly [Field in keyof Identity]?: unknown } | null | undefined,
+): Identity | null {
+  const read = identitySchema.safeParse(record);
+  return read.success ? read.data : null;
+}
+
+function lookAt(spec: WorkerSpecRecord, known: Identity | null): { readonly state: string; readonly why: string } {
+  if (known === null)
+    return { state: statusOf(spec) === "pending" ? "starting" : "unknown", why: "no process of it is known" };
+  const presence = presenceOf(known);
+  if (presence === "same") return { state: spec.heartbeat?.status ?? "unknown", why: "its process is there" };
+  if (presence === "other_host" || presence === "other_namespace")
+    return { state: "unknown", why: "its process belongs to another host or pid namespace" };
+  return { state: "exited", why: "its process is gone" };
+}
+
+function breakerRows(layout: Layout, nowMs: number): BreakerRow[] {
+  const store = new BreakerStore(layout);
+  return store.list().flatMap((type) => {
+    const reading = store.read(type, nowMs);
+    if (reading.kind !== "ok") return [];
+    const { worker_type, state, failure_count, next_probe_at } = reading.value;
+    return [{ worker_type, state, failure_count: failure_count ?? 0, next_probe_at: next_probe_at ?? null }];
+  });
+}
+
+function queueRows(layout: Layout): QueueRow[] {
+  return jsonNamesIn(layout.queueDir).map((name) => {
+    const request = readLoosely(join(layout.queueDir, name));
+    const deferred = isObject(request?.deferred) ? request.deferred : {};
+    return {
+      worker_id: text(request?.worker_id) ?? name,
+      gate: text(deferred.gate),
+      reason: text(deferred.reason) ?? text(request?.reason),
+      next_at: instant(deferred.next_at),
+      count: number(deferred.count) ?? 0,
+    };
+  });
+}
+
+/** A record of which anything may be missing; null if it cannot be read, which the daemon reports. */
+function readLoosely(path: string): Record<string, unknown> | null {
+  try {
+    const file = readSmall(path, { maxBytes: 1024 * 1024 });
+    const json: unknown = file === null ? null : JSON.parse(file.text);
+    return isObject(json) ? json : null;
+  } catch {
+    return null;
+  }
+}

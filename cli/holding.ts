@@ -1,0 +1,122 @@
+/** Writes, removes and shows holds. @module */
+import { join } from "node:path";
+import { NotFound, Refused, UsageError } from "../lib/errors.js";
+import { utc } from "../lib/platform/clock.js";
+import { createExclusive, replaceFile } from "../lib/platform/files.js";
+import { HOLD_ACTS, type HoldAct, type HoldRecord } from "../lib/schema/records.js";
+import { isThere, unlinkIfThere } from "../lib/store/entries.js";
+import { type Hold, readHolds } from "../lib/store/holds.js";
+import type { Layout } from "../lib/store/layout.js";
+import { checkedId } from "./options.js";
+import { person } from "./person.js";
+import { paint } from "./screen.js";
+import { span } from "./times.js";
+
+const LONGEST_SECONDS = 7 * 86_400;
+const SCOPES: Readonly<Record<string, "worker" | "worker_type" | "target">> = {
+  worker: "worker",
+  type: "worker_type",
+  worker_type: "worker_type",
+  target: "target",
+};
+
+export interface HoldSubject {
+  readonly scope: "worker" | "worker_type" | "target" | "all";
+  readonly name: string;
+  /** The file under `holds/`. */
+  readonly file: string;
+}
+
+/** Reads `all`, `type:scan-worker`, `target:billing`, `worker:scan-1` or a bare worker id. */
+export function holdSubject(text: string): HoldSubject {
+  if (text === "all") return { scope: "all", name: "", file: "all" };
+  const [prefix, ...rest] = text.split(":");
+  const scope = rest.length === 0 ? "worker" : SCOPES[prefix ?? ""];
+  if (scope === undefined)
+    throw new UsageError(`A hold is for all, <worker id>, type:<type> or target:<name>, got ${JSON.stringify(text)}`);
+  const name = checkedId(rest.length === 0 ? text : rest.join(":"), "The name in a hold");
+  return { scope, name, file: `${scope}.${name}`.slice(0, 200) };
+}
+
+export interface HoldOrder {
+  readonly seconds: number;
+  readonly acts: readonly HoldAct[];
+  readonly why: string | undefined;
+}
+
+/** Writes a hold; an earlier one for the same subject is replaced. @throws {UsageError} If it is too long. */
+export function addHold(layout: Layout, subject: HoldSubject, order: HoldOrder, nowMs: number): HoldRecord {
+  if (order.seconds > LONGEST_SECONDS) throw new UsageError("A hold lasts at most 7 days");
+  const record: HoldRecord = {
+    scope: subject.scope,
+    ...(subject.scope === "all" ? {} : { name: subject.name }),
+    acts: [...order.acts],
+    by: person(),
+    ...(order.why === undefined ? {} : { why: order.why }),
+    created_at: utc(nowMs),
+    expires_at: utc(nowMs + order.seconds * 1000),
+  };
+  const path = join(layout.holdsDir, subject.file);
+  const text = `${JSON.stringify(record)}\n`;
+  // It must outlive a power loss: what a person stopped must not go on by itself.
+  if (!createExclusive(path, text, { sync: true })) replaceFile(path, text, { sync: true });
+  return record;
+}
+
+/** Removes a hold by its file's name or by its subject. @throws {NotFound} If there is none. */
+export function removeHold(layout: Layout, text: string): string {
+  const names = [text, ...subjectFiles(text)].filter((name) => !name.includes("/") && !name.startsWith("."));
+  const found = names.find((name) => isThere(join(layout.holdsDir, name)));
+  if (found === undefined) throw new NotFound(`No hold ${JSON.stringify(text)}: see heald hold ls`);
+  if (!unlinkIfThere(join(layout.holdsDir, found))) throw new NotFound(`The hold ${JSON.stringify(found)} is gone`);
+  return found;
+}
+
+function subjectFiles(text: string): string[] {
+  try {
+    return [holdSubject(text).file];
+  } catch (error) {
+    if (error instanceof UsageError) return []; // No subject, but it may be a file's name.
+    throw error;
+  }
+}
+
+/** @throws {UsageError} If one is no act. */
+export function readActs(text: string | undefined): readonly HoldAct[] {
+  if (text === undefined) return HOLD_ACTS;
+  const words = text.split(",").map((word) => word.trim());
+  const bad = words.find((word) => !(HOLD_ACTS as readonly string[]).includes(word));
+  if (bad !== undefined) throw new UsageError(`--acts must be of ${HOLD_ACTS.join(",")}, got ${JSON.stringify(bad)}`);
+  return words as HoldAct[];
+}
+
+/** @throws {Refused} If a hold forbids the act and nobody overrides it by name. */
+export function refuseHeld(hold: Hold | null, deed: string): void {
+  if (hold === null) return;
+  throw new Refused(
+    `Refused to ${deed}: the hold ${JSON.stringify(hold.name)} forbids it for ${span(hold.expiresAtMs - Date.now())} more; --override-hold passes it`,
+  );
+}
+
+export const HOLD_HEADINGS = ["HOLD", "FOR", "FORBIDS", "LEFT", "BY", "WHY"];
+
+export function holdRows(holds: readonly Hold[], nowMs: number): string[][] {
+  return holds.map((hold) => [
+    hold.name,
+    hold.scope === "all" ? "everything" : `${hold.scope === "named" ? "any" : hold.scope} ${hold.target}`,
+    hold.acts.join(", "),
+    leftOf(hold, nowMs),
+    hold.by || "-",
+    hold.unreadable ?? hold.why,
+  ]);
+}
+
+function leftOf(hold: Hold, nowMs: number): string {
+  if (hold.startsAtMs > nowMs) return `begins in ${span(hold.startsAtMs - nowMs)}`;
+  if (hold.expiresAtMs <= nowMs) return paint("dim", "over");
+  return span(hold.expiresAtMs - nowMs) + (hold.defaulted ? " (default)" : "");
+}
+
+export function allHolds(layout: Layout, nowMs: number): Hold[] {
+  return readHolds(layout, nowMs);
+}

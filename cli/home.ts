@@ -1,0 +1,47 @@
+/** Opens the home for a command: for reading without touching anything, or for writing. @module */
+import { statSync } from "node:fs";
+import { ConfigurationError, UsageError } from "../lib/errors.js";
+import { versionSchema } from "../lib/schema/records.js";
+import { FORMAT, type Home, openHome, resolveHome } from "../lib/store/home.js";
+import { Layout } from "../lib/store/layout.js";
+import { readRecord } from "../lib/store/records.js";
+import type { Call } from "./command.js";
+
+/** How a home was named, for the first line of `status`. */
+export const NAMED_BY: Readonly<Record<Home["namedBy"], string>> = {
+  flag: "--home",
+  HEALD_HOME: "HEALD_HOME",
+  COMMIT_RELAY_HOME: "COMMIT_RELAY_HOME",
+  cwd: "the working directory",
+};
+
+/** @throws {UsageError} If nothing names a home. */
+export function findHome(call: Pick<Call, "homeFlag">): Home {
+  const home = resolveHome(process.env, process.cwd(), call.homeFlag);
+  if (home !== null) return home;
+  throw new UsageError(
+    `Cannot find a home: name one with --home or HEALD_HOME, or run in a folder that holds coordination/ ("heald init" makes one)`,
+  );
+}
+
+/** Opens a home and leaves it as it is. @throws {ConfigurationError} If there is none, or its format is newer. */
+export function readHome(call: Pick<Call, "homeFlag">): Layout {
+  const layout = new Layout(findHome(call));
+  if (!statSync(layout.coordination, { throwIfNoEntry: false })?.isDirectory())
+    throw new ConfigurationError(
+      `Cannot open ${JSON.stringify(layout.coordination)}: there is no such directory; run heald init`,
+    );
+  const reading = readRecord(layout.version, versionSchema, { maxBytes: 4096, nowMs: 0 });
+  if (reading.kind === "ok" && reading.value.format > FORMAT)
+    throw new ConfigurationError(
+      `Cannot open ${JSON.stringify(layout.coordination)}: its format is ${reading.value.format}, this heald knows formats up to ${FORMAT}`,
+    );
+  return layout;
+}
+
+/** Opens a home to write in it; makes folders of the layout that are missing, but no home. */
+export function openForWriting(call: Pick<Call, "homeFlag">): Layout {
+  const home = findHome(call);
+  openHome(home, { create: false, claimOwnership: false });
+  return new Layout(home);
+}

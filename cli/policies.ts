@@ -1,0 +1,81 @@
+/** The policies by name, and what a file of one says. @module */
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
+import { readSmall, safetyOf } from "../lib/platform/files.js";
+import { type Policy, type PolicyDefinition, readPolicy } from "../lib/schema/policy.js";
+import { sentenceOf } from "../lib/schema/problems.js";
+import { whyNotJson } from "../lib/store/records.js";
+
+type Definition = PolicyDefinition<unknown, never>;
+
+const POLICY_BYTES_MAX = 1024 * 1024;
+
+/** Loaded when asked for: each brings its daemon's schema along. */
+const DEFINITIONS: Readonly<Record<string, () => Promise<Definition>>> = {
+  "heartbeat-policy": async () =>
+    (await import("../daemons/heartbeat-monitor/policy.js")).heartbeatPolicy as unknown as Definition,
+  "worker-restart-policy": async () =>
+    (await import("../daemons/worker-restart/policy.js")).restartPolicy as unknown as Definition,
+  "failure-pattern-policy": async () =>
+    (await import("../daemons/failure-pattern/policy.js")).failurePatternPolicy as unknown as Definition,
+  "auto-fix-policy": async () => (await import("../daemons/auto-fix/policy.js")).autoFixPolicy as unknown as Definition,
+};
+
+/** File names under which the same policies are known elsewhere. */
+const ALIASES: Readonly<Record<string, string>> = {
+  "zombie-cleanup-policy": "heartbeat-policy",
+  "heartbeat-monitor-policy": "heartbeat-policy",
+  "failure-pattern-detection-policy": "failure-pattern-policy",
+};
+
+export const POLICY_NAMES: readonly string[] = Object.keys(DEFINITIONS);
+
+/** The policy that a name or a file's name means; null if none. */
+export function policyNamed(text: string): string | null {
+  const bare = basename(text).replace(/\.json$/, "");
+  const candidates = [
+    bare,
+    `${bare}-policy`,
+    ALIASES[bare] ?? "",
+    bare === "heartbeat-monitor" ? "heartbeat-policy" : "",
+  ];
+  return candidates.find((name) => POLICY_NAMES.includes(name)) ?? null;
+}
+
+export type PolicyOutcome =
+  | {
+      readonly kind: "good";
+      readonly isThere: boolean;
+      readonly policy: Policy<unknown>;
+      readonly notes: readonly string[];
+    }
+  | { readonly kind: "bad"; readonly sentence: string };
+
+/** Reads a policy file as its daemon would; a missing file means the defaults. */
+export async function readPolicyFile(name: string, path: string): Promise<PolicyOutcome> {
+  const definition = await (DEFINITIONS[name] as () => Promise<Definition>)();
+  const bad = (why: string): PolicyOutcome => ({
+    kind: "bad",
+    sentence: `Cannot load policy ${JSON.stringify(path)}: ${why}`,
+  });
+  if (!existsSync(path)) return outcomeOf(definition, undefined, false, bad);
+  const unsafe = safetyOf(path);
+  if (unsafe !== null) return bad(unsafe);
+  const text = readSmall(path, { maxBytes: POLICY_BYTES_MAX })?.text ?? "";
+  try {
+    return outcomeOf(definition, JSON.parse(text), true, bad);
+  } catch (error) {
+    if (error instanceof SyntaxError) return bad(whyNotJson(text));
+    throw error;
+  }
+}
+
+function outcomeOf(
+  definition: Definition,
+  raw: unknown,
+  isThere: boolean,
+  bad: (why: string) => PolicyOutcome,
+): PolicyOutcome {
+  const read = readPolicy(definition, raw);
+  return read.ok ? { kind: "good", isThere, ...read.value } : bad(sentenceOf(read.problems));
+}

@@ -1,0 +1,54 @@
+/** Finds the workers that a command is for: by id, by type, or all. @module */
+import { NotFound, UsageError } from "../lib/errors.js";
+import type { WorkerSpecRecord } from "../lib/schema/worker-spec.js";
+import type { Layout } from "../lib/store/layout.js";
+import { SpecStore } from "../lib/store/specs.js";
+import type { Call } from "./command.js";
+import { checkedId, flagOption, textOption } from "./options.js";
+
+export interface Worker {
+  readonly workerId: string;
+  /** Its active spec, else the newest evidence of it. */
+  readonly spec: WorkerSpecRecord;
+  readonly isActive: boolean;
+}
+
+/** All active workers whose specs can be read. */
+export function activeWorkers(layout: Layout): Worker[] {
+  const specs = new SpecStore(layout);
+  return specs.listActive().flatMap((workerId) => {
+    const reading = specs.readActive(workerId, Date.now());
+    return reading.kind === "ok" ? [{ workerId, spec: reading.value, isActive: true }] : [];
+  });
+}
+
+/** One worker by its id. @throws {NotFound} If there is neither a spec nor any evidence of it. */
+export function findWorker(layout: Layout, text: string): Worker {
+  const workerId = checkedId(text, "A worker id");
+  const specs = new SpecStore(layout);
+  const reading = specs.readActive(workerId, Date.now());
+  if (reading.kind === "ok") return { workerId, spec: reading.value, isActive: true };
+  if (reading.kind === "bad") throw new NotFound(reading.sentence);
+  const evidence = specs.latestEvidence(workerId);
+  if (evidence === null)
+    throw new NotFound(`No worker ${JSON.stringify(workerId)}: it has no spec and left no evidence`);
+  return { workerId, spec: evidence, isActive: false };
+}
+
+/** The workers that ids, `--type` or `--all` name. @throws {UsageError} If none or several of the three are used. */
+export function chooseWorkers(layout: Layout, call: Call): Worker[] {
+  const type = textOption(call.options, "type");
+  const all = flagOption(call.options, "all");
+  const ways = [call.args.length > 0, type !== undefined, all].filter(Boolean).length;
+  if (ways !== 1) throw new UsageError("Name workers by their ids, or by --type, or all with --all");
+  if (call.args.length > 0) return [...new Set(call.args)].map((workerId) => findWorker(layout, workerId));
+  const workers = activeWorkers(layout);
+  const chosen = type === undefined ? workers : workers.filter(({ spec }) => spec.worker_type === type);
+  if (type !== undefined && chosen.length === 0) throw new NotFound(`No active worker of type ${JSON.stringify(type)}`);
+  return chosen;
+}
+
+export const CHOICE_OPTIONS = [
+  { flags: "--type <type>", description: "all active workers of a type" },
+  { flags: "--all", description: "all active workers" },
+];
