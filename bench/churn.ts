@@ -1,0 +1,55 @@
+/** Many at once: a large fleet of which one in a hundred fails every minute; lag, memory, descriptors. @module */
+import { readdirSync, readFileSync } from "node:fs";
+import { Lab, percentile, pssMib, round } from "./lab.js";
+import type { Result } from "./main.js";
+
+const FAILING_SHARE_PER_MINUTE = 0.01;
+
+/** @param workers Real processes; each costs two (launcher and program), about 0.5 MiB together. */
+export async function churn(workers: number, seconds: number): Promise<Result> {
+  const lab = new Lab({ heartbeat: { heartbeat_interval_seconds: 30 } });
+  const pids = new Map<string, number>();
+  try {
+    for (let nth = 0; nth < workers; nth++) {
+      lab.addWorker(`bench-${nth}`, { launch: true });
+      for (const { id, pid } of lab.started()) pids.set(id, pid);
+    }
+    for (const { id, pid } of await lab.awaitStarted(workers - pids.size, 600_000)) pids.set(id, pid);
+    const readyMs = await lab.start("heartbeat-monitor", "worker-restart");
+    await new Promise((resolve) => setTimeout(resolve, 10_000));
+    const daemons = [lab.pidOf("heartbeat-monitor"), lab.pidOf("worker-restart")];
+    const memory = (): number => daemons.reduce((sum, pid) => sum + pssMib(pid), 0);
+    const lags: number[] = [];
+    const memories: number[] = [];
+    const everyMs = 60_000 / (workers * FAILING_SHARE_PER_MINUTE);
+    const ids = [...pids.keys()];
+    const end = performance.now() + seconds * 1000;
+    for (let nth = 0; performance.now() < end; nth++) {
+      const from = performance.now();
+      const id = ids[(nth * 7919) % ids.length] as string;
+      process.kill(pids.get(id) as number, "SIGKILL");
+      const [started] = await lab.awaitStarted(1, 30_000);
+      lags.push((started?.atMs ?? Number.NaN) - from);
+      pids.set(id, started?.pid ?? 0);
+      if (nth % 10 === 0) memories.push(memory());
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, everyMs - (performance.now() - from))));
+    }
+    const third = Math.max(1, Math.floor(memories.length / 3));
+    return {
+      name: "churn",
+      what: `${workers} real workers, ${FAILING_SHARE_PER_MINUTE * 100} % killed every minute for ${seconds} s; SIGKILL until the replacement runs`,
+      leaves_out: "beats",
+      p50_ms: round(percentile(lags, 0.5)),
+      p99_ms: round(percentile(lags, 0.99)),
+      max_ms: round(Math.max(...lags)),
+      kills: lags.length,
+      ready_ms: round(readyMs, 0),
+      pss_mib_first_third: round(percentile(memories.slice(0, third), 0.5), 1),
+      pss_mib_last_third: round(percentile(memories.slice(-third), 0.5), 1),
+      descriptors: daemons.reduce((sum, pid) => sum + readdirSync(`/proc/${pid}/fd`).length, 0),
+      inotify_watches_max: Number(readFileSync("/proc/sys/fs/inotify/max_user_watches", "utf8")),
+    };
+  } finally {
+    await lab.close();
+  }
+}

@@ -1,0 +1,57 @@
+/** What watching costs when nothing happens: CPU and memory of the daemons with N workers that beat every 30 s. @module */
+import { spawn } from "node:child_process";
+import { Beating } from "./beating.js";
+import { cpuSeconds, Lab, pssMib, round } from "./lab.js";
+import type { Result } from "./main.js";
+
+const INTERVAL_SECONDS = 30;
+/** A whole interval, so that every worker has beaten once and what follows is steady. */
+const SETTLE_SECONDS = 35;
+/** Above this number of workers, real sleeping processes would be most of the machine; their specs name no process. */
+const REAL_WORKERS_MAX = 2000;
+
+export async function idle(workers: number, seconds: number): Promise<Result> {
+  const lab = new Lab({ heartbeat: { heartbeat_interval_seconds: INTERVAL_SECONDS } });
+  const ids = Array.from({ length: workers }, (_, nth) => `bench-${nth}`);
+  const beating = new Beating(lab.layout, ids, INTERVAL_SECONDS * 1000);
+  const real = workers <= REAL_WORKERS_MAX;
+  const bare = [0, 1].map(() => spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" }));
+  try {
+    for (const id of ids) lab.addWorker(id, { launch: real, heartbeat: { mode: "required" } });
+    if (real) await lab.awaitStarted(workers, 240_000);
+    beating.start();
+    await lab.start("heartbeat-monitor", "worker-restart", "failure-pattern", "auto-fix");
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_SECONDS * 1000));
+    const two = [lab.pidOf("heartbeat-monitor"), lab.pidOf("worker-restart")];
+    const four = [...two, lab.pidOf("failure-pattern"), lab.pidOf("auto-fix")];
+    const sum = (pids: readonly number[], read: (pid: number) => number): number =>
+      pids.reduce((total, pid) => total + read(pid), 0);
+    const before = sum(two, cpuSeconds);
+    const monitorBefore = cpuSeconds(two[0] as number);
+    const beforeFour = sum(four, cpuSeconds);
+    const from = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    const minutes = (performance.now() - from) / 60_000;
+    return {
+      name: "idle",
+      what: `${workers} workers that beat every ${INTERVAL_SECONDS} s, over ${seconds} s, after ${SETTLE_SECONDS} s to settle; ${real ? "real sleeping processes" : "no processes, beats only"}`,
+      leaves_out: "the workers and the one process that beats for them",
+      cpu_s_per_min: round((sum(two, cpuSeconds) - before) / minutes, 3),
+      cpu_s_per_min_monitor: round((cpuSeconds(two[0] as number) - monitorBefore) / minutes, 3),
+      cpu_s_per_min_all_four: round((sum(four, cpuSeconds) - beforeFour) / minutes, 3),
+      pss_mib: round(sum(two, pssMib), 1),
+      pss_mib_all_four: round(sum(four, pssMib), 1),
+      baseline_pss_mib: round(
+        sum(
+          bare.map((child) => child.pid as number),
+          pssMib,
+        ),
+        1,
+      ),
+    };
+  } finally {
+    beating.stop();
+    for (const child of bare) child.kill("SIGKILL");
+    await lab.close();
+  }
+}

@@ -1,0 +1,231 @@
+/** A home of its own for a benchmark: real daemons, real workers, and the means to measure them. @module */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { cpus, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { packageRoot } from "../lib/platform/package.js";
+import type { DaemonName } from "../lib/schema/records.js";
+import { openHome } from "../lib/store/home.js";
+import { Layout } from "../lib/store/layout.js";
+import { SpecStore } from "../lib/store/specs.js";
+import { startAttempt } from "../lib/targets/process.js";
+
+/** Limits that a benchmark would run into are lifted, by policy, as an operator would; the README of each says so. */
+export const OPEN_RESTART_POLICY = {
+  max_retries: 1_000_000,
+  first_retry_delay_seconds: 0,
+  fast_exit_seconds: 0,
+  jitter: "none",
+  circuit_breaker_enabled: false,
+  success_after_seconds: 30,
+  restart_budgets: [{ max: 1_000_000, window_seconds: 3600 }],
+  max_concurrent_restarts: 1000,
+  poison_task: { deaths: 1_000_000, window_seconds: 3600 },
+  rate_limits: { global_per_minute: 1_000_000, per_type_per_minute: 1_000_000, per_task_min_interval_seconds: 0 },
+};
+
+export const TYPE = "bench-worker";
+
+export class Lab {
+  readonly folder: string;
+  readonly layout: Layout;
+  readonly #daemons = new Map<DaemonName, ChildProcess>();
+  readonly #fifo: string;
+  #fifoDescriptor = -1;
+  #rest = "";
+
+  constructor(policies: { readonly heartbeat?: object; readonly restart?: object } = {}) {
+    this.folder = mkdtempSync(join(tmpdir(), "heald-bench-"));
+    const home = {
+      home: this.folder,
+      coordination: join(this.folder, "coordination"),
+      logs: join(this.folder, "agents", "logs"),
+      namedBy: "flag" as const,
+    };
+    openHome(home, { create: true, claimOwnership: false });
+    this.layout = new Layout(home);
+    const config = (name: string, policy: object): void =>
+      writeFileSync(join(this.layout.configDir, `${name}.json`), JSON.stringify(policy), { mode: 0o640 });
+    config("heartbeat-policy", policies.heartbeat ?? {});
+    config("worker-restart-policy", policies.restart ?? OPEN_RESTART_POLICY);
+    this.#fifo = join(this.folder, "started");
+    spawnSync("mkfifo", [this.#fifo]);
+    // Opened for reading and writing, so that it neither blocks nor ends when a writer leaves.
+    this.#fifoDescriptor = openSync(this.#fifo, constants.O_RDWR | constants.O_NONBLOCK);
+    mkdirSync(this.layout.templatesDir, { recursive: true });
+    writeFileSync(this.layout.template(TYPE), JSON.stringify({ worker_type: TYPE, launch: this.launch() }), {
+      mode: 0o640,
+    });
+  }
+
+  /** A worker that says that it runs, and then sleeps: one shell that becomes `sleep`. */
+  launch(): { readonly target: "process"; readonly command: string; readonly args: string[] } {
+    return {
+      target: "process",
+      command: "/bin/sh",
+      args: ["-c", `echo "$HEALD_WORKER_ID $$" > '${this.#fifo}'; exec sleep 100000`],
+    };
+  }
+
+  get fifo(): string {
+    return this.#fifo;
+  }
+
+  /** Starts daemons and waits for their pid files. Returns the milliseconds from start to the last pid file. */
+  async start(...names: readonly DaemonName[]): Promise<number> {
+    const from = performance.now();
+    for (const name of names) {
+      const child = spawn(
+        process.execPath,
+        [join(packageRoot(), "dist", "daemons", name, "main.js"), "--home", this.folder, "--console", "none"],
+        { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, HEALD_BENCH: "1" } },
+      );
+      this.#daemons.set(name, child);
+    }
+    for (const name of names) {
+      await until(
+        () =>
+          existsSync(this.layout.pidFile(name)) &&
+          Number(readFileSync(this.layout.pidFile(name), "utf8")) === this.#daemons.get(name)?.pid,
+        120_000,
+        `${name} is ready`,
+      );
+    }
+    return performance.now() - from;
+  }
+
+  pidOf(name: DaemonName): number {
+    return this.#daemons.get(name)?.pid ?? 0;
+  }
+
+  /** Writes an active spec; with `launch`, starts its first attempt as well. */
+  addWorker(
+    id: string,
+    options: { readonly launch: boolean; readonly heartbeat?: object; readonly type?: string },
+  ): void {
+    const record = {
+      worker_id: id,
+      worker_type: options.type ?? TYPE,
+      task_id: `task-${id}`,
+      status: options.launch ? "pending" : "running",
+      attempt: 1,
+      created_at: new Date().toISOString(),
+      ...(options.launch ? { launch: this.launch() } : {}),
+      ...(options.heartbeat ? { heartbeat: options.heartbeat } : {}),
+    };
+    new SpecStore(this.layout).createActive(record as Parameters<SpecStore["createActive"]>[0]);
+    if (options.launch) startAttempt(this.layout, record as Parameters<typeof startAttempt>[1]);
+  }
+
+  /** Lines that workers wrote since the last call: `<worker id> <pid>`. Never blocks. */
+  started(): { readonly id: string; readonly pid: number; readonly atMs: number }[] {
+    const buffer = Buffer.alloc(65_536);
+    let text = this.#rest;
+    for (;;) {
+      let count = 0;
+      try {
+        count = readSync(this.#fifoDescriptor, buffer);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+      }
+      if (count === 0) break;
+      text += buffer.toString("utf8", 0, count);
+    }
+    const atMs = performance.now();
+    const lines = text.split("\n");
+    this.#rest = lines.pop() ?? "";
+    return lines.map((line) => {
+      const [id = "", pid = "0"] = line.split(" ");
+      return { id, pid: Number(pid), atMs };
+    });
+  }
+
+  /** Waits, awake, for a number of workers to say that they run. Polling costs a core but adds no wake-up time of its own. */
+  async awaitStarted(
+    count: number,
+    boundMs: number,
+  ): Promise<{ readonly id: string; readonly pid: number; readonly atMs: number }[]> {
+    const seen: { readonly id: string; readonly pid: number; readonly atMs: number }[] = [];
+    const end = performance.now() + boundMs;
+    while (seen.length < count) {
+      seen.push(...this.started());
+      if (performance.now() > end)
+        throw new Error(`Only ${seen.length} of ${count} workers started within ${boundMs} ms; see ${this.folder}`);
+      // A short sleep leaves the second core to the daemons and adds at most 0.2 ms to a figure.
+      if (seen.length < count) await nap();
+    }
+    return seen;
+  }
+
+  async close(keep = false): Promise<void> {
+    for (const child of this.#daemons.values()) child.kill("SIGTERM");
+    for (const child of this.#daemons.values())
+      if (child.exitCode === null) await new Promise((resolve) => child.once("exit", resolve));
+    for (const name of readdirSync(this.layout.launchesDir)) endWorker(join(this.layout.launchesDir, name));
+    closeSync(this.#fifoDescriptor);
+    if (!keep) rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+function endWorker(launchPath: string): void {
+  const record = JSON.parse(readFileSync(launchPath, "utf8").trim() || "{}") as { pid?: number; start_time?: number };
+  if (!record.pid || !record.start_time) return;
+  const stat = existsSync(`/proc/${record.pid}/stat`) ? readFileSync(`/proc/${record.pid}/stat`, "latin1") : "";
+  const startTime = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+  if (startTime === record.start_time) process.kill(record.pid, "SIGKILL");
+}
+
+const NAP = new Int32Array(new SharedArrayBuffer(4));
+
+/** A wait of a tenth of a millisecond, then a turn of the event loop. */
+function nap(): Promise<void> {
+  Atomics.wait(NAP, 0, 0, 0.1);
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+export async function until(condition: () => boolean, boundMs: number, what: string): Promise<void> {
+  const end = performance.now() + boundMs;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`Not within ${boundMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** The value below which a share of the samples lies (nearest rank). */
+export function percentile(samples: readonly number[], share: number): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))] ?? Number.NaN;
+}
+
+export const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
+
+/** CPU seconds (user and system) that a process has used. */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** Proportional set size of a process, MiB. */
+export function pssMib(pid: number): number {
+  const match = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));
+  return Number(match?.[1] ?? 0) / 1024;
+}
+
+export function machine(): string {
+  const model = cpus()[0]?.model ?? "unknown CPU";
+  const kernel = readFileSync("/proc/sys/kernel/osrelease", "utf8").trim();
+  return `${cpus().length} cores (${model}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${kernel}, Node ${process.version}`;
+}

@@ -1,0 +1,66 @@
+/**
+ * Measures the real daemons on real processes.
+ *
+ * usage: npm run bench -- recovery|hang|mass|idle|startup|churn|all [--workers N] [--seconds N] [--json]
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { churn } from "./churn.js";
+import { hang } from "./hang.js";
+import { idle } from "./idle.js";
+import { machine } from "./lab.js";
+import { mass, recovery } from "./recovery.js";
+import { startup } from "./startup.js";
+
+/** One benchmark's figures. */
+export interface Result {
+  readonly name: string;
+  /** What is measured, from which instant to which. */
+  readonly what: string;
+  /** What it does not measure. */
+  readonly leaves_out: string;
+  readonly [figure: string]: number | string | null;
+}
+
+interface Options {
+  readonly workers: number | null;
+  readonly seconds: number | null;
+}
+
+const BENCHMARKS: Readonly<Record<string, (options: Options) => Promise<Result>>> = {
+  recovery: ({ workers }) => recovery(workers ?? 10),
+  mass: ({ workers }) => mass(workers ?? 100),
+  hang: ({ workers }) => hang(workers ?? 1000),
+  idle: ({ workers, seconds }) => idle(workers ?? 1000, seconds ?? 60),
+  startup: ({ workers }) => startup(workers ?? 10_000),
+  churn: ({ workers, seconds }) => churn(workers ?? 10_000, seconds ?? 600),
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { workers: { type: "string" }, seconds: { type: "string" }, json: { type: "boolean" } },
+});
+const [name = "all"] = positionals;
+const names = name === "all" ? Object.keys(BENCHMARKS).filter((one) => one !== "churn") : [name];
+const options = {
+  workers: values.workers ? Number(values.workers) : null,
+  seconds: values.seconds ? Number(values.seconds) : null,
+};
+const results: Result[] = [];
+for (const one of names) {
+  const run = BENCHMARKS[one];
+  if (run === undefined) {
+    process.stderr.write(`Unknown benchmark "${one}": one of ${Object.keys(BENCHMARKS).join(", ")}, all\n`);
+    process.exit(2);
+  }
+  const result = await run(options);
+  results.push(result);
+  const { name: title, what, leaves_out, ...figures } = result;
+  process.stdout.write(`\n${title}: ${what}\n`);
+  for (const [key, value] of Object.entries(figures)) process.stdout.write(`  ${key.padEnd(24)} ${value}\n`);
+  process.stdout.write(`  not measured: ${leaves_out}\n  machine: ${machine()}\n`);
+}
+if (values.json)
+  process.stdout.write(
+    `${JSON.stringify({ machine: machine(), at: new Date().toISOString(), ...(results.length === 1 ? results[0] : { results }) })}\n`,
+  );
