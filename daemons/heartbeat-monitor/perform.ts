@@ -62,7 +62,8 @@ export class Performer {
         this.#beats.scan();
         return undefined;
       case "write_block":
-        this.#specs.mergeActive(effect.worker_id, effect.attempt, effect.patch as SpecPatch);
+        if (this.#specs.mergeActive(effect.worker_id, effect.attempt, effect.patch as SpecPatch) === "merged")
+          this.#specSource.noteOwnWrite(effect.worker_id);
         return undefined;
       case "run_hook":
         return this.#runHook(effect);

@@ -1,5 +1,5 @@
 /** Specs, launches, exits, desired states and holds: the folders in which a worker's life is written. @module */
-import { existsSync, readdirSync, unlinkSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive, readStat } from "../../lib/platform/processes.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
@@ -16,6 +16,8 @@ import type { HeartbeatSettings } from "./policy.js";
 import { exitFacts, processOf, specFacts } from "./read-facts.js";
 
 const SCAN_EVERY_SECONDS = 10;
+/** Every so many scans each spec is read whatever its time says. */
+const SCANS_BETWEEN_FULL = 30;
 const LOOK_AGAIN_MS = 250;
 const UNFINISHED_MS = 2000;
 
@@ -26,7 +28,10 @@ export class SpecSource implements Source {
   readonly #specs: SpecStore;
   readonly #refused = new RefusalBook();
   readonly #watches: Watch[] = [];
+  /** The version of each spec that was delivered or written last. */
+  readonly #seen = new Map<string, string>();
   readonly #again = new Map<string, NodeJS.Timeout>();
+  #scans = 0;
   #holds: readonly Hold[] = [];
   #holdsKey = "";
 
@@ -54,6 +59,8 @@ export class SpecSource implements Source {
 
   /** Every active spec with its launch and exit, every name that is no spec, and every worker whose spec is gone. */
   scan(): void {
+    // An edit in the very instant of the monitor's own write could pass for that write; it does not for long.
+    if (this.#scans++ % SCANS_BETWEEN_FULL === 0) this.#seen.clear();
     const present = new Set<string>();
     for (const workerId of this.#specs.listActive()) {
       present.add(workerId);
@@ -118,27 +125,36 @@ export class SpecSource implements Source {
   }
 
   #readSpec(workerId: string): void {
+    const path = this.#context.layout.activeSpec(workerId);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat !== undefined && this.#seen.get(workerId) === keyOf(stat)) return this.#readRest(workerId);
     const reading = this.#specs.readActive(workerId, Date.now());
-    if (reading.kind === "absent") return this.#context.offer({ kind: "spec", worker_id: workerId, spec: null });
+    if (reading.kind === "absent") {
+      this.#seen.delete(workerId);
+      return this.#context.offer({ kind: "spec", worker_id: workerId, spec: null });
+    }
     if (reading.kind === "unfinished")
       return this.#later(`spec:${workerId}`, UNFINISHED_MS, () => this.#readSpec(workerId));
     if (reading.kind === "bad")
-      return this.#refuse(
-        this.#context.layout.activeSpec(workerId),
-        reading.code,
-        reading.sentence,
-        reading.mtimeMs ?? 0,
-        reading.ino ?? 0,
-      );
-    const before = this.#context.part<WorkerPart>(`worker:${workerId}`);
-    const attempt = attemptOf(reading.value);
+      return this.#refuse(path, reading.code, reading.sentence, reading.mtimeMs ?? 0, reading.ino ?? 0);
+    this.#seen.set(workerId, keyOf(reading));
     this.#context.offer({ kind: "spec", worker_id: workerId, spec: specFacts(reading.value) });
-    // A new attempt may have been launched, and may have ended, before its spec was read.
-    if (before === null || before.spec.attempt !== attempt || before.process === null) {
-      this.#readLaunch(workerId, attempt);
-      this.#readExit(workerId, attempt);
-      this.#readDesired(workerId);
-    }
+    this.#readDesired(workerId);
+    this.#readRest(workerId);
+  }
+
+  /** A new attempt may have been launched, and may have ended, before its spec was read. */
+  #readRest(workerId: string): void {
+    const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
+    if (worker === null || worker.ending !== null) return;
+    if (worker.process === null && worker.spec.has_launch) this.#readLaunch(workerId, worker.spec.attempt);
+    this.#readExit(workerId, worker.spec.attempt);
+  }
+
+  /** Notes what the monitor itself has just written, so that its own hand is not taken for news. */
+  noteOwnWrite(workerId: string): void {
+    const stat = statSync(this.#context.layout.activeSpec(workerId), { throwIfNoEntry: false });
+    if (stat !== undefined) this.#seen.set(workerId, keyOf(stat));
   }
 
   #onLaunch(name: string): void {
@@ -277,11 +293,6 @@ export function launcherLives(pid: number | null | undefined, startTime: number 
   return startTime === null || startTime === undefined || readStat(pid)?.start_time === startTime;
 }
 
-/** Removes the records of an attempt that is over; whoever looks later has its evidence in zombie/ or completed/. */
-export function removeQuietly(path: string): void {
-  if (existsSync(path)) unlinkSync(path);
-}
-
-export function namesIn(path: string): string[] {
-  return existsSync(path) ? readdirSync(path) : [];
+function keyOf(stat: { readonly ino: number; readonly mtimeMs: number; readonly size: number }): string {
+  return `${stat.ino}:${stat.mtimeMs}:${stat.size}`;
 }
