@@ -10,7 +10,7 @@ import { readAttemptName } from "../../lib/schema/worker-spec.js";
 import { listDesired, readDesired } from "../../lib/store/desired.js";
 import { type Hold, readHolds } from "../../lib/store/holds.js";
 import { MAX_BYTES, RefusalBook, readRecord } from "../../lib/store/records.js";
-import { attemptOf, SpecStore } from "../../lib/store/specs.js";
+import { SpecStore } from "../../lib/store/specs.js";
 import type { Event, ExitFacts, HoldFacts, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { exitFacts, processOf, specFacts } from "./read-facts.js";

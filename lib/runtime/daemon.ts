@@ -9,6 +9,7 @@
 import { parseArgs } from "node:util";
 import { AlreadyRunning, HealdError, UsageError } from "../errors.js";
 import { now } from "../platform/clock.js";
+import { limits } from "../platform/host.js";
 import { newEventIdBase } from "../platform/ids.js";
 import { acquireSingle, type Held } from "../platform/locks.js";
 import { type Log, openLog } from "../platform/log.js";
@@ -87,6 +88,7 @@ export interface DaemonDefinition<
 const WAIT_FOR_STOPPING_MS = 5000;
 const PULSE_MS = 1000;
 const METRICS_EVERY_PULSES = 5;
+const OPEN_FILES_MIN = 1024;
 const RETENTION_CRON = "*/10 * * * *";
 
 /** Runs a daemon until it is told to stop. Returns its exit code. */
@@ -231,6 +233,7 @@ class Daemon<
       this.#log,
     );
     this.#signals();
+    this.#sayHost();
     const last = lastRunOf(this.#layout, this.#definition.name);
     this.#policyFile.start(last?.policy_hash ?? null, this.#policyListener());
     this.#openLoop();
@@ -276,6 +279,20 @@ class Daemon<
   #lost(): void {
     this.#log.warn({}, "the lock was lost; stopping at once");
     process.exit(1);
+  }
+
+  /** What the host allows, said once: a limit that will be met at 3 a.m. should be known at noon. */
+  #sayHost(): void {
+    const host = limits();
+    this.#log.info({ ...host }, "limits of the host");
+    const files = host.openFiles.soft;
+    if (files !== null && files < OPEN_FILES_MIN)
+      this.#log.warn(
+        { open_files: files },
+        `only ${files} open files are allowed; raise LimitNOFILE (ulimit -n) to ${OPEN_FILES_MIN} or more`,
+      );
+    if (process.geteuid?.() === 0)
+      this.#log.warn({}, "running as root: a user of its own is safer, see docs/systemd.md");
   }
 
   #openLoop(): void {
