@@ -299,11 +299,11 @@ export function delayMs({ slice, event, request, settings }: Question): number {
 }
 
 function askRateLimits({ slice, request, settings, nowMs }: Question): Answer {
-  if (request.by_person) return pass("a person asks", null);
   const { global_per_minute, per_type_per_minute, per_task_min_interval_seconds } = settings.rate_limits;
   const all = slidingAllow(slice.fleet.starts, nowMs, { max: global_per_minute, windowMs: MINUTE_MS });
   const type = slidingAllow(slice.type.starts, nowMs, { max: per_type_per_minute, windowMs: MINUTE_MS });
-  const taskAtMs = (slice.task.last_start_ms ?? Number.NEGATIVE_INFINITY) + per_task_min_interval_seconds * 1000;
+  // A person who starts a task again knows that it was started a moment ago.
+  const taskAtMs = request.by_person ? 0 : (slice.task.last_start_ms ?? 0) + per_task_min_interval_seconds * 1000;
   const value = { global: all.log.length, type: type.log.length };
   const threshold = {
     global: global_per_minute,

@@ -1,0 +1,216 @@
+/** The restart history and the breakers' files: what outcomes there were, and what people did by hand. @module */
+import { statSync } from "node:fs";
+import { basename } from "node:path";
+import { weatherCode } from "../../lib/platform/files.js";
+import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
+import type { Source } from "../../lib/runtime/daemon.js";
+import { isId, readInstant } from "../../lib/schema/primitives.js";
+import { readAs, sentenceOf } from "../../lib/schema/problems.js";
+import { type RestartHistory, restartHistorySchema } from "../../lib/schema/records.js";
+import type { BreakerStore } from "../../lib/store/breakers.js";
+import { lineOf } from "../../lib/store/entries.js";
+import { Tailer } from "../../lib/store/logs.js";
+import { RefusalBook, UNFINISHED_MS } from "../../lib/store/records.js";
+import { breakerRecord } from "./breakers.js";
+import type { Event } from "./messages.js";
+import type { Context } from "./queue-source.js";
+import type { ReadTo, TypePart } from "./state.js";
+
+const LINE_BYTES_MAX = 65_536;
+
+export class BreakerSource implements Source {
+  readonly name = "breakers";
+  readonly scanEverySeconds = 5;
+  readonly #context: Context;
+  readonly #store: BreakerStore;
+  readonly #refused = new RefusalBook();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #tailer: Tailer;
+  #watches: Watch[] = [];
+  #readTo: ReadTo | null = null;
+  #badLines = 0;
+
+  constructor(context: Context, store: BreakerStore) {
+    this.#context = context;
+    this.#store = store;
+    // From the start: which lines a type has counted is part of its state, and older lines are passed over here.
+    this.#tailer = new Tailer(context.layout.history, null, {
+      maxLineBytes: LINE_BYTES_MAX,
+      archiveDir: context.layout.archiveDir,
+    });
+  }
+
+  start(): void {
+    const { layout, log } = this.#context;
+    const onError = (error: unknown): void =>
+      log.warn({ cause: String(error) }, "breakers or history cannot be watched; they are looked at every 5 s");
+    const history = basename(layout.history);
+    this.#watches = [
+      watchDirectory(
+        layout.metricsDir,
+        (name) => (name === null || name === history ? this.#readHistory() : undefined),
+        onError,
+      ),
+      watchDirectory(layout.breakersDir, (name) => (name === null ? this.#lookAtAll() : this.#look(name)), onError),
+    ];
+    for (const [type, part] of this.#types())
+      if (part.has_file) this.#store.remember(type, lineOf(breakerRecord(type, part.breaker)));
+    this.#readHistory();
+    this.#lookAtAll();
+    for (const [type] of this.#types()) this.#context.offer({ kind: "breaker-due", worker_type: type });
+  }
+
+  scan(): void {
+    this.#readHistory();
+    this.#lookAtAll();
+  }
+
+  stop(): void {
+    for (const watch of this.#watches) watch.close();
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#tailer.close();
+  }
+
+  /** New lines of the history as events. */
+  newOutcomes(): Event[] {
+    const events: Event[] = [];
+    for (;;) {
+      const read = this.#tailer.read();
+      const at = this.#tailer.checkpoint();
+      const file = at === null ? "" : `${at.inode}:${at.birth_ms}`;
+      for (const { text, offset } of read.lines) {
+        const end: ReadTo = { file, offset: offset + Buffer.byteLength(text) + 1 };
+        this.#readTo = end;
+        const event = this.#eventOf(text, end);
+        if (event !== null) events.push(event);
+      }
+      if (!read.more) return events;
+    }
+  }
+
+  #readHistory(): void {
+    this.#guarded(() => {
+      for (const event of this.newOutcomes()) this.#context.offer(event);
+    });
+  }
+
+  #eventOf(text: string, readTo: ReadTo): Event | null {
+    if (text.trim() === "") return null;
+    const line = this.#parse(text);
+    if (line === null) return null;
+    const { worker_type } = line;
+    const known = this.#context.part<TypePart>(`type:${worker_type}`)?.read_to ?? null;
+    if (known !== null && known.file === readTo.file && readTo.offset <= known.offset) return null;
+    const who = isId(line.worker_id)
+      ? { worker_id: line.worker_id, ...(line.attempt == null ? {} : { attempt: line.attempt }) }
+      : {};
+    const result = line.result === "failure" && line.reason === "relapsed" ? "relapsed" : line.result;
+    const atMs = line.at_ms ?? readInstant(line.timestamp) ?? Date.now();
+    return { kind: "history", worker_type, outcome: { result, atMs, ...who }, read_to: readTo };
+  }
+
+  #parse(text: string): RestartHistory | null {
+    let problem: string;
+    try {
+      const read = readAs(restartHistorySchema, JSON.parse(text));
+      if (read.ok) return read.value;
+      // The last line of a file that was rotated is about the file.
+      if (text.includes('"log_rotated"')) return null;
+      problem = sentenceOf(read.problems);
+    } catch {
+      problem = "it is not JSON";
+    }
+    this.#badLines += 1;
+    if (this.#badLines <= 10) this.#refuse("metrics/worker-restart-history.jsonl", `a line is passed over: ${problem}`);
+    return null;
+  }
+
+  #lookAtAll(): void {
+    this.#guarded(() => {
+      const known = new Set(this.#store.list());
+      for (const [type, part] of this.#types()) if (part.has_file) known.add(type);
+      for (const type of known) this.#lookAt(type);
+    });
+  }
+
+  #look(name: string): void {
+    const type = name.replace(/\.json$/, "");
+    if (name.endsWith(".json") && isId(type)) this.#guarded(() => this.#lookAt(type));
+  }
+
+  #lookAt(type: string): void {
+    const change = this.#store.changedByPerson(type);
+    if (change === "no") return;
+    if (change === "removed") {
+      this.#store.forget(type);
+      this.#context.offer({
+        kind: "breaker-by-hand",
+        worker_type: type,
+        wanted: "closed",
+        next_probe_at_ms: null,
+        removed: true,
+        read_to: this.#historyEnd(),
+      });
+      return;
+    }
+    const reading = this.#store.read(type);
+    if (reading.kind === "ok" && reading.value.worker_type === type) {
+      this.#store.remember(type, reading.text);
+      const { state, next_probe_at } = reading.value;
+      this.#context.offer({
+        kind: "breaker-by-hand",
+        worker_type: type,
+        wanted: state,
+        next_probe_at_ms: readInstant(next_probe_at),
+        removed: false,
+        read_to: this.#historyEnd(),
+      });
+    } else if (reading.kind === "unfinished") {
+      this.#later(() => this.#look(`${type}.json`));
+    } else if (reading.kind !== "absent") {
+      const why = reading.kind === "bad" ? reading.sentence : `worker_type must be "${type}"`;
+      if (!this.#refused.seenBefore(type, reading.mtimeMs ?? 0, reading.ino ?? 0))
+        this.#refuse(`circuit-breakers/${type}.json`, `${why}; the last good state stays in force`);
+    }
+  }
+
+  /** Everything that stands in the history now is before the hand. */
+  #historyEnd(): ReadTo | null {
+    const stat = statSync(this.#context.layout.history, { throwIfNoEntry: false });
+    if (stat === undefined) return null;
+    for (const event of this.newOutcomes()) this.#context.offer(event);
+    return this.#readTo;
+  }
+
+  #refuse(file: string, problem: string): void {
+    this.#context.reporter.news("record_refused", {
+      message: `"${file}" is refused`,
+      reason: "unreadable",
+      data: { file, problem: problem.slice(0, 1000) },
+    });
+  }
+
+  #types(): (readonly [string, TypePart])[] {
+    return [...this.#context.partsWith<TypePart>("type:")].filter(([type]) => type !== "");
+  }
+
+  #later(action: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      action();
+    }, UNFINISHED_MS);
+    this.#timers.add(timer);
+  }
+
+  #guarded(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (weatherCode(error) === null) throw error;
+      this.#context.log.warn(
+        { code: weatherCode(error), cause: String(error) },
+        "breakers or history could not be read just now; trying again in 5 s",
+      );
+    }
+  }
+}

@@ -1,0 +1,29 @@
+/** Ends the old attempt of a worker for which a person asked with force: its stop signal, its grace, then SIGKILL. @module */
+import { signalIdentity } from "../../lib/platform/processes.js";
+import type { SpecStore } from "../../lib/store/specs.js";
+import type { Effect } from "./messages.js";
+import { identityOfLaunch, launchOf } from "./processes.js";
+import type { Context } from "./queue-source.js";
+
+type EndOld = Extract<Effect, { kind: "end-old" }>;
+
+/** The signal is not repeated at every look: only right after the wish, and when the grace is over. */
+const FIRST_MS = 900;
+const GRACE_SECONDS = 30;
+
+/** Only the process of a launch record of ours is ever signalled, and only if it is that process still. */
+export function endOldAttempt(context: Context, specs: SpecStore, effect: EndOld): void {
+  const { worker_id, attempt, since_ms } = effect;
+  const nowMs = Date.now();
+  const identity = identityOfLaunch(launchOf(context.layout, worker_id, attempt, nowMs));
+  const reading = specs.readActive(worker_id, nowMs);
+  const stop = reading.kind === "ok" ? reading.value.launch?.stop : null;
+  const overdue = nowMs - since_ms >= (stop?.grace_seconds ?? GRACE_SECONDS) * 1000;
+  if (identity === null || (!overdue && nowMs - since_ms > FIRST_MS)) return;
+  const signal = overdue ? "SIGKILL" : ((stop?.signal ?? "SIGTERM") as NodeJS.Signals);
+  const outcome = signalIdentity(identity, signal, overdue ? "group" : (stop?.scope ?? "main"));
+  context.log.info(
+    { worker_id, attempt, signal, answer: outcome.answer, why: outcome.why },
+    `${worker_id} is ended for its restart`,
+  );
+}

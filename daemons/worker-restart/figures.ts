@@ -1,0 +1,27 @@
+/** The figures of `metrics/worker-restart-metrics.json`. Totals are part of the state, so that they survive a restart. @module */
+import type { Mailbox } from "../../lib/store/mailbox.js";
+import type { Context } from "./queue-source.js";
+import { FLEET_NEW, type FleetPart, type TypePart, type WorkerPart } from "./state.js";
+
+export function figuresOf(context: Context, mailbox: Mailbox): Record<string, unknown> {
+  const fleet = context.part<FleetPart>("fleet") ?? FLEET_NEW;
+  const judged = fleet.succeeded + fleet.failed;
+  const workers = [...context.partsWith<WorkerPart>("worker:")].map(([, part]) => part);
+  const open = [...context.partsWith<TypePart>("type:")].filter(([, part]) => part.breaker.state !== "closed").length;
+  const times = [...fleet.recoveries_ms].sort((a, b) => a - b);
+  return {
+    restarts_attempted: fleet.attempted,
+    restarts_succeeded: fleet.succeeded,
+    restarts_failed: fleet.failed,
+    success_rate: judged === 0 ? null : Math.round((fleet.succeeded / judged) * 1000) / 1000,
+    queue_depth: mailbox.list().length,
+    requests_waiting: workers.filter((part) => part.waiting !== null).length,
+    on_probation: workers.filter((part) => part.run !== null && part.run.succeeded_at_ms === null).length,
+    breakers_open: open,
+    recovery_ms: { p50: at(times, 0.5), p99: at(times, 0.99) },
+  };
+}
+
+function at(sorted: readonly number[], share: number): number | null {
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? null;
+}

@@ -1,0 +1,241 @@
+/** Carries out what worker-restart decides. Each effect may be carried out twice: claims, ids and exclusive names make that harmless. @module */
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { createExclusive, replaceFile, weatherCode } from "../../lib/platform/files.js";
+import type { Answer, PerformContext } from "../../lib/runtime/core.js";
+import { writeInstant } from "../../lib/schema/primitives.js";
+import { beatSchema } from "../../lib/schema/records.js";
+import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
+import type { BreakerStore } from "../../lib/store/breakers.js";
+import { textOf } from "../../lib/store/entries.js";
+import { appendHistory, type HistoryRecord } from "../../lib/store/history.js";
+import { filedName, type Mailbox } from "../../lib/store/mailbox.js";
+import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
+import { SpecStore } from "../../lib/store/specs.js";
+import type { BreakerSource } from "./breaker-source.js";
+import { breakerRecord } from "./breakers.js";
+import { endOldAttempt } from "./ending.js";
+import { taskHoldName } from "./facts.js";
+import { HookRunner } from "./hook.js";
+import type { Effect, Event, Subject } from "./messages.js";
+import { isAttemptAlive } from "./processes.js";
+import type { Context, QueueSource } from "./queue-source.js";
+import { Starter } from "./starting.js";
+import type { TypePart, WorkerPart } from "./state.js";
+
+type Of<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
+
+export class Performer {
+  readonly #context: Context;
+  readonly #mailbox: Mailbox;
+  readonly #queue: QueueSource;
+  readonly #breakers: BreakerStore;
+  readonly #breakerSource: BreakerSource;
+  readonly #specs: SpecStore;
+  readonly #starter: Starter;
+  readonly #hook: HookRunner;
+
+  constructor(
+    context: Context,
+    mailbox: Mailbox,
+    queue: QueueSource,
+    breakers: BreakerStore,
+    breakerSource: BreakerSource,
+  ) {
+    this.#context = context;
+    this.#mailbox = mailbox;
+    this.#queue = queue;
+    this.#breakers = breakers;
+    this.#breakerSource = breakerSource;
+    this.#specs = new SpecStore(context.layout);
+    this.#starter = new Starter(context, queue, (effect, again) => this.#claim(effect.name, effect, again));
+    this.#hook = new HookRunner(context);
+  }
+
+  readonly perform = (effect: Effect, performing: PerformContext): Answer<Event> => {
+    switch (effect.kind) {
+      case "report":
+        return void this.#context.reporter.report(effect, performing);
+      case "start":
+        return this.#starter.start(effect, performing);
+      case "look":
+        return this.#look(effect);
+      case "look-waiting":
+        return void this.#queue.lookAtWaiting((part) => isMeant(effect, part));
+      case "defer":
+        return this.#defer(effect);
+      case "settle":
+        return this.#settle(effect, performing);
+      case "reject":
+        return void this.#mailbox.reject(effect.name, effect.why);
+      case "ask-hook":
+        return this.#hook.ask(effect);
+      case "check":
+        return this.#check(effect);
+      case "append-history":
+        return void appendHistory(this.#context.layout, effect.record as HistoryRecord, { again: performing.again });
+      case "read-history":
+        return this.#breakerSource.newOutcomes();
+      case "write-breaker":
+        return this.#writeBreaker(effect.worker_type);
+      case "hold-task":
+        return this.#holdTask(effect);
+      case "give-up":
+        return this.#giveUp(effect);
+      case "end-old":
+        return void endOldAttempt(this.#context, this.#specs, effect);
+    }
+  };
+
+  #look(effect: Of<"look">): Answer<Event> {
+    const gone = { ...effect, kind: "request-gone" as const };
+    const isThere = (): boolean => existsSync(this.#mailbox.pathOf(effect.name));
+    const event = this.#queue.look(effect.name);
+    // A file that is there and gave no event is not finished: it is looked at again by itself.
+    if (event instanceof Promise) return event.then((found) => found ?? (isThere() ? undefined : gone));
+    return event ?? (isThere() ? undefined : gone);
+  }
+
+  /** Claims a request. After a crash the claim may be there already, under the dead daemon's name. */
+  #claim(name: string, subject: Subject | null, again: boolean): string | null {
+    const claimed = this.#mailbox.claim(name);
+    if (claimed !== null || !again) return claimed;
+    const { claimedDir } = this.#context.layout;
+    const run = subject === null ? null : (this.#context.part<WorkerPart>(`worker:${subject.worker_id}`)?.run ?? null);
+    const earlier = readdirSync(claimedDir)
+      // The request of the attempt that is on probation had the same name.
+      .filter((entry) => filedName(entry) === name && join(claimedDir, entry) !== run?.claimed)
+      .sort()
+      .at(-1);
+    return earlier === undefined ? null : join(claimedDir, earlier);
+  }
+
+  #defer(effect: Of<"defer">): undefined {
+    const { name, claimed, deferred } = effect;
+    if (claimed !== null) {
+      const record = parsed(claimed);
+      if (record !== null) this.#mailbox.putBack(claimed, name, { ...record, deferred });
+      this.#queue.wrote(name);
+      return undefined;
+    }
+    const path = this.#mailbox.pathOf(name);
+    const before = statSync(path, { throwIfNoEntry: false });
+    const record = parsed(path);
+    if (before === undefined || record === null) return undefined;
+    const now = statSync(path, { throwIfNoEntry: false });
+    // What a person has written meanwhile counts, and is looked at on its own.
+    if (now === undefined || now.ino !== before.ino || now.mtimeMs !== before.mtimeMs) return undefined;
+    replaceFile(path, textOf({ ...record, created_at: record.created_at ?? writeInstant(before.mtimeMs), deferred }));
+    this.#queue.wrote(name);
+    return undefined;
+  }
+
+  #settle(effect: Of<"settle">, performing: PerformContext): Event | undefined {
+    const { claimed, name, folder, outcome, subject } = effect;
+    const path = claimed ?? this.#claim(name, subject, performing.again);
+    const record = path === null ? null : parsed(path);
+    if (path !== null && existsSync(path))
+      this.#mailbox.settle(path, folder, { ...record, verdict: outcome.verdict, outcome });
+    return subject === null ? undefined : { kind: "settled", ...subject, name };
+  }
+
+  #check(effect: Of<"check">): Event {
+    const { worker_id, worker_type, task_id, attempt } = effect;
+    const nowMs = Date.now();
+    const reading = this.#specs.readActive(worker_id, nowMs);
+    const spec = reading.kind === "ok" && (reading.value.attempt ?? 1) === attempt ? reading.value : null;
+    const block = spec?.heartbeat ?? null;
+    const mustBeat = block !== null && isRequired(block);
+    const beaten = (block?.last_seen ?? null) !== null || this.#hasBeaten(worker_id, attempt, nowMs);
+    return {
+      kind: "checked",
+      worker_id,
+      worker_type,
+      task_id,
+      attempt,
+      // A spec that cannot be read just now is there all the same.
+      found:
+        spec !== null || reading.kind === "bad" || reading.kind === "unfinished" ? "active" : this.#whereIs(effect),
+      alive: isAttemptAlive(this.#context.layout, worker_id, attempt, nowMs) === true,
+      beaten,
+      must_beat: mustBeat,
+    };
+  }
+
+  #whereIs({ worker_id, attempt }: Of<"check">): Extract<Event, { kind: "checked" }>["found"] {
+    const { layout } = this.#context;
+    if (existsSync(layout.zombieSpec(worker_id, attempt))) return "zombie";
+    if (existsSync(layout.completedSpec(worker_id, attempt))) return "completed";
+    return existsSync(layout.failedSpec(worker_id, attempt)) ? "failed" : "gone";
+  }
+
+  /** The beat itself, where the monitor has not shown it in the spec yet. */
+  #hasBeaten(workerId: string, attempt: number, nowMs: number): boolean {
+    const reading = readRecord(this.#context.layout.heartbeat(workerId), beatSchema, {
+      maxBytes: MAX_BYTES.beat,
+      nowMs,
+    });
+    return reading.kind === "ok" && reading.value.attempt === attempt;
+  }
+
+  /** The state as it is now, not as it was when this was decided: an older one must not come last. */
+  #writeBreaker(workerType: string): undefined {
+    const part = this.#context.part<TypePart>(`type:${workerType}`);
+    if (part !== null) this.#breakers.write(breakerRecord(workerType, part.breaker));
+    return undefined;
+  }
+
+  #holdTask(effect: Of<"hold-task">): undefined {
+    const { task_id, why, until_ms } = effect;
+    const hold = {
+      scope: "target",
+      name: task_id,
+      acts: ["restart"],
+      by: "worker-restart",
+      why,
+      created_at: writeInstant(Date.now()),
+      expires_at: writeInstant(until_ms),
+    };
+    createExclusive(join(this.#context.layout.holdsDir, taskHoldName(task_id)), textOf(hold), { sync: true });
+    return undefined;
+  }
+
+  #giveUp(effect: Of<"give-up">): undefined {
+    const subject: Subject = { worker_id: effect.worker_id, worker_type: effect.worker_type, task_id: effect.task_id };
+    const base: WorkerSpecRecord = this.#specs.latestEvidence(effect.worker_id) ?? { ...subject };
+    this.#specs.fileFailed(
+      {
+        ...base,
+        ...subject,
+        status: "failed",
+        attempt: effect.attempt,
+        restart: { ...base.restart, ...effect.restart },
+        why: effect.why,
+      },
+      effect.attempt,
+    );
+    return undefined;
+  }
+}
+
+/** The monitor keeps its findings in the same block; only what was configured there makes beats required. */
+function isRequired(block: NonNullable<WorkerSpecRecord["heartbeat"]>): boolean {
+  if (block.mode != null) return block.mode === "required";
+  return [block.interval_seconds, block.timeout_seconds, block.zombie_threshold_seconds].some((each) => each != null);
+}
+
+function isMeant(effect: Of<"look-waiting">, part: WorkerPart): boolean {
+  if (effect.worker_type !== undefined && part.worker_type !== effect.worker_type) return false;
+  return effect.gate === undefined || part.waiting?.gate === effect.gate;
+}
+
+/** A request's text as an object; null if it is gone or not one. */
+function parsed(path: string): Record<string, unknown> | null {
+  try {
+    const json: unknown = JSON.parse(readFileSync(path, "utf8"));
+    return typeof json === "object" && json !== null && !Array.isArray(json) ? (json as Record<string, unknown>) : null;
+  } catch (error) {
+    if (weatherCode(error) !== null) throw error;
+    return null;
+  }
+}

@@ -1,0 +1,48 @@
+/** What is left of an attempt's processes, known only from its own launch record. @module */
+import { hasGroupMembers, type Identity, presenceOf } from "../../lib/platform/identity.js";
+import { groupMembers } from "../../lib/platform/processes.js";
+import { readInstant } from "../../lib/schema/primitives.js";
+import { type LaunchRecord, launchRecordSchema } from "../../lib/schema/records.js";
+import type { Layout } from "../../lib/store/layout.js";
+import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
+
+/** The launch record of an attempt; null if there is none that can be read. */
+export function launchOf(layout: Layout, workerId: string, attempt: number, nowMs: number): LaunchRecord | null {
+  const options = { maxBytes: MAX_BYTES.spec, nowMs, what: "launch record", root: layout.coordination };
+  const reading = readRecord(layout.launch(workerId, attempt), launchRecordSchema, options);
+  return reading.kind === "ok" ? reading.value : null;
+}
+
+/** The identity of an attempt's program; null while it is not known. */
+export function identityOfLaunch(launch: LaunchRecord | null): Identity | null {
+  if (launch === null) return null;
+  const { pid, start_time, boot_id, pid_ns, host } = launch;
+  if (pid == null || start_time == null || boot_id == null || pid_ns == null || host == null) return null;
+  return { pid, start_time, boot_id, pid_ns, host };
+}
+
+/** When the program was started, by its launcher's clock. */
+export function launchedAtMs(launch: LaunchRecord): number | null {
+  const exact = (launch as { readonly started_at_ms?: unknown }).started_at_ms;
+  return typeof exact === "number" ? exact : readInstant(launch.started_at);
+}
+
+/** Whether an attempt's program runs; null if no launch record tells. */
+export function isAttemptAlive(layout: Layout, workerId: string, attempt: number, nowMs: number): boolean | null {
+  const identity = identityOfLaunch(launchOf(layout, workerId, attempt, nowMs));
+  return identity === null ? null : presenceOf(identity) === "same";
+}
+
+/** Processes of an attempt that are left: its program, or members of the session that it led. */
+export function survivorsOf(layout: Layout, workerId: string, attempt: number, nowMs: number): number[] {
+  const identity = identityOfLaunch(launchOf(layout, workerId, attempt, nowMs));
+  if (identity === null) return [];
+  const presence = presenceOf(identity);
+  if (presence === "same") return [identity.pid];
+  if (presence !== "gone" && presence !== "unreaped") return [];
+  if (!hasGroupMembers(identity.pid)) return [];
+  return groupMembers(identity.pid)
+    .filter((member) => member.session === identity.pid && member.start_time >= identity.start_time)
+    .filter((member) => member.state !== "Z" && member.state !== "X")
+    .map((member) => member.pid);
+}

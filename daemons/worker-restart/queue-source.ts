@@ -1,0 +1,207 @@
+/** The queue of requests: each file is read with the facts of its gates, and offered as one event. @module */
+import { statSync } from "node:fs";
+import { basename } from "node:path";
+import { weatherCode } from "../../lib/platform/files.js";
+import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
+import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
+import { restartRequestSchema } from "../../lib/schema/records.js";
+import type { Mailbox } from "../../lib/store/mailbox.js";
+import { filedName } from "../../lib/store/mailbox.js";
+import { MAX_BYTES, readRecord, UNFINISHED_MS } from "../../lib/store/records.js";
+import { FactReader, type Found } from "./facts.js";
+import type { Event, Subject } from "./messages.js";
+import { fingerprint } from "./own-files.js";
+import { namedSubject, requestOf } from "./request-file.js";
+import type { RestartSettings } from "./settings.js";
+import type { WorkerPart } from "./state.js";
+
+export type Context = DaemonContext<Event, RestartSettings>;
+
+/** Requests left by dead claimers are looked for once what the journal knows is resumed. */
+const ORPHANS_AFTER_MS = 1000;
+
+export class QueueSource implements Source {
+  readonly name = "queue";
+  readonly scanEverySeconds = 30;
+  readonly #context: Context;
+  readonly #mailbox: Mailbox;
+  readonly #reader: FactReader;
+  /** The version of each file that was looked at last. */
+  readonly #seen = new Map<string, string>();
+  /** What the latest look at a request found, for its start. */
+  readonly #found = new Map<string, Found>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #watch: Watch | null = null;
+
+  constructor(context: Context, mailbox: Mailbox) {
+    this.#context = context;
+    this.#mailbox = mailbox;
+    this.#reader = new FactReader(context.layout);
+  }
+
+  start(): void {
+    const { log, layout } = this.#context;
+    this.#watch = watchDirectory(
+      layout.queueDir,
+      (name) => (name === null ? this.scan() : this.#hint(name)),
+      (error) => log.warn({ cause: String(error) }, "the queue cannot be watched; it is looked at every 30 s"),
+    );
+    for (const [workerId, part] of this.#waiting()) this.#offerGone(workerId, part);
+    this.scan();
+    this.#later(ORPHANS_AFTER_MS, () => this.#adoptOrphans());
+  }
+
+  scan(): void {
+    for (const name of this.#mailbox.list()) this.#hint(name);
+  }
+
+  stop(): void {
+    this.#watch?.close();
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  /** Looks at all requests that wait; after a change of a hold, a wish, a template or the policy. */
+  lookAtWaiting(filter: (part: WorkerPart) => boolean = () => true): void {
+    for (const [, part] of this.#waiting()) if (part.waiting && filter(part)) this.#offer(part.waiting.name);
+  }
+
+  /** Reads one request; null if it is gone, or not finished yet (then it is looked at again by itself). */
+  look(name: string, nowMs = Date.now()): Event | null | Promise<Event | null> {
+    const path = this.#mailbox.pathOf(name);
+    const reading = readRecord(path, restartRequestSchema, {
+      maxBytes: MAX_BYTES.request,
+      nowMs,
+      what: "request",
+      root: this.#context.layout.coordination,
+    });
+    if (reading.kind === "absent") {
+      this.#seen.delete(name);
+      this.#found.delete(name);
+      return null;
+    }
+    if (reading.kind === "unfinished") {
+      this.#later(UNFINISHED_MS, () => this.#offer(name));
+      return null;
+    }
+    if (reading.kind === "bad") return { kind: "request-unreadable", name, why: reading.sentence };
+    this.#seen.set(name, versionOf(reading));
+    const request = requestOf(reading.value, reading.mtimeMs);
+    const found = this.#reader.find(namedSubject(reading.value), request.attempt, nowMs);
+    this.#found.set(name, found);
+    const facts = this.#reader.read(found, request, this.#otherOf(found.subject.worker_id, name), nowMs);
+    const eventOf = (known: Awaited<typeof facts>): Event => ({
+      kind: "request",
+      ...found.subject,
+      name,
+      request,
+      facts: known,
+    });
+    return facts instanceof Promise ? facts.then(eventOf) : eventOf(facts);
+  }
+
+  /** What the latest look found; looked for anew where there was none, as after a crash. */
+  foundFor(name: string, subject: Subject, endedAttempt: number): Found & { readonly why?: string | null } {
+    return this.#found.get(name) ?? this.#reader.find(subject, endedAttempt, Date.now());
+  }
+
+  /** Our own writing is no news. */
+  wrote(name: string): void {
+    const stat = statSync(this.#mailbox.pathOf(name), { throwIfNoEntry: false });
+    if (stat !== undefined) this.#seen.set(name, versionOf(stat));
+  }
+
+  /** Looks whether the files of those changed that wait for exactly that. */
+  pollFiles(): void {
+    this.lookAtWaiting((part) => {
+      const found = part.waiting?.gate === "exit_class" ? this.#found.get(part.waiting.name) : undefined;
+      if (found === undefined) return part.waiting?.gate === "exit_class";
+      const print = fingerprint(found.files);
+      const before = this.#prints.get(found);
+      this.#prints.set(found, print);
+      return before !== undefined && before !== print;
+    });
+  }
+
+  readonly #prints = new WeakMap<Found, string>();
+
+  *#waiting(): Generator<readonly [string, WorkerPart]> {
+    for (const [workerId, part] of [...this.#context.partsWith<WorkerPart>("worker:")])
+      if (part.waiting) yield [workerId, part];
+  }
+
+  #offerGone(workerId: string, part: WorkerPart): void {
+    const { waiting, worker_type, task_id } = part;
+    if (waiting === null || statSync(this.#mailbox.pathOf(waiting.name), { throwIfNoEntry: false })) return;
+    this.#context.offer({ kind: "request-gone", worker_id: workerId, worker_type, task_id, name: waiting.name });
+  }
+
+  #otherOf(workerId: string, name: string): string | null {
+    const waiting = this.#context.part<WorkerPart>(`worker:${workerId}`)?.waiting ?? null;
+    if (waiting === null || waiting.name === name) return null;
+    return statSync(this.#mailbox.pathOf(waiting.name), { throwIfNoEntry: false }) ? waiting.name : null;
+  }
+
+  /** A hint says that something happened to a file; the same version is not looked at twice. */
+  #hint(name: string): void {
+    if (!name.endsWith(".json") || name.startsWith(".")) return;
+    const stat = statSync(this.#mailbox.pathOf(name), { throwIfNoEntry: false });
+    if (stat === undefined) {
+      for (const [workerId, part] of this.#waiting()) if (part.waiting?.name === name) this.#offerGone(workerId, part);
+      this.#seen.delete(name);
+    } else if (this.#seen.get(name) !== versionOf(stat)) this.#offer(name);
+  }
+
+  #offer(name: string): void {
+    const give = (event: Event | null): void => {
+      if (event !== null) this.#context.offer(event);
+    };
+    const put = (error: unknown): void => {
+      // The scan comes again; a host that is short of something says so where it must write.
+      this.#context.log.warn(
+        { name, code: weatherCode(error), cause: String(error) },
+        "a request could not be read just now",
+      );
+      this.#later(UNFINISHED_MS, () => this.#offer(name));
+    };
+    try {
+      const event = this.look(name);
+      if (event instanceof Promise) event.then(give, put);
+      else give(event);
+    } catch (error) {
+      if (weatherCode(error) === null) throw error;
+      put(error);
+    }
+  }
+
+  #later(ms: number, action: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      action();
+    }, ms);
+    this.#timers.add(timer);
+  }
+
+  /** Claimed requests of dead claimers that no attempt on probation and no start in hand accounts for wait again. */
+  #adoptOrphans(): void {
+    const known = new Set<string>();
+    for (const [, part] of this.#context.partsWith<WorkerPart>("worker:")) {
+      if (part.run !== null) known.add(basename(part.run.claimed));
+      if (part.waiting !== null && part.waiting.phase !== "waiting") known.add(part.waiting.name);
+    }
+    for (const { path, name } of this.#mailbox.orphans()) {
+      if (known.has(basename(path)) || known.has(filedName(path))) continue;
+      const reading = readRecord(path, restartRequestSchema, {
+        maxBytes: MAX_BYTES.request,
+        nowMs: Date.now(),
+        mayBeUnfinished: false,
+      });
+      if (reading.kind === "ok") this.#mailbox.putBack(path, name, reading.value);
+      else if (reading.kind === "bad") this.#mailbox.reject(path, reading.sentence);
+      this.#context.log.info({ name }, "a request that a killed daemon had claimed waits again");
+    }
+  }
+}
+
+function versionOf(stat: { readonly ino: number; readonly mtimeMs: number; readonly size: number }): string {
+  return `${stat.ino}:${stat.mtimeMs}:${stat.size}`;
+}

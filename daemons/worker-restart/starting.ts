@@ -1,0 +1,110 @@
+/** Starts an attempt: claims the request, creates the spec exclusively, takes tokens where there is a budget, starts the launcher. @module */
+import { existsSync } from "node:fs";
+import { HealdError } from "../../lib/errors.js";
+import { weatherCode } from "../../lib/platform/files.js";
+import type { Answer, PerformContext } from "../../lib/runtime/core.js";
+import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
+import { SpecStore } from "../../lib/store/specs.js";
+import { returnTokens, takeLease } from "../../lib/store/tokens.js";
+import { startAttempt } from "../../lib/targets/process.js";
+import { leaseName } from "./facts.js";
+import type { Event, StartEffect } from "./messages.js";
+import { nextSpec } from "./next-spec.js";
+import type { Context, QueueSource } from "./queue-source.js";
+
+/** Faults of the spec or the installation: trying again without a change is of no use. */
+const PERMANENT: ReadonlySet<string> = new Set([
+  "configuration",
+  "environment_refused",
+  "E2BIG",
+  "setsid_missing",
+  "launcher_missing",
+]);
+
+export class Starter {
+  readonly #context: Context;
+  readonly #queue: QueueSource;
+  readonly #specs: SpecStore;
+  readonly #claim: (effect: StartEffect, again: boolean) => string | null;
+
+  constructor(context: Context, queue: QueueSource, claim: (effect: StartEffect, again: boolean) => string | null) {
+    this.#context = context;
+    this.#queue = queue;
+    this.#claim = claim;
+    this.#specs = new SpecStore(context.layout);
+  }
+
+  start(effect: StartEffect, performing: PerformContext): Answer<Event> {
+    const claimed = this.#claim(effect, performing.again);
+    if (claimed === null) return this.#refused(effect, null, "gone", "the request was taken out of the queue");
+    const spec = this.#specOf(effect);
+    if (spec === null) return this.#refused(effect, claimed, "failed", "it is not known how to start it any more");
+    if (!this.#specs.createActive(spec) && !this.#isOurs(effect))
+      return this.#refused(effect, claimed, "there", `${effect.worker_id} is active already`);
+    const wanted = spec.token_budget?.allocated ?? 0;
+    if (wanted > 0 && existsSync(this.#context.layout.tokenBudget)) return this.#lease(effect, claimed, spec, wanted);
+    return this.#launch(effect, claimed, spec);
+  }
+
+  /** Made of what the gates were asked about, as long as this process still has it. */
+  #specOf(effect: StartEffect): WorkerSpecRecord | null {
+    const found = this.#queue.foundFor(effect.name, effect, effect.attempt - 1);
+    return found.resolved === null ? null : nextSpec(found.base, found.resolved, effect, Date.now());
+  }
+
+  #isOurs(effect: StartEffect): boolean {
+    const reading = this.#specs.readActive(effect.worker_id, Date.now());
+    return reading.kind === "ok" && reading.value.restart?.start_id === effect.start_id;
+  }
+
+  async #lease(effect: StartEffect, claimed: string, spec: WorkerSpecRecord, wanted: number): Promise<Event> {
+    const lease = await takeLease(this.#context.layout, leaseName(effect.worker_id, effect.attempt), wanted);
+    if (lease.kind !== "not_enough") return this.#launch(effect, claimed, spec);
+    this.#specs.removeActive(effect.worker_id, effect.attempt);
+    return this.#refused(effect, claimed, "tokens", `it needs ${wanted} tokens and ${lease.left} are left`);
+  }
+
+  #launch(effect: StartEffect, claimed: string, spec: WorkerSpecRecord): Event | Promise<Event> {
+    const { worker_id, worker_type, task_id, name, attempt } = effect;
+    try {
+      startAttempt(this.#context.layout, spec, { incidentId: effect.incident_id });
+    } catch (error) {
+      // The host is short of something: the loop tries again, and the spec that waits says "pending".
+      if (weatherCode(error) !== null) throw error;
+      return this.#failed(effect, claimed, error);
+    }
+    return { kind: "started", worker_id, worker_type, task_id, name, attempt, claimed };
+  }
+
+  #failed(effect: StartEffect, claimed: string, error: unknown): Event | Promise<Event> {
+    const code = String((error as { readonly code?: unknown } | null)?.code ?? "");
+    if (!(error instanceof HealdError) && code === "") throw error;
+    this.#specs.removeActive(effect.worker_id, effect.attempt);
+    const message = error instanceof Error ? error.message : String(error);
+    const answer = this.#refused(effect, claimed, "failed", message, PERMANENT.has(code));
+    if (!existsSync(this.#context.layout.tokenBudget)) return answer;
+    return returnTokens(this.#context.layout, leaseName(effect.worker_id, effect.attempt), 0).then(() => answer);
+  }
+
+  #refused(
+    effect: StartEffect,
+    claimed: string | null,
+    why: "there" | "gone" | "tokens" | "failed",
+    message: string,
+    permanent = false,
+  ): Event {
+    const { worker_id, worker_type, task_id, name, attempt } = effect;
+    return {
+      kind: "not-started",
+      worker_id,
+      worker_type,
+      task_id,
+      name,
+      attempt,
+      claimed,
+      why,
+      message: message.slice(0, 160),
+      permanent,
+    };
+  }
+}

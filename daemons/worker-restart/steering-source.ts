@@ -1,0 +1,116 @@
+/** What people steer by (holds, wishes, templates), what becomes of attempts, and the worker's own files. @module */
+import { weatherCode } from "../../lib/platform/files.js";
+import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
+import type { Source } from "../../lib/runtime/daemon.js";
+import { readAttemptName } from "../../lib/schema/worker-spec.js";
+import { rotateHistory } from "../../lib/store/history.js";
+import { expire } from "../../lib/store/retention.js";
+import { identityOfLaunch, launchedAtMs, launchOf } from "./processes.js";
+import type { Context, QueueSource } from "./queue-source.js";
+import type { WorkerPart } from "./state.js";
+
+const TICKS_PER_SWEEP = 3600;
+
+export class SteeringSource implements Source {
+  readonly name = "steering";
+  readonly scanEverySeconds = 1;
+  readonly #context: Context;
+  readonly #queue: QueueSource;
+  #watches: Watch[] = [];
+  #isDue = false;
+  #ticks = 0;
+
+  constructor(context: Context, queue: QueueSource) {
+    this.#context = context;
+    this.#queue = queue;
+  }
+
+  start(): void {
+    const { layout, log } = this.#context;
+    const onError = (error: unknown): void =>
+      log.warn({ cause: String(error) }, "a folder cannot be watched; it is looked at each minute");
+    const steering = [layout.holdsDir, layout.desiredDir, layout.templatesDir];
+    this.#watches = [
+      ...steering.map((folder) => watchDirectory(folder, () => this.#soon(), onError)),
+      watchDirectory(layout.activeDir, (name) => this.#activeChanged(name), onError),
+      watchDirectory(layout.launchesDir, (name) => this.#launchChanged(name), onError),
+    ];
+    for (const [worker_id, { worker_type, task_id }] of [...this.#workers()])
+      this.#context.offer({ kind: "resume", worker_id, worker_type, task_id });
+    this.#lookAtLaunches();
+  }
+
+  /** Each second: the files of those that wait for a change of them; now and then everything. */
+  scan(): void {
+    this.#ticks += 1;
+    this.#queue.pollFiles();
+    if (this.#ticks % 5 === 0) this.#lookAtLaunches();
+    if (this.#ticks % 60 === 0) this.#queue.lookAtWaiting();
+    if (this.#ticks % TICKS_PER_SWEEP === 0) this.#sweep();
+  }
+
+  stop(): void {
+    for (const watch of this.#watches) watch.close();
+  }
+
+  /** One look for all changes of one moment. */
+  #soon(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    setImmediate(() => {
+      this.#isDue = false;
+      this.#queue.lookAtWaiting();
+    });
+  }
+
+  /** A request may wait for a worker's old spec to go. */
+  #activeChanged(name: string | null): void {
+    const workerId = name?.replace(/\.json$/, "") ?? null;
+    const part = workerId === null ? null : this.#context.part<WorkerPart>(`worker:${workerId}`);
+    if (part?.waiting?.gate === "running" || part?.waiting?.gate === "survivors")
+      this.#queue.lookAtWaiting((each) => each.waiting?.name === part.waiting?.name);
+  }
+
+  #launchChanged(name: string | null): void {
+    if (name === null) return this.#lookAtLaunches();
+    const attempt = readAttemptName(name);
+    const part = attempt === null ? null : this.#context.part<WorkerPart>(`worker:${attempt.workerId}`);
+    if (attempt !== null && part !== null && part.run?.attempt === attempt.attempt)
+      this.#lookAtLaunch(attempt.workerId, part);
+  }
+
+  #lookAtLaunches(): void {
+    for (const [workerId, part] of [...this.#workers()]) this.#lookAtLaunch(workerId, part);
+  }
+
+  #lookAtLaunch(workerId: string, part: WorkerPart): void {
+    const { run, worker_type, task_id } = part;
+    if (run === null || run.launched_at_ms !== null) return;
+    try {
+      const launch = launchOf(this.#context.layout, workerId, run.attempt, Date.now());
+      if (launch === null || identityOfLaunch(launch) === null) return;
+      const at_ms = launchedAtMs(launch) ?? Date.now();
+      this.#context.offer({ kind: "launched", worker_id: workerId, worker_type, task_id, attempt: run.attempt, at_ms });
+    } catch (error) {
+      // Looked at again within five seconds.
+      if (weatherCode(error) === null) throw error;
+    }
+  }
+
+  #sweep(): void {
+    const { layout, log } = this.#context;
+    for (const [worker_id, { worker_type, task_id }] of [...this.#workers()])
+      this.#context.offer({ kind: "sweep", worker_id, worker_type, task_id });
+    try {
+      rotateHistory(layout, Date.now());
+      const expired = expire(layout, "worker-restart", {}, Date.now());
+      if (expired.removed > 0) log.info({ removed: expired.removed, why: expired.why }, "expired records were removed");
+    } catch (error) {
+      log.warn({ cause: String(error) }, "what has expired could not be removed; trying again in an hour");
+    }
+  }
+
+  #workers(): Iterable<readonly [string, WorkerPart]> {
+    return this.#context.partsWith<WorkerPart>("worker:");
+  }
+}
