@@ -8,7 +8,7 @@ import { GUARD_CLEAR } from "../../lib/domain/mass-guard.js";
 import type { Core, Decided, Stamped } from "../../lib/runtime/core.js";
 import { onGathered, onHookAnswered, onSignalled } from "./ending.js";
 import type { Effect, Event, FleetPart, Slice } from "./facts.js";
-import { noticeStall, onHolds, onPulse, onReady, onUnreadable } from "./fleet.js";
+import { noticeStall, onHolds, onPulse, onReady, onStarting, onUnreadable, onWeathered } from "./fleet.js";
 import { onBeat, onDesired, onExit, onLaunch, onMemory, onSpec, onStat } from "./life.js";
 import type { HeartbeatPolicy } from "./policy.js";
 import { advance, lookNow, onLooked } from "./silence.js";
@@ -19,6 +19,7 @@ export const BLANK_FLEET: FleetPart = {
   pulse_mono_ms: 0,
   trust_from_mono_ms: 0,
   suspect_because: null,
+  unreadable: {},
   local_health: 0,
   monitored: {},
   suspects: {},
@@ -36,10 +37,13 @@ export const BLANK_FLEET: FleetPart = {
 /** Applies one event. Same inputs, same decision. */
 export function decide(slice: Slice, event: Stamped<Event>, policy: HeartbeatPolicy): Decided<Slice, Effect> {
   const turn = new Turn(slice, event, policy);
-  if (event.kind !== "pulse" && event.kind !== "ready") noticeStall(turn);
+  if (!OF_THE_MONITOR.has(event.kind)) noticeStall(turn);
   apply(turn, event);
   return turn.done();
 }
+
+/** Events that tell of the monitor itself, and of its stalls where there were any. */
+const OF_THE_MONITOR: ReadonlySet<Event["kind"]> = new Set(["pulse", "ready", "starting", "weathered"]);
 
 function apply(turn: Turn, event: Event): void {
   switch (event.kind) {
@@ -80,8 +84,12 @@ function apply(turn: Turn, event: Event): void {
       return onHolds(turn, event.holds);
     case "pulse":
       return onPulse(turn, event);
+    case "starting":
+      return onStarting(turn);
     case "ready":
-      return onReady(turn);
+      return onReady(turn, event);
+    case "weathered":
+      return onWeathered(turn);
     case "unreadable":
       return onUnreadable(turn, event.what, event.code);
   }
@@ -109,7 +117,19 @@ export const core: Core<Slice, Event, Effect, HeartbeatPolicy> = {
   wake: (key) => ({ kind: "woke", worker_id: key.slice("worker:".length) }),
   failed: (effect, message) =>
     "worker_id" in effect ? { kind: "effect_failed", worker_id: effect.worker_id, effect: effect.kind, message } : null,
-  coalesced: new Set(["beat", "woke", "pulse", "looked", "holds", "stat", "memory"]),
+  coalesced: new Set([
+    "beat",
+    "woke",
+    "pulse",
+    "looked",
+    "holds",
+    "stat",
+    "memory",
+    "spec",
+    "desired",
+    "vanished",
+    "weathered",
+  ]),
   transient: new Set(["look", "release", "rescan"]),
   // Every instant was of the other boot's clock; what matters is on disk, and the specs say which boot they were of.
   afterReboot: (key, part) =>

@@ -55,7 +55,7 @@ function gatesOf(turn: Turn): Gate[] {
   const mayNotSignal = worker.process !== null && !worker.process.may_signal;
   const all: Gate[] = [
     gate("host", fleet.host, "not stopping", fleet.host !== "stopping"),
-    gate("trusted", fleet.suspect_because, null, turn.now >= fleet.trust_from_mono_ms),
+    gate("trusted", fleet.suspect_because, null, turn.isTrusted()),
     gate(
       "two_looks",
       worker.looks.length,

@@ -140,7 +140,10 @@ export interface FleetPart {
   readonly pulse_mono_ms: number;
   /** No verdict before this instant: fresh observation is needed first. */
   readonly trust_from_mono_ms: number;
+  /** Why the monitor suspects itself; null while it trusts itself. */
   readonly suspect_because: string | null;
+  /** What cannot be read now, with the code; while there is any, silence is ours and not the workers'. */
+  readonly unreadable: Readonly<Record<string, string>>;
   readonly local_health: number;
   readonly monitored: Readonly<Record<string, number>>;
   /** Suspects by type and 10-second bucket. */
@@ -240,7 +243,12 @@ export type Event =
       readonly cpu_pressure: number | null;
       readonly host: "running" | "stopping" | "unknown";
     }
-  | { readonly kind: "ready" }
+  /** The monitor begins to read: nothing is concluded before it is ready. */
+  | { readonly kind: "starting" }
+  /** Everything has been read once. Its counts are of the workers' own parts, which alone survive a kill for certain. */
+  | { readonly kind: "ready"; readonly monitored: FleetPart["monitored"]; readonly suspects: FleetPart["suspects"] }
+  /** The host could not be written to for a while; nor could the workers, as it may be. */
+  | { readonly kind: "weathered" }
   | { readonly kind: "unreadable"; readonly what: string; readonly code: string };
 
 /** What the monitor does. Every one is harmless to repeat; `look`, `release` and `rescan` are not even journaled. */

@@ -162,17 +162,23 @@ function moveLocalHealth(turn: Turn, pulse: Extract<Event, { kind: "pulse" }>): 
 function distrust(turn: Turn, because: string, sentence: string, intervals = 1): void {
   const until = turn.now + intervals * observationMs(turn);
   if (turn.fleet.trust_from_mono_ms < until) turn.setFleet({ trust_from_mono_ms: until });
+  saySuspect(turn, because, sentence);
+  turn.do({ kind: "rescan" });
+}
+
+/** Said when trust is lost, not again for each further cause before it is regained. */
+function saySuspect(turn: Turn, because: string, sentence: string, data: Readonly<Record<string, unknown>> = {}): void {
+  if (turn.fleet.suspect_because !== null) return;
   turn.setFleet({ suspect_because: because });
   turn.sayFleet("detector_suspect", {
     reason: because,
     message: `No verdicts for now: ${sentence}`,
-    data: { because },
+    data: { because, ...data },
   });
-  turn.do({ kind: "rescan" });
 }
 
 function trustAgain(turn: Turn): void {
-  if (turn.fleet.suspect_because === null || turn.now < turn.fleet.trust_from_mono_ms) return;
+  if (turn.fleet.suspect_because === null || !turn.isTrusted()) return;
   const because = turn.fleet.suspect_because;
   turn.setFleet({ suspect_because: null });
   turn.sayFleet("detector_trusted", {
@@ -196,9 +202,30 @@ function releaseCanaries(turn: Turn): void {
   turn.do({ kind: "release", worker_ids: [...ids] });
 }
 
+/** What a run before this one trusted and could not read says nothing about this one. */
+export function onStarting(turn: Turn): void {
+  turn.setFleet({
+    ready_mono_ms: turn.now,
+    pulse_mono_ms: turn.now,
+    trust_from_mono_ms: NEVER_MONO_MS,
+    unreadable: {},
+    boot_slot_mono_ms: 0,
+  });
+}
+
 /** Everything has been read once: no verdict within one interval of this. */
-export function onReady(turn: Turn): void {
-  turn.setFleet({ ready_mono_ms: turn.now, trust_from_mono_ms: turn.now + observationMs(turn), boot_slot_mono_ms: 0 });
+export function onReady(turn: Turn, { monitored, suspects }: Pick<FleetPart, "monitored" | "suspects">): void {
+  turn.setFleet({
+    ready_mono_ms: turn.now,
+    trust_from_mono_ms: turn.now + observationMs(turn),
+    monitored,
+    suspects,
+  });
+}
+
+/** Whatever kept the monitor from writing kept the workers from beating, as it may be: they get one interval to do so. */
+export function onWeathered(turn: Turn): void {
+  distrust(turn, "weather", "the host could not be written to, so that beats may be missing");
 }
 
 /** After a hold ends, one full time-out is observed before anything is decided. */
@@ -208,16 +235,12 @@ export function onHolds(turn: Turn, holds: readonly HoldFacts[]): void {
 
 /** The beats cannot be read, or can again. While they cannot, silence is ours, not the workers'. */
 export function onUnreadable(turn: Turn, what: string, code: string): void {
-  if (code === "") {
-    if (!turn.fleet.suspect_because?.startsWith(what)) return;
-    turn.setFleet({ trust_from_mono_ms: turn.now + observationMs(turn), suspect_because: `${what} was unreadable` });
-    return;
+  const { [what]: before, ...others } = turn.fleet.unreadable;
+  if (code !== "") {
+    turn.setFleet({ unreadable: { ...others, [what]: code } });
+    saySuspect(turn, "unreadable", `${what} cannot be read (${code}); nobody is killed for it`, { what, code });
+  } else if (before !== undefined) {
+    turn.setFleet({ unreadable: others });
+    distrust(turn, "unreadable", `${what} could not be read (${before})`);
   }
-  if (turn.fleet.suspect_because?.startsWith(what) && turn.fleet.trust_from_mono_ms === NEVER_MONO_MS) return;
-  turn.setFleet({ trust_from_mono_ms: NEVER_MONO_MS, suspect_because: `${what} cannot be read (${code})` });
-  turn.sayFleet("detector_suspect", {
-    reason: "unreadable",
-    message: `No verdicts for now: ${what} cannot be read (${code}); nobody is killed for it`,
-    data: { because: `${what} cannot be read`, code },
-  });
 }

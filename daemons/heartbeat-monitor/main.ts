@@ -7,6 +7,7 @@ import { OutputSource } from "./output-source.js";
 import { Performer } from "./perform.js";
 import { type HeartbeatSettings, heartbeatPolicy } from "./policy.js";
 import { ProbeSource } from "./probe-source.js";
+import { readyFacts } from "./recount.js";
 import { SpecSource } from "./spec-source.js";
 import { StatusFile } from "./status.js";
 import { SweepSource } from "./sweep-source.js";
@@ -36,15 +37,31 @@ export const definition: Definition = {
       beats.check();
       status.pulse();
     });
-    const ready = { name: "ready", start: () => context.offer({ kind: "ready" }), stop: () => {} };
+    // First of all, so that nothing is concluded from a silence that only this start is to blame for. Having no time of
+    // its own, its scan is called only when bad weather is over.
+    const starting = {
+      name: "starting",
+      start: () => context.offer({ kind: "starting" }),
+      scan: () => context.offer({ kind: "weathered" }),
+      stop: () => {},
+    };
+    const ready = {
+      name: "ready",
+      start: () => context.offer({ kind: "ready", ...readyFacts(workersOf(context)) }),
+      stop: () => {},
+    };
     return {
       perform: performer.perform,
-      sources: [pulse, specs, beats, new ProbeSource(context), new OutputSource(context), ready],
+      sources: [starting, pulse, specs, beats, new ProbeSource(context), new OutputSource(context), ready],
       figures: () => figuresOf(context, beats.received),
       policyChanged: () => lookAtAll(context),
     };
   },
 };
+
+function workersOf(context: DaemonContext<Event, HeartbeatSettings>): WorkerPart[] {
+  return [...context.partsWith<WorkerPart>("worker:")].map(([, worker]) => worker);
+}
 
 function lookAtAll(context: DaemonContext<Event, HeartbeatSettings>): void {
   for (const [worker_id] of [...context.partsWith<WorkerPart>("worker:")]) context.offer({ kind: "woke", worker_id });

@@ -12,6 +12,8 @@ import type { Turn } from "./turn.js";
 
 const SHUTDOWN_LOOK_MS = 5000;
 const LOOKS_KEPT = 3;
+/** While the monitor does not trust itself, a silent worker waits at most this long for the next try. */
+const UNTRUSTED_WAIT_MS = 2000;
 /** A launcher may need this long to write the exit record of a program that is gone. */
 const EXIT_RECORD_PATIENCE_MS = 2000;
 const GONE_LOOK_MS = 50;
@@ -89,7 +91,7 @@ function sayLevels(turn: Turn): void {
           ? "late"
           : "none";
   // A monitor that has just started, or was stalled itself, has not observed this silence.
-  if (turn.now < turn.fleet.trust_from_mono_ms) return;
+  if (!turn.isTrusted()) return;
   const from = LEVELS.indexOf(worker.said);
   const to = LEVELS.indexOf(reached);
   if (to <= from) return;
@@ -147,7 +149,8 @@ function lookInstants(limits: Thresholds): number[] {
 function nextSilentDeadline(turn: Turn, silent: number, limits: Thresholds): number | null {
   const next = [limits.lateMs, ...lookInstants(limits)].filter((instant) => instant > silent);
   const from = (turn.worker as WorkerPart).silent_from_mono_ms;
-  const afterTrust = turn.now < turn.fleet.trust_from_mono_ms ? turn.fleet.trust_from_mono_ms : null;
+  const trustMs = Math.min(turn.fleet.trust_from_mono_ms, turn.now + UNTRUSTED_WAIT_MS);
+  const afterTrust = turn.isTrusted() ? null : Math.max(turn.now + 1, trustMs);
   return earliest(next.length === 0 ? null : from + Math.min(...next), afterTrust);
 }
 
@@ -267,7 +270,7 @@ const VERDICT_EVENTS: Readonly<Record<string, { readonly event: EventType; reado
 function sayVerdict(turn: Turn, verdict: Verdict): void {
   const worker = turn.worker as WorkerPart;
   const entry = VERDICT_EVENTS[verdict.verdict];
-  if (!entry || worker.said_verdict === verdict.verdict || turn.now < turn.fleet.trust_from_mono_ms) return;
+  if (!entry || worker.said_verdict === verdict.verdict || !turn.isTrusted()) return;
   if (verdict.verdict !== "debugged") turn.openIncident();
   turn.set({
     said_verdict: verdict.verdict,

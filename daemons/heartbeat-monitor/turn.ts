@@ -31,6 +31,11 @@ export class Turn {
     return this.stamp.monoMs;
   }
 
+  /** Whether verdicts may be given: everything can be read, and an interval was observed since it last could not. */
+  isTrusted(): boolean {
+    return this.now >= this.fleet.trust_from_mono_ms && Object.keys(this.fleet.unreadable).length === 0;
+  }
+
   settings(): HeartbeatSettings {
     return this.worker === null ? this.policy.settings : settingsFor(this.policy, this.worker.spec.worker_type);
   }
