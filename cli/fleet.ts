@@ -66,11 +66,13 @@ export interface Fleet {
   readonly pending: readonly string[];
   readonly restart_queue: readonly QueueRow[];
   readonly budgets: unknown;
+  /** Whether the monitor itself holds back, because many workers are silent at once. */
+  readonly fleet_held: boolean;
 }
 
 const STATUS_BYTES_MAX = 32 * 1024 * 1024;
 /** States in which nothing is wrong with a worker. */
-const GREEN = new Set(["starting", "healthy", "completed", "unwatched", "debugged"]);
+const GREEN = new Set(["starting", "healthy", "late", "completed", "unwatched", "debugged"]);
 
 export function isGreen(row: WorkerRow): boolean {
   return GREEN.has(row.state) || (row.desired === "stopped" && row.state === "exited");
@@ -104,6 +106,7 @@ export function readFleet(layout: Layout, nowMs: number): Fleet {
     pending,
     restart_queue: queue,
     budgets: told?.budgets ?? null,
+    fleet_held: isObject(told?.detector) && told.detector.guard === "holding",
   };
 }
 

@@ -25,6 +25,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   program
     .description("Keeps fleets of workers alive on this host.")
     .option("--home <dir>", "the home that holds coordination/")
+    .option("--version", "print the version")
+    .commandsGroup("More:")
     .addHelpText("after", FOOTER);
   const called = calledName(argv);
   for (const each of COMMANDS) {

@@ -15,7 +15,7 @@ import { activeWorkers } from "../subjects.js";
 export const command: CommandDefinition = {
   summary: "watch a process that is already running",
   description:
-    "It is never signalled unless --may-signal says so. When it ends, it is started again from its type's template or from the\ncommand after --; without either its end is only reported.",
+    "It is never signalled unless --may-signal says so. When it ends, it is started again from its type's template or from the command after --; without either its end is only reported.",
   arguments: "[command...]",
   options: [
     { flags: "--pid <n>", description: "the process" },

@@ -13,7 +13,7 @@ import { checkedId, numberOption, textOption } from "../options.js";
 export const command: CommandDefinition = {
   summary: "beat once for a worker",
   description:
-    "Replaces coordination/heartbeats/<id>.json. It starts a program for each beat; in a loop, source\nscripts/lib/worker-heartbeat-emitter.sh instead. A pid is written only if HEALD_PID names one.",
+    "Replaces coordination/heartbeats/<id>.json. It starts a program for each beat; in a loop, source scripts/lib/worker-heartbeat-emitter.sh instead. A pid is written only if HEALD_PID names one.",
   arguments: "<id>",
   options: [
     { flags: "--score <0-100>", description: "health score (default: 100)" },

@@ -1,5 +1,6 @@
 /** `heald cleanup`: end what zombies left running. Safe to repeat. @module */
 import { NotFound, Refused } from "../../lib/errors.js";
+import { isThere } from "../../lib/store/entries.js";
 import { heldBy, readHolds } from "../../lib/store/holds.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { SpecStore } from "../../lib/store/specs.js";
@@ -17,7 +18,7 @@ const SILENT = new Set(["late", "warning", "critical", "hung", "blocked", "busy"
 export const command: CommandDefinition = {
   summary: "end what zombies left running",
   description:
-    "Without an id: all zombies. Only processes of a zombie's own launch record are signalled, each after a check that it is\nstill that process. A worker that is alive and well is refused (heald stop ends it); a silent one is the monitor's.",
+    "Without an id: all zombies. Only processes of a zombie's own launch record are signalled, each after a check that it is still that process. A worker that is alive and well is refused (heald stop ends it); a silent one is the monitor's.",
   arguments: "[id...]",
   options: [
     { flags: "--dry-run", description: "say what would be ended, and end nothing" },
@@ -57,7 +58,7 @@ function zombiesOf(layout: Layout, workerId: string): Leftover[] {
   const row = activeRow(layout, workerId);
   if (row !== undefined && !SILENT.has(row.state) && found.length === 0)
     throw new Refused(
-      `Refused to clean up ${workerId}: it is ${row.state}; heald stop ${workerId} ends it and keeps it down`,
+      `Refused to clean up ${workerId}: its state is ${row.state}; heald stop ${workerId} ends it and keeps it down`,
     );
   if (row === undefined && found.length === 0 && new SpecStore(layout).highestAttempt(workerId) === 0)
     throw new NotFound(`No worker ${JSON.stringify(workerId)}: it has no spec and left no evidence`);
@@ -69,14 +70,18 @@ function activeRow(layout: Layout, workerId: string): WorkerRow | undefined {
 }
 
 function silentOnes(layout: Layout, workerId?: string): Line[] {
-  return readFleet(layout, Date.now())
-    .workers.filter((row) => (workerId === undefined || row.worker_id === workerId) && SILENT.has(row.state))
-    .map((row) => ({
-      worker_id: row.worker_id,
-      attempt: row.attempt,
-      result: "waits",
-      message: `is ${row.state}; the heartbeat-monitor ends it at its threshold`,
-    }));
+  return (
+    readFleet(layout, Date.now())
+      .workers.filter((row) => (workerId === undefined || row.worker_id === workerId) && SILENT.has(row.state))
+      // One that waits for its restart is listed too, and has nothing left that is active.
+      .filter((row) => isThere(layout.activeSpec(row.worker_id)))
+      .map((row) => ({
+        worker_id: row.worker_id,
+        attempt: row.attempt,
+        result: "waits",
+        message: `is ${row.state}; the heartbeat-monitor ends it at its threshold`,
+      }))
+  );
 }
 
 async function clean(layout: Layout, zombie: Leftover, isDry: boolean, isOverridden: boolean): Promise<Line> {

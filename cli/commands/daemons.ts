@@ -7,11 +7,11 @@ import { signalIdentity } from "../../lib/platform/processes.js";
 import { DAEMONS, type DaemonName } from "../../lib/schema/records.js";
 import { Layout } from "../../lib/store/layout.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
+import { asJson, printDaemons } from "../daemon-rows.js";
 import { findHome, readHome } from "../home.js";
 import { flagOption, textOption } from "../options.js";
-import { type DaemonState, daemonState, daemonStates } from "../running.js";
-import { note, paint, print, printJson, printTable } from "../screen.js";
-import { age } from "../times.js";
+import { daemonState, daemonStates } from "../running.js";
+import { note, print, printJson } from "../screen.js";
 import { daemonCalled, daemonMain } from "./daemon.js";
 
 const START_MS = 15_000;
@@ -152,30 +152,4 @@ function status(call: Call): number {
   if (flagOption(call.options, "json")) printJson(states.map(asJson));
   else printDaemons(states, Date.now());
   return states.every(({ running, stopped }) => running && !stopped) ? 0 : 1;
-}
-
-export function asJson(state: DaemonState) {
-  const { name, running, stopped, identity, version, startedAt, policyHash, loopLagMs } = state;
-  return {
-    name,
-    running,
-    stopped,
-    pid: running ? (identity?.pid ?? null) : null,
-    version,
-    started_at: startedAt,
-    policy_hash: policyHash,
-    loop_lag_ms: loopLagMs,
-  };
-}
-
-export function printDaemons(states: readonly DaemonState[], nowMs: number): void {
-  const rows = states.map(({ name, running, stopped, identity, version, startedAt, loopLagMs }) => [
-    name,
-    stopped ? paint("yellow", "stopped (SIGSTOP)") : running ? paint("green", "runs") : paint("red", "does not run"),
-    running ? String(identity?.pid) : "-",
-    running ? age(startedAt, nowMs) : "-",
-    running ? (version ?? "-") : "-",
-    running && loopLagMs !== null ? `${loopLagMs} ms` : "-",
-  ]);
-  printTable(["DAEMON", "STATE", "PID", "FOR", "VERSION", "LOOP LAG"], rows);
 }

@@ -131,6 +131,6 @@ export function eventLine({ atMs, record }: LogRecord): string {
   const attempt = typeof record.attempt === "number" ? `#${record.attempt}` : "";
   const subject = worker === null ? "" : `  ${worker}${attempt}`;
   const colour = COLOURS[severity];
-  const time = paint("dim", localTime(atMs, Date.now()));
+  const time = paint("dim", atMs === 0 ? "no time " : localTime(atMs, Date.now()));
   return `${time}  ${colour === undefined ? type : paint(colour, type)}${subject}  ${textIn(record, "message") ?? ""}`;
 }

@@ -11,7 +11,7 @@ import { print } from "../screen.js";
 export const command: CommandDefinition = {
   summary: "make the folders and the first policies",
   description:
-    "Makes coordination/ and agents/logs/ in the home (without --home or HEALD_HOME: here), and a copy of each shipped\npolicy that is not there yet. Changes nothing that is there. auto-fix begins as a dry run.",
+    "Makes coordination/ and agents/logs/ in the home (without --home or HEALD_HOME: here), and a copy of each shipped policy that is not there yet. Changes nothing that is there. auto-fix begins as a dry run.",
   examples: ["heald init --home /srv/fleet", "cd /srv/fleet && heald init"],
   run: init,
 };

@@ -13,7 +13,7 @@ export const PATIENCE_GATES = ["not_before", "backoff", "retries", "budgets"];
 export const command: CommandDefinition = {
   summary: "start a worker again that failed or waits",
   description:
-    "Files a request for worker-restart; it spends no retry. Gates that protect (holds, circuit breaker, rate limits, requirements)\nare still asked: heald why <id> tells which one it waits for. Without worker-restart the request waits in the queue.",
+    "Files a request for worker-restart; it spends no retry. Gates that protect (holds, circuit breaker, rate limits, requirements) are still asked: heald why <id> tells which one it waits for. Without worker-restart the request waits in the queue.",
   arguments: "<id>",
   options: [
     { flags: "--now", description: "do not wait for back-off, retries and budgets" },

@@ -3,13 +3,13 @@
 import { readInstant } from "../../lib/schema/primitives.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
+import { asJson, printDaemons } from "../daemon-rows.js";
 import { type Fleet, isGreen, readFleet } from "../fleet.js";
 import { HOLD_HEADINGS, holdRows } from "../holding.js";
 import { NAMED_BY, readHome } from "../home.js";
 import { flagOption } from "../options.js";
 import { paint, print, printJson, printTable } from "../screen.js";
 import { age, localTime, until } from "../times.js";
-import { asJson, printDaemons } from "./daemons.js";
 import { HEADINGS, workerRow } from "./workers.js";
 
 const SHOWN_MAX = 20;
@@ -19,7 +19,7 @@ const EXIT_HELD = 4;
 export const command: CommandDefinition = {
   summary: "what runs, what does not, and why",
   description:
-    "Exits 0 when all is green, 1 when it is not, 4 while a hold is in force. What the heartbeat-monitor knows comes from\ncoordination/status.json; while it does not run, this command looks at the files and at /proc itself and says so.",
+    "Exits 0 when all is green, 1 when it is not, 4 while a hold is in force. What the heartbeat-monitor knows comes from coordination/status.json; while it does not run, this command looks at the files and at /proc itself and says so.",
   options: [JSON_OPTION],
   examples: ["heald status", "heald status --json | jq '.workers[] | select(.state != \"healthy\") | .why'"],
   run: status,
@@ -31,14 +31,19 @@ function status(call: Call): number {
   const fleet = readFleet(layout, nowMs);
   if (flagOption(call.options, "json")) printJson({ ...fleet, daemons: fleet.daemons.map(asJson) });
   else show(layout, fleet, nowMs);
-  if (fleet.holds.length > 0) return EXIT_HELD;
+  if (isHeld(fleet)) return EXIT_HELD;
   return fleet.ok ? 0 : EXIT_NOT_GREEN;
+}
+
+/** By a person's hold, or by the monitor's own caution: what is not green will not mend itself meanwhile. */
+function isHeld(fleet: Fleet): boolean {
+  return fleet.holds.length > 0 || fleet.fleet_held;
 }
 
 function show(layout: Layout, fleet: Fleet, nowMs: number): void {
   print(`home  ${layout.home.home}  (named by ${NAMED_BY[layout.home.namedBy]})`);
   const word = fleet.ok ? paint("green", "green") : paint("red", "not green");
-  print(`${fleet.holds.length > 0 ? paint("yellow", "held") : word}  ${fleet.summary}`);
+  print(`${isHeld(fleet) ? paint("yellow", "held") : word}  ${fleet.summary}`);
   const atMs = readInstant(fleet.at) ?? nowMs;
   if (fleet.source === "monitor")
     print(paint("dim", `as of ${localTime(atMs, nowMs)}, the last change, ${age(fleet.at, nowMs)} ago`));

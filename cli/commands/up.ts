@@ -6,7 +6,7 @@ import { Supervisor } from "../supervisor.js";
 export const command: CommandDefinition = {
   summary: "run all four daemons in the foreground",
   description:
-    "Prints one line for each thing that a daemon says. ^C stops the daemons and leaves the workers running. A daemon that\ndies is started again, after a wait that doubles up to 30 seconds.",
+    "Prints one line for each thing that a daemon says. ^C stops the daemons and leaves the workers running. A daemon that dies is started again, after a wait that doubles up to 30 seconds.",
   examples: ["heald up --home /srv/fleet", "heald up | tee fleet.log"],
   run: up,
 };

@@ -19,7 +19,7 @@ const WIDTH_MAX = 100;
 export const command: CommandDefinition = {
   summary: "the story of a worker, an incident or a decision",
   description:
-    "What was seen, what was decided, with each gate's value and threshold, and what was done. Takes the id of a worker, an\nincident, a decision or an event.",
+    "What was seen, what was decided, with each gate's value and threshold, and what was done. Takes the id of a worker, an incident, a decision or an event.",
   arguments: "<id>",
   options: [{ flags: "-n, --lines <count>", description: `how many steps at most (default: ${SHOWN})` }, JSON_OPTION],
   examples: ["heald why worker-scan-1", "heald why 0mwqzy0zq-9urmzgu3-00002 --json | jq '.[].gates'"],

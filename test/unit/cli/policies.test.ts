@@ -1,0 +1,136 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { POLICY_NAMES, policyNamed, readPolicyFile } from "../../../cli/policies.js";
+import { readAutoFixPolicy } from "../../../daemons/auto-fix/policy.js";
+import { readFailurePatternPolicy } from "../../../daemons/failure-pattern/policy.js";
+import { sentenceOf } from "../../../lib/schema/problems.js";
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "heald-policies-"));
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function autoFix(raw: unknown) {
+  const read = readAutoFixPolicy(raw);
+  if (!read.ok) throw new Error(sentenceOf(read.problems));
+  return { settings: read.value.policy.settings, notes: read.value.notes };
+}
+
+describe("policyNamed()", () => {
+  test.each([
+    ["heartbeat-policy", "heartbeat-policy"],
+    ["/tmp/auto-fix-policy.json", "auto-fix-policy"],
+    ["worker-restart", "worker-restart-policy"],
+    ["zombie-cleanup-policy.json", "heartbeat-policy"],
+    ["failure-pattern-detection-policy.json", "failure-pattern-policy"],
+    ["notes.json", null],
+  ])("takes %s for %s", (text, name) => {
+    expect(policyNamed(text)).toBe(name);
+  });
+});
+
+describe("readPolicyFile()", () => {
+  test.each(POLICY_NAMES)("finds the defaults of %s where there is no file", async (name) => {
+    expect(await readPolicyFile(name, join(root, `${name}.json`))).toMatchObject({
+      kind: "good",
+      isThere: false,
+      notes: [],
+    });
+  });
+
+  test("names file, field, wanted and got", async () => {
+    const path = join(root, "heartbeat-policy.json");
+    writeFileSync(path, '{"heartbeat_timeout_seconds":"soon"}');
+    const outcome = await readPolicyFile("heartbeat-policy", path);
+    expect(outcome).toMatchObject({ kind: "bad" });
+    expect(outcome.kind === "bad" && outcome.sentence).toMatch(
+      new RegExp(`^Cannot load policy "${path}": heartbeat_timeout_seconds .*"soon"`),
+    );
+  });
+
+  test("says at which place a file is not JSON", async () => {
+    const path = join(root, "auto-fix-policy.json");
+    writeFileSync(path, '{\n  "enabled": tru\n}');
+    expect(await readPolicyFile("auto-fix-policy", path)).toMatchObject({
+      sentence: expect.stringContaining("line 2, column "),
+    });
+  });
+
+  test("refuses a file that others can write, as the daemon does", async () => {
+    const path = join(root, "auto-fix-policy.json");
+    writeFileSync(path, "{}");
+    chmodSync(path, 0o666);
+    expect(await readPolicyFile("auto-fix-policy", path)).toMatchObject({
+      sentence: expect.stringContaining("writable by others"),
+    });
+  });
+});
+
+describe("the auto-fix policy", () => {
+  test("is a dry run without a file and without a setting, and live as soon as a person writes one", () => {
+    expect(autoFix(undefined).settings.dry_run).toBe(true);
+    expect(autoFix({}).settings.dry_run).toBe(true);
+    expect(autoFix({ enabled: true }).settings.dry_run).toBe(false);
+    expect(autoFix({ enabled: true, dry_run: true }).settings.dry_run).toBe(true);
+  });
+
+  test("reads the nested dialect, converts its units, and says so", () => {
+    const { settings, notes } = autoFix({
+      version: "1.0.0",
+      global_settings: { max_concurrent_fixes: 2, min_time_between_fixes_minutes: 30 },
+      safety_thresholds: { min_safety_score_for_auto_apply: 0.95 },
+      rate_limiting: { global: { max_fixes_per_hour: 4 }, per_category: { code: { max_fixes_per_day: 1 } } },
+      approval_workflow: { enabled: true, approval_timeout_hours: 24 },
+      fix_categories: { code: { enabled: false, require_approval: true, reason: "by hand" } },
+    });
+    expect(settings).toMatchObject({
+      dry_run: false,
+      max_concurrent_fixes: 2,
+      min_seconds_between_fixes: 1800,
+      safety: { apply_at: 0.95, watch_at: 0.7 },
+      max_fixes_per_hour: 4,
+      limits: { per_category: { code: { max_fixes_per_day: 1 } } },
+      approval: { expires_after_seconds: 86_400 },
+      categories: { code: { enabled: false, requires_approval: true } },
+    });
+    expect(notes).toContain('"rate_limiting.global.max_fixes_per_hour" is read as "max_fixes_per_hour"');
+  });
+
+  test("lets the canonical name win where both are given", () => {
+    expect(
+      autoFix({ max_fixes_per_hour: 7, rate_limiting: { global: { max_fixes_per_hour: 4 } } }).settings
+        .max_fixes_per_hour,
+    ).toBe(7);
+  });
+
+  test("refuses an unknown key by the nearest known name, and a band that is upside down", () => {
+    expect(() => autoFix({ max_fixes_per_houre: 3 })).toThrow(/max_fixes_per_hour/);
+    expect(() => autoFix({ safety: { apply_at: 0.5, watch_at: 0.6 } })).toThrow(
+      "safety.watch_at must be <= apply_at (0.5), got 0.6",
+    );
+  });
+
+  test("does not let a value of the dialect that is no number through", () => {
+    expect(() => autoFix({ approval_workflow: { approval_timeout_hours: "long" } })).toThrow(/expires_after_seconds/);
+  });
+});
+
+describe("the failure-pattern policy", () => {
+  test("merges nested objects and categories with the defaults", () => {
+    const read = readFailurePatternPolicy({
+      correlation_analysis: { correlation_window_seconds: 60 },
+      failure_categories: { transient: { default_severity: "high" }, billing: { types: ["card_declined"] } },
+    });
+    expect(read.ok && read.value.policy.settings).toMatchObject({
+      detection: { frequency_threshold: 3, confidence_threshold: 0.7 },
+      correlation_analysis: { window_seconds: 60, minimum_related_events: 2 },
+      failure_categories: {
+        transient: { default_severity: "high", retry_recommended: true },
+        billing: { types: ["card_declined"], default_severity: "medium" },
+      },
+    });
+  });
+});
