@@ -94,7 +94,7 @@ export function changeBreaker(
   if (breaker.state !== before.state || breaker.opened_at_ms !== before.opened_at_ms)
     effects.push(...newsOf(workerType, before, breaker, stamp));
   effects.push(wakeOf(workerType, breaker, stamp));
-  if (breaker.state !== "open" && before.state !== "closed")
+  if (breaker.state !== before.state || (breaker.state === "half-open" && breaker.leases.length < before.leases.length))
     effects.push({ kind: "look-waiting", worker_type: workerType });
   return { slice: { ...slice, type: { ...type, breaker, has_file: hasFile } }, effects };
 }

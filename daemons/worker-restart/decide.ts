@@ -14,7 +14,7 @@ import { type Policy, settingsFor } from "../../lib/schema/policy.js";
 import { onDue, onHand, onHistory } from "./breakers.js";
 import type { Effect, Event, StampedEvent, Step } from "./messages.js";
 import { onChecked, onLaunched, onNotStarted, onStarted, probationWake } from "./outcomes.js";
-import { onGone, onHookAnswered, onRequest, onSettled, onUnreadable } from "./requests.js";
+import { onGone, onHookAnswered, onRequest, onSettled, onUnreadable, resumeWaiting } from "./requests.js";
 import type { RestartSettings } from "./settings.js";
 import { FLEET_NEW, type Slice, TASK_NEW, TYPE_NEW, type WorkerPart } from "./state.js";
 
@@ -114,10 +114,13 @@ function checkNow(slice: WithWorker, workerId: string): Step {
 
 /** After a start of the daemon: wakes are not kept, so what waits and what is on probation is taken up again. */
 function resume(slice: WithWorker, event: StampedEvent<"resume">, settings: RestartSettings): Step {
-  const { waiting, run } = slice.worker;
-  const step = waiting === null ? { slice, effects: [] } : lookNow(slice, event.worker_id);
-  if (run === null || run.succeeded_at_ms !== null) return step;
-  return { slice: step.slice, effects: [...step.effects, probationWake(event.worker_id, run, settings, event.stamp)] };
+  const { run } = slice.worker;
+  const effects = resumeWaiting(slice.worker, event.worker_id, settings);
+  const isOnProbation = run !== null && run.succeeded_at_ms === null;
+  return {
+    slice,
+    effects: isOnProbation ? [...effects, probationWake(event.worker_id, run, settings, event.stamp)] : effects,
+  };
 }
 
 /** Forgets a worker of which nothing is pending and nothing counts any more. */

@@ -126,6 +126,8 @@ export interface StartEffect extends Subject {
   readonly lifetime: number;
   /** Names the start in the spec: a spec with another id is another's. */
   readonly start_id: string;
+  /** Taken up after a restart of the daemon: it may have been made before. */
+  readonly resumed: boolean;
 }
 
 export type Effect =
@@ -155,6 +157,8 @@ export type Effect =
       readonly folder: "done" | "failed";
       readonly outcome: Readonly<Record<string, unknown>>;
     }
+  /** Answered in its turn: what was to be settled before it is settled then. */
+  | (Subject & { readonly kind: "confirm-settled"; readonly name: string })
   | { readonly kind: "reject"; readonly name: string; readonly why: string }
   | {
       readonly kind: "ask-hook";

@@ -66,6 +66,8 @@ export class Performer {
         return this.#defer(effect);
       case "settle":
         return this.#settle(effect, performing);
+      case "confirm-settled":
+        return { ...effect, kind: "settled" };
       case "reject":
         return void this.#mailbox.reject(effect.name, effect.why);
       case "ask-hook":

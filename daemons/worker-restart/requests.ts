@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { takeLease } from "../../lib/domain/breaker.js";
+import { allow, takeLease } from "../../lib/domain/breaker.js";
 import { longestWindowMs } from "../../lib/domain/budgets.js";
 import { spend } from "../../lib/domain/limits.js";
 import { type DecisionDraft, type EventRecord, type Gate, makeEvent, type Stamp } from "../../lib/schema/events.js";
@@ -12,7 +12,16 @@ import { changeBreaker } from "./breakers.js";
 import { countDeath, liftQuarantine } from "./deaths.js";
 import { conclude } from "./deferrals.js";
 import { askGates, delayMs, type Question } from "./gates.js";
-import { type Act, plainSubject, type RequestEvent, type StampedEvent, type Step, subjectOf } from "./messages.js";
+import {
+  type Act,
+  plainSubject,
+  type RequestEvent,
+  type StampedEvent,
+  type StartEffect,
+  type Step,
+  type Subject,
+  subjectOf,
+} from "./messages.js";
 import type { RestartSettings } from "./settings.js";
 import { type FleetPart, type Slice, type Waiting, type WorkerPart, workerNew } from "./state.js";
 
@@ -79,6 +88,7 @@ function takeUp(slice: Slice, event: StampedEvent<"request">, known: Waiting | n
           count: 0,
           files: null,
           hook_passed: false,
+          start: null,
           spent: false,
         };
   return { ...slice, worker: { ...worker, worker_type: event.worker_type, task_id: event.task_id, waiting } };
@@ -123,24 +133,24 @@ function start(
   const { slice, event, request, settings, next, nowMs, stamp } = question;
   const waiting = slice.worker.waiting as Waiting;
   const { spends } = request;
-  const breaker = takeLease(slice.type.breaker, { worker_id: event.worker_id, attempt: next }, nowMs, settings);
+  // A person who passes the breaker by name proves nothing about it, and takes no probe's place.
+  const isProbe = allow(slice.type.breaker, nowMs, settings).allowed;
+  const attempt = { worker_id: event.worker_id, attempt: next };
+  const breaker = isProbe ? takeLease(slice.type.breaker, attempt, nowMs, settings) : slice.type.breaker;
   const starts = spend(slice.type.starts, nowMs, MINUTE_MS);
   const typed = changeBreaker(slice, event.worker_type, { ...slice.type, starts }, breaker, stamp, settings);
   const worker = charged(question, spends);
   const task = event.task_id === null ? slice.task : { ...slice.task, last_start_ms: nowMs };
-  const effect = {
-    kind: "start",
-    ...plainSubject(event),
-    name: event.name,
-    attempt: next,
-    incident_id: waiting.incident_id,
-    attempts: worker.attempts,
-    lifetime: worker.lifetime,
-    start_id: stamp.id,
-  } as const;
+  const starting: Waiting = {
+    ...waiting,
+    phase: "starting",
+    spent: spends,
+    start: { attempt: next, start_id: stamp.id },
+  };
+  const effect = startEffect(event, worker, starting, false);
   return {
     slice: {
-      worker: { ...worker, waiting: { ...waiting, phase: "starting", spent: spends } },
+      worker: { ...worker, waiting: starting },
       type: typed.slice.type,
       task,
       fleet: withStart(slice.fleet, event, nowMs),
@@ -148,6 +158,45 @@ function start(
     effects: [...before, effect, ...news, ...typed.effects],
     decision: draft(question, "start", request.reason, `Attempt ${next} of ${event.worker_id} may start`, gates),
   };
+}
+
+/** The start of an attempt, as often as it is asked for: the launcher's claim makes one of them count. */
+function startEffect(subject: Subject, worker: WorkerPart, waiting: Waiting, resumed: boolean): StartEffect {
+  const { attempt, start_id } = waiting.start as NonNullable<Waiting["start"]>;
+  const { attempts, lifetime } = worker;
+  const { name, incident_id } = waiting;
+  return { kind: "start", ...plainSubject(subject), name, attempt, incident_id, attempts, lifetime, start_id, resumed };
+}
+
+/**
+ * Takes up what a request was in the middle of when the daemon ended.
+ *
+ * The answer of an effect may have been lost although the effect itself was made and is not in the journal any more. So
+ * it is asked for again; a second answer finds the request in another phase and is passed over.
+ */
+export function resumeWaiting(worker: WorkerPart, workerId: string, settings: RestartSettings): Act[] {
+  const { waiting } = worker;
+  if (waiting === null) return [];
+  const subject = { worker_id: workerId, worker_type: worker.worker_type, task_id: worker.task_id };
+  const { name } = waiting;
+  switch (waiting.phase) {
+    case "waiting":
+      return [{ kind: "look", ...subject, name }];
+    case "hook":
+      return [
+        {
+          kind: "ask-hook",
+          name,
+          attempt: waiting.start?.attempt ?? 0,
+          subject,
+          seconds: settings.hook_timeout_seconds,
+        },
+      ];
+    case "starting":
+      return waiting.start === null ? [] : [startEffect(subject, worker, waiting, true)];
+    case "ending":
+      return [{ kind: "confirm-settled", ...subject, name }];
+  }
 }
 
 function charged(question: Question, spends: boolean): WorkerPart {

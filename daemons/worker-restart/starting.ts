@@ -35,7 +35,7 @@ export class Starter {
   }
 
   start(effect: StartEffect, performing: PerformContext): Answer<Event> {
-    const claimed = this.#claim(effect, performing.again);
+    const claimed = this.#claim(effect, performing.again || effect.resumed);
     if (claimed === null) return this.#refused(effect, null, "gone", "the request was taken out of the queue");
     const spec = this.#specOf(effect);
     if (spec === null) return this.#refused(effect, claimed, "failed", "it is not known how to start it any more");

@@ -244,6 +244,8 @@ export class FleetWorld implements World<Event, Effect> {
         if (from.delete(key)) this.settled.push({ name: key, folder: effect.folder, verdict: effect.outcome.verdict });
         return effect.subject === null ? undefined : { kind: "settled", ...effect.subject, name: effect.name };
       }
+      case "confirm-settled":
+        return { ...effect, kind: "settled" };
       case "reject":
         if (!this.rejected.includes(effect.name)) this.rejected.push(effect.name);
         this.queue.delete(effect.name);

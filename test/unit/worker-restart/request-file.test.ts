@@ -1,0 +1,42 @@
+import { describe, expect, test } from "vitest";
+import { requestOf } from "../../../daemons/worker-restart/request-file.js";
+
+const NAMED = { worker_id: "scan-1", worker_type: "scan-worker" };
+const MTIME_MS = Date.parse("2026-11-21T12:00:00.250Z");
+
+describe("requestOf()", () => {
+  test("takes a request that names nobody for a person's: it spends nothing and expires after an hour", () => {
+    const request = requestOf({ ...NAMED, created_at: "2026-11-21T12:00:00Z" }, MTIME_MS);
+    expect(request).toMatchObject({ by_person: true, spends: false, filed_at_ms: MTIME_MS });
+    expect(request.expires_at_ms).toBe(Date.parse("2026-11-21T13:00:00Z"));
+  });
+
+  test("lets a request that tells of a death wait for ever, unless it names an expiry", () => {
+    const death = { ...NAMED, requested_by: "heartbeat-monitor", attempt: 2 };
+    expect(requestOf(death, MTIME_MS).expires_at_ms).toBeNull();
+    expect(requestOf({ ...death, expires_at: "2026-11-21T14:00:00Z" }, MTIME_MS).expires_at_ms).toBe(
+      Date.parse("2026-11-21T14:00:00Z"),
+    );
+  });
+
+  test("counts from the file's own time, and after a deferral from the time that it was made", () => {
+    const deferred = { ...NAMED, created_at: "2026-11-21T11:00:00Z", deferred: { gate: "holds" } };
+    expect(requestOf(deferred, MTIME_MS).filed_at_ms).toBe(Date.parse("2026-11-21T11:00:00Z"));
+  });
+
+  test.each([
+    ["a crash of its own", { signal: "SIGSEGV", by_itself: true }, true],
+    ["a kill from outside", { signal: "SIGKILL", by_itself: true }, false],
+    ["an exit code", { exit_code: 78, by_itself: true }, true],
+    ["an end that we made", { exit_code: 143, by_itself: false }, false],
+  ])("says whether the attempt ended by itself: %s", (_name, ended, byItself) => {
+    const request = requestOf({ ...NAMED, requested_by: "heartbeat-monitor", attempt: 1, ended }, MTIME_MS);
+    expect(request.ended?.by_itself).toBe(byItself);
+  });
+
+  test("spends no retry for a reboot of the host", () => {
+    const death = { ...NAMED, requested_by: "heartbeat-monitor", attempt: 1 };
+    expect(requestOf({ ...death, reason: "host_reboot" }, MTIME_MS).spends).toBe(false);
+    expect(requestOf({ ...death, reason: "exited" }, MTIME_MS).spends).toBe(true);
+  });
+});
