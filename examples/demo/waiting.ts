@@ -1,0 +1,13 @@
+/** Waits for a condition, never for a time: with a bound, and without holding up what is shown meanwhile. @module */
+
+const LOOK_EVERY_MS = 25;
+
+/** Answers whether the condition came true within the bound. */
+export async function waitFor(condition: () => boolean, boundMs: number): Promise<boolean> {
+  const untilMs = performance.now() + boundMs;
+  while (!condition()) {
+    if (performance.now() >= untilMs) return false;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+  return true;
+}
