@@ -58,8 +58,9 @@ export class PolicyFile<Settings, Explicit> {
     if (outcome.kind === "good") return this.#accept(outcome, listener);
     const fallback = this.#lastGood(lastHash) ?? this.#evaluate(undefined, "");
     if (fallback.kind === "good") this.#accept(fallback, listener);
-    if (outcome.kind === "bad") listener.refused(outcome.sentence);
-    else this.#soon(listener);
+    if (outcome.kind === "unfinished") return this.#soon(listener);
+    this.#lastSeen = outcome.sentence;
+    listener.refused(outcome.sentence);
   }
 
   /** Follows the file from now on. */
