@@ -1,0 +1,603 @@
+/**
+ * Guarantee: what a person types works on the files alone, with or without daemons, and says what it did in words, exit
+ * codes and JSON. Runs the compiled command; `npm test` builds it first.
+ */
+import { spawn } from "node:child_process";
+import { appendFileSync, chmodSync, mkdirSync, readFileSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { identityIn } from "../../cli/fleet.js";
+import { packageRoot } from "../../lib/platform/package.js";
+import { presenceOf } from "../../lib/platform/processes.js";
+import { CommandLine, finished, MAIN, until } from "./support/command-line.js";
+
+let at: CommandLine;
+
+beforeEach(() => {
+  at = new CommandLine();
+});
+
+afterEach(() => at.close());
+
+const sleeper = ["--type", "sleepy-worker", "--task-id", "t-1", "--", "sleep", "300"];
+
+describe("the command line", () => {
+  test("explains every command with an example, and exits 0", async () => {
+    const { out } = await at.heald("--help");
+    const names = [...out.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map((match) => match[1] as string);
+    expect(names).toEqual(expect.arrayContaining(["status", "why", "spawn", "events"]));
+    for (const gone of ["patterns", "replay", "backtest", "fsck", "drill", "top", "ack", "metric", "group"])
+      expect(names).not.toContain(gone);
+    const helps = await Promise.all(
+      names.filter((name) => name !== "help").map(async (name) => ({ name, ...(await at.heald(name, "--help")) })),
+    );
+    for (const { name, code, out: text } of helps) {
+      expect({ name, code }).toEqual({ name, code: 0 });
+      expect(text).toMatch(new RegExp(`Examples:\\n(.*\\n)*? .*heald ${name}`));
+      expect(text).toContain("--home <dir>");
+    }
+  });
+
+  test.each([
+    [["statsu"], 2, /unknown command 'statsu'/],
+    [["status", "--colour"], 2, /unknown option '--colour'/],
+    [["spawn", "--task-id", "x"], 2, /--type is missing/],
+    [["spawn", "--type", "../x"], 2, /--type must match .* got "\.\.\/x"/],
+    [["workers", "--state", "sad"], 2, /--state must be one of .* got "sad"/],
+    [["stop"], 2, /Name workers by their ids, or by --type, or all with --all/],
+    [["hold", "add", "a", "--for", "soon"], 2, /--for must be a duration/],
+    [["why", "nobody"], 3, /Nothing is known of "nobody"/],
+    [["stop", "nobody"], 3, /No worker "nobody"/],
+    [["cleanup", "nobody"], 3, /No worker "nobody"/],
+    [["logs", "nobody"], 3, /No worker "nobody"/],
+    [["beat", "nobody"], 3, /No active worker "nobody": nothing was written/],
+    [["fix", "approve", "x"], 3, /No fix "x"/],
+    [["breaker", "reset", "t"], 3, /No circuit breaker for "t"/],
+    [["daemons", "start", "cron"], 3, /No daemon "cron"/],
+    [["adopt", "--pid", "1", "--id", "a", "--type", "b"], 4, /Refused to adopt pid 1/],
+  ])("heald %j exits %i and says why", async (args, code, sentence) => {
+    const ran = await at.heald(...args);
+    expect(ran).toMatchObject({ code, out: "" });
+    expect(ran.err).toMatch(sentence);
+    expect(ran.err).not.toMatch(/\n\s+at /);
+  });
+
+  test("finds no home where none is named, and makes none", async () => {
+    const ran = await at.run(process.execPath, [MAIN, "status"], { HEALD_HOME: "", TMPDIR: at.home });
+    expect(ran.code).toBe(1);
+    const elsewhere = join(at.home, "elsewhere");
+    mkdirSync(elsewhere);
+    const child = spawn(process.execPath, [MAIN, "status"], { cwd: elsewhere, env: { PATH: process.env.PATH } });
+    expect(await finished(child)).toMatchObject({ code: 2, err: expect.stringContaining("Cannot find a home") });
+    const named = await at.heald("status", "--home", elsewhere);
+    expect(named).toMatchObject({ code: 78, err: expect.stringContaining("run heald init") });
+    expect((await at.heald("spawn", "--home", elsewhere, ...sleeper)).code).toBe(78);
+  });
+
+  test("refuses a newer format and touches nothing", async () => {
+    writeFileSync(at.path("VERSION"), '{"format":2,"heald":"9.0.0"}');
+    for (const args of [["status"], ["pause"], ["init"]]) expect(await at.heald(...args)).toMatchObject({ code: 78 });
+    expect(at.list("holds")).toEqual([]);
+  });
+
+  test("ends quietly when its reader goes away", async () => {
+    appendFileSync(
+      at.path("events", "daemon-events.jsonl"),
+      '{"event_type":"daemon_started","message":"x"}\n'.repeat(20_000),
+    );
+    const ran = await at.run("sh", ["-c", `"${process.execPath}" "${MAIN}" events -n 20000 | head -1`]);
+    expect(ran).toMatchObject({ code: 0, err: "" });
+  });
+});
+
+describe("heald init", () => {
+  test("changes nothing that is there, and begins auto-fix as a dry run", async () => {
+    writeFileSync(at.path("config", "auto-fix-policy.json"), '{"enabled":false}');
+    expect((await at.heald("init")).out).toMatch(/^home .*\nmade .*failure-pattern-policy\.json\n/m);
+    expect((await at.heald("init")).out).toContain("Nothing was missing.");
+    expect(at.read("config", "auto-fix-policy.json")).toEqual({ enabled: false });
+    expect(at.read("config", "failure-pattern-policy.json")).toHaveProperty("enabled");
+  });
+});
+
+describe("heald spawn", () => {
+  test("starts a worker while no daemon runs, and says that nobody watches it", async () => {
+    const ran = await at.heald("spawn", ...sleeper);
+    expect(ran.code).toBe(0);
+    expect(ran.out).toMatch(/^worker-sleepy-1 {2}attempt 1 {2}runs as pid \d+ {2}log .*attempt-1\.log\n$/);
+    expect(ran.err).toContain("heartbeat-monitor does not run: nobody watches this worker");
+    const identity = identityIn(at.read("launches", "worker-sleepy-1.attempt-1.json"));
+    expect(identity && presenceOf(identity)).toBe("same");
+    expect(at.read("worker-specs", "active", "worker-sleepy-1.json")).toMatchObject({
+      status: "pending",
+      attempt: 1,
+      task_id: "t-1",
+    });
+  });
+
+  test("gives the program its environment, its arguments untouched, and a log", async () => {
+    const spawned = await at
+      .json<{ log: string }>(
+        "spawn",
+        "--type",
+        "echo-worker",
+        "--env",
+        "COLOUR=dark blue",
+        "A=1",
+        "--id",
+        "echo",
+        "--",
+        "sh",
+        "-c",
+        'echo "$HEALD_WORKER_ID $HEALD_ATTEMPT $COLOUR $A <$1>"',
+        "sh",
+        "--json",
+      )
+      .catch(async () => JSON.parse((await at.heald("why", "echo", "--json")).out));
+    await until(
+      () =>
+        readFileSync(at.path("..", "agents", "logs", "workers", "echo", "attempt-1.log"), "utf8").includes("echo 1"),
+      "it has printed",
+    );
+    expect((await at.heald("logs", "echo")).out).toBe("echo 1 dark blue 1 <--json>\n");
+    expect(spawned).toBeDefined();
+  });
+
+  test("refuses an active id, and what nothing tells how to start", async () => {
+    expect((await at.heald("spawn", "--id", "one", ...sleeper)).code).toBe(0);
+    expect(await at.heald("spawn", "--id", "one", ...sleeper)).toMatchObject({
+      code: 4,
+      err: expect.stringContaining("it is active already"),
+    });
+    expect(await at.heald("spawn", "--type", "unheard-of")).toMatchObject({
+      code: 3,
+      err: expect.stringContaining("no template of that name"),
+    });
+  });
+
+  test("works under the runbook's script names, with --timeout for the zombie threshold", async () => {
+    const script = join(packageRoot(), "scripts", "spawn-worker.sh");
+    const ran = await at.run(script, [
+      "--type",
+      "sleepy-worker",
+      "--task-id",
+      "t",
+      "--timeout",
+      "15",
+      "--",
+      "sleep",
+      "300",
+      "--timeout",
+    ]);
+    expect(ran.code).toBe(0);
+    const spec = at.read("worker-specs", "active", "worker-sleepy-1.json");
+    expect(spec).toMatchObject({
+      overrides: { heartbeat: { zombie_threshold_seconds: 15 } },
+      launch: { args: ["300", "--timeout"] },
+    });
+    const wizard = join(packageRoot(), "scripts", "wizards", "create-worker.sh");
+    expect((await at.run(wizard, ["--type", "sleepy-worker", "--task-id", "w", "--", "sleep", "300"])).out).toContain(
+      "worker-sleepy-2",
+    );
+  });
+});
+
+describe("steering", () => {
+  test("stop, drain and restart write wishes and requests that carry the person, and need a yes for more than ten", async () => {
+    for (let number = 1; number <= 11; number++)
+      writeFileSync(
+        at.path("worker-specs", "active", `w-${number}.json`),
+        JSON.stringify({ worker_id: `w-${number}`, worker_type: "t" }),
+      );
+    expect(await at.heald("stop", "--all")).toMatchObject({
+      code: 4,
+      err: "heald: Refused to stop 11 workers without --yes\n",
+    });
+    expect(at.list("desired")).toEqual([]);
+    expect((await at.heald("stop", "--all", "--yes", "--why", "move")).code).toBe(0);
+    expect(at.list("desired")).toHaveLength(11);
+    expect(at.read("desired", "w-3.json")).toMatchObject({
+      state: "stopped",
+      why: "move",
+      by: expect.stringMatching(/^person:/),
+    });
+    expect((await at.heald("drain", "w-3")).out).toBe("w-3  is to finish\n");
+    expect(at.read("desired", "w-3.json")).toMatchObject({ state: "draining" });
+    expect((await at.heald("restart", "w-3", "--override-hold")).code).toBe(0);
+    expect(at.read("restart", "queue", "w-3-restart.json")).toMatchObject({
+      worker_id: "w-3",
+      force: true,
+      override: ["holds"],
+      requested_by: expect.stringMatching(/^person:/),
+    });
+    expect(at.read("desired", "w-3.json")).toMatchObject({ state: "running" });
+  });
+
+  test("retry --now turns a request that waits into one that passes what only waits", async () => {
+    writeFileSync(
+      at.path("worker-specs", "failed", "w.attempt-4.json"),
+      JSON.stringify({ worker_id: "w", worker_type: "t", attempt: 4 }),
+    );
+    writeFileSync(
+      at.path("restart", "queue", "w-restart.json"),
+      JSON.stringify({ worker_id: "w", worker_type: "t", attempt: 4, incident_id: "i", deferred: { gate: "backoff" } }),
+    );
+    expect(await at.heald("retry", "w", "--now")).toMatchObject({
+      code: 0,
+      out: "w  the request that waited is now a retry\n",
+    });
+    const request = at.read("restart", "queue", "w-restart.json");
+    expect(request).toMatchObject({
+      attempt: 4,
+      incident_id: "i",
+      reason: "retry",
+      override: ["not_before", "backoff", "retries", "budgets"],
+    });
+    expect(request).not.toHaveProperty("deferred");
+  });
+
+  test("pause holds everything, status exits 4 meanwhile, resume ends it and may be repeated", async () => {
+    expect((await at.heald("pause", "--for", "10m", "--why", "lunch")).out).toContain("Everything is held for 10m");
+    expect(await at.heald("status")).toMatchObject({ code: 4, out: expect.stringMatching(/held .*[\s\S]*lunch/) });
+    expect((await at.heald("hold", "ls")).out).toMatch(
+      /^HOLD +FOR +FORBIDS.*\nall +everything +kill, restart, fix +10m +person:.* +lunch\n$/,
+    );
+    expect((await at.heald("resume")).out).toContain("Resumed");
+    expect(await at.heald("resume")).toMatchObject({
+      code: 0,
+      out: "Nothing to resume: there is no hold on everything.\n",
+    });
+  });
+
+  test("breaker reset writes what an operator would write by hand, on one line", async () => {
+    writeFileSync(at.path("circuit-breakers", "t.json"), '{"worker_type":"t","state":"open","failure_count":6}');
+    expect((await at.heald("breaker", "ls")).out).toMatch(/t +open +6/);
+    expect((await at.heald("breaker", "reset", "t")).out).toBe("t  closed\n");
+    expect(at.read("circuit-breakers", "t.json")).toMatchObject({
+      state: "closed",
+      failure_count: 0,
+      manual_reset: true,
+    });
+    expect(readFileSync(at.path("circuit-breakers", "t.json"), "utf8")).toContain('"state":"closed"');
+  });
+
+  test("fix approves and rejects by moving the proposal, once", async () => {
+    expect((await at.heald("fix", "ls")).out).toBe("No fixes: none is proposed and none was applied.\n");
+    for (const name of ["run-1", "run-2"])
+      writeFileSync(
+        at.path("auto-fix", "pending", `${name}.json`),
+        JSON.stringify({ why: "memory", risk: "low", subject: "t" }),
+      );
+    expect((await at.heald("fix", "ls")).out).toMatch(/run-1 +pending +t +low/);
+    expect((await at.heald("fix", "show", "run-1")).out).toContain("why: memory");
+    expect((await at.heald("fix", "approve", "run-1")).out).toBe("run-1  approved\n");
+    expect((await at.heald("fix", "reject", "run-2")).out).toBe("run-2  rejected\n");
+    expect(await at.heald("fix", "approve", "run-1")).toMatchObject({
+      code: 4,
+      err: expect.stringContaining("it is in approved/"),
+    });
+    expect([at.list("auto-fix", "pending"), at.list("auto-fix", "approved"), at.list("auto-fix", "rejected")]).toEqual([
+      [],
+      ["run-1.json"],
+      ["run-2.json"],
+    ]);
+  });
+
+  test("beat counts on from the last beat and believes no pid but the worker's own", async () => {
+    writeFileSync(
+      at.path("worker-specs", "active", "w.json"),
+      JSON.stringify({ worker_id: "w", worker_type: "t", attempt: 3 }),
+    );
+    await at.heald("beat", "w", "--score", "80", "--progress", "12.5", "--activity", "reading");
+    const second = await at.run(process.execPath, [MAIN, "beat", "w"], { HEALD_PID: "1", HEALD_WORKER_ID: "another" });
+    expect(second.code).toBe(0);
+    expect(at.read("heartbeats", "w.json")).toMatchObject({
+      worker_id: "w",
+      attempt: 3,
+      sequence: 2,
+      health_score: 100,
+    });
+    expect(at.read("heartbeats", "w.json")).not.toHaveProperty("pid");
+    expect((await at.heald("beat", "w", "--score", "101")).code).toBe(2);
+  });
+
+  test("adopt writes the process's identity and refuses it a second time", async () => {
+    const child = at.start("sleep", ["300"]);
+    const pid = String(child.pid);
+    expect((await at.heald("adopt", "--pid", pid, "--id", "old", "--type", "legacy")).out).toBe(
+      `old  adopted pid ${pid}; it is never signalled\n`,
+    );
+    expect(at.read("worker-specs", "active", "old.json")).toMatchObject({
+      status: "running",
+      restart: { when: "never" },
+      execution: { pid: child.pid, origin: "adopted", may_signal: false },
+    });
+    expect(await at.heald("adopt", "--pid", pid, "--id", "new", "--type", "legacy")).toMatchObject({
+      code: 4,
+      err: expect.stringContaining("attempt 1 of old already"),
+    });
+    expect((await at.heald("workers")).out).toMatch(new RegExp(`old +legacy +unknown .*${pid}`));
+  });
+});
+
+describe("heald cleanup", () => {
+  /** A worker whose evidence is filed while its processes, and a child of them, still run. */
+  async function zombie(): Promise<void> {
+    const ran = await at.heald(
+      "spawn",
+      "--id",
+      "z",
+      "--type",
+      "t",
+      "--",
+      "sh",
+      "-c",
+      "trap '' TERM; sleep 300 & sleep 301 & wait; wait; sleep 300",
+    );
+    expect(ran.code).toBe(0);
+    const spec = at.read("worker-specs", "active", "z.json");
+    writeFileSync(
+      at.path("worker-specs", "zombie", "z.attempt-1.json"),
+      JSON.stringify({ ...spec, status: "zombie", launch: { stop: { grace_seconds: 0.2 } } }),
+    );
+    unlinkSync(at.path("worker-specs", "active", "z.json"));
+  }
+
+  test("ends what a zombie left running, records it, and does nothing the second time", async () => {
+    await zombie();
+    const identity = identityIn(at.read("launches", "z.attempt-1.json"));
+    if (identity === null) throw new Error("no identity");
+    expect((await at.heald("cleanup", "--dry-run")).out).toMatch(/^z#1 {2}would end \d processes: /);
+    expect(presenceOf(identity)).toBe("same");
+    expect((await at.heald("cleanup", "z")).out).toMatch(/^z#1 {2}ended [23] processes\n$/);
+    expect(presenceOf(identity)).not.toBe("same");
+    const types = at.lines("events", "zombie-cleanup-events.jsonl").map((event) => event.event_type);
+    expect(types).toEqual(["zombie_cleanup_started", "zombie_process_terminated", "zombie_cleanup_completed"]);
+    expect(await at.run(join(packageRoot(), "scripts", "cleanup-zombie-workers.sh"), ["z"])).toMatchObject({
+      code: 0,
+      out: "z#1  nothing of it runs; its evidence is in zombie/\n",
+    });
+    expect(at.lines("events", "zombie-cleanup-events.jsonl")).toHaveLength(3);
+  });
+
+  test("respects a hold unless it is overridden by name", async () => {
+    await zombie();
+    await at.heald("hold", "add", "type:t", "--acts", "kill");
+    expect(await at.heald("cleanup", "z")).toMatchObject({
+      code: 4,
+      err: expect.stringContaining("--override-hold passes it"),
+    });
+    expect((await at.heald("cleanup", "z", "--override-hold")).code).toBe(0);
+  });
+
+  test("signals nobody on the word of a launch record whose pid is another's now", async () => {
+    const stranger = at.start("sleep", ["300"]);
+    writeFileSync(
+      at.path("worker-specs", "zombie", "s.attempt-1.json"),
+      JSON.stringify({ worker_id: "s", worker_type: "t", attempt: 1 }),
+    );
+    const record = {
+      worker_id: "s",
+      attempt: 1,
+      pid: stranger.pid,
+      start_time: 1,
+      boot_id: "x",
+      pid_ns: "1",
+      host: "h",
+    };
+    writeFileSync(at.path("launches", "s.attempt-1.json"), JSON.stringify(record));
+    expect((await at.heald("cleanup", "s")).out).toContain("nothing of it runs");
+    expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
+  });
+
+  test("refuses a worker that is not silent", async () => {
+    await at.heald("spawn", "--id", "alive", ...sleeper);
+    expect(await at.heald("cleanup", "alive")).toMatchObject({
+      code: 4,
+      err: expect.stringContaining("heald stop alive"),
+    });
+  });
+});
+
+describe("looking", () => {
+  test("status names the home first, is honest about a monitor that does not run, and gives JSON", async () => {
+    const ran = await at.heald("status");
+    expect(ran.code).toBe(1);
+    expect(ran.out.split("\n")[0]).toBe(`home  ${at.home}  (named by HEALD_HOME)`);
+    expect(ran.out).toContain("the heartbeat-monitor does not run: nothing is watched");
+    const json = await at.json<{ home: string; ok: boolean; daemons: unknown[]; source: string }>("status");
+    expect(json).toMatchObject({ home: at.home, ok: false, source: "files" });
+    expect(json.daemons).toHaveLength(4);
+  });
+
+  test("logs, events and tables never print a control character that came from a file", async () => {
+    const evil = "\u001b]0;owned\u0007\u001b[2J\u009b31m\u202e";
+    await at.heald("spawn", "--id", "evil", "--type", "t", "--", "printf", `${evil}hello\\n`);
+    appendFileSync(
+      at.path("events", "heartbeat-events.jsonl"),
+      `${JSON.stringify({ event_type: evil, worker_id: "evil", message: evil, timestamp: "2026-11-21T21:00:00Z" })}\n`,
+    );
+    writeFileSync(at.path("holds", "evil"), JSON.stringify({ why: evil, by: evil }));
+    writeFileSync(at.path("worker-specs", "active", "bad.json"), JSON.stringify({ worker_id: evil }));
+    for (const args of [
+      ["logs", "evil"],
+      ["events"],
+      ["why", "evil"],
+      ["hold", "ls"],
+      ["hold", "ls", "--json"],
+      ["status"],
+      ["doctor"],
+      ["events", "--json"],
+    ]) {
+      const { out, err } = await at.heald(...args);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
+      expect({ args, found: /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/.test(out + err) }).toEqual({
+        args,
+        found: false,
+      });
+    }
+    expect((await at.heald("logs", "evil")).out).toContain("hello");
+  });
+
+  test("why tells events and decisions in order, with the gates that were asked, within 80 columns", async () => {
+    writeFileSync(at.path("worker-specs", "active", "w.json"), JSON.stringify({ worker_id: "w", worker_type: "t" }));
+    const event = {
+      event_id: "e-1",
+      event_type: "zombie_detected",
+      at_ms: 1000,
+      worker_id: "w",
+      attempt: 1,
+      incident_id: "i-1",
+      message: "It was silent for 300 s and its process did not move between two looks",
+    };
+    appendFileSync(at.path("events", "zombie-cleanup-events.jsonl"), `${JSON.stringify(event)}\n{"torn`);
+    const gates = [
+      { gate: "holds", value: null, threshold: null, passed: true },
+      { gate: "circuit_breaker", value: "open", threshold: "closed", passed: false, passes_at: "2030-01-01T00:00:00Z" },
+    ];
+    appendFileSync(
+      at.path("decisions", "worker-restart.jsonl"),
+      `${JSON.stringify({ decision_id: "d-1", daemon: "worker-restart", at_ms: 2000, subject: "w", verdict: "deferred", reason: "circuit_breaker", message: "The breaker of t is open", gates, incident_id: "i-1", mode: "live" })}\n`,
+    );
+    appendFileSync(
+      at.path("metrics", "worker-restart-history.jsonl"),
+      `${JSON.stringify({ worker_type: "t", worker_id: "w", result: "failure", timestamp: "1970-01-01T00:00:03Z", reason: "relapsed" })}\n`,
+    );
+    const { out } = await at.heald("why", "w");
+    const order = [
+      "incident i-1",
+      "zombie_detected",
+      "deferred",
+      "+ holds",
+      "- circuit_breaker: open, wanted closed; passes at",
+      "restart failure: relapsed",
+      "now  starting",
+    ];
+    expect(order.map((text) => out.indexOf(text))).toEqual(
+      [...order.map((text) => out.indexOf(text))].sort((a, b) => a - b),
+    );
+    expect(order.filter((text) => !out.includes(text))).toEqual([]);
+    expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect((await at.json<{ gates?: unknown[] }[]>("why", "d-1")).some((step) => step.gates?.length === 2)).toBe(true);
+    expect((await at.heald("why", "e-1")).out).toContain("deferred");
+  });
+
+  test("events filters, merges the logs by time, and follows", async () => {
+    const write = (log: string, at_ms: number, severity: string, worker_id: string): void =>
+      appendFileSync(
+        at.path("events", log),
+        `${JSON.stringify({ event_type: "x", at_ms, severity, worker_id, message: `at ${at_ms}` })}\n`,
+      );
+    write("worker-restart-events.jsonl", 3000, "info", "a");
+    write("heartbeat-events.jsonl", 2000, "critical", "b");
+    write("heartbeat-events.jsonl", 4000, "warning", "a");
+    const messages = async (...args: string[]) =>
+      (await at.heald("events", "--json", ...args)).out
+        .trim()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as { message: string }).message);
+    expect(await messages()).toEqual(["at 2000", "at 3000", "at 4000"]);
+    expect(await messages("--worker", "a", "--severity", "warning")).toEqual(["at 4000"]);
+    expect(await messages("-n", "1")).toEqual(["at 4000"]);
+    const follower = at.start(process.execPath, [MAIN, "events", "-f", "-n", "0", "--worker", "c"]);
+    let seen = "";
+    follower.stdout?.on("data", (text) => {
+      seen += String(text);
+    });
+    let nextMs = 5000;
+    await until(() => {
+      write("worker-restart-events.jsonl", nextMs++, "info", "c");
+      return seen.includes("at 50");
+    }, "a new event is printed");
+    follower.kill();
+  });
+
+  test("doctor names a bad spec by path, line and field, an unsafe policy and an unsafe hook, and changes nothing", async () => {
+    writeFileSync(at.path("worker-specs", "active", "torn.json"), '{\n  "worker_id": "torn",\n}');
+    utimesSync(at.path("worker-specs", "active", "torn.json"), 1000, 1000);
+    writeFileSync(at.path("worker-specs", "active", "other.json"), '{"worker_id":"mine"}');
+    writeFileSync(at.path("config", "auto-fix-policy.json"), "{}");
+    chmodSync(at.path("config", "auto-fix-policy.json"), 0o666);
+    writeFileSync(at.path("hooks", "before_kill"), "#!/bin/sh\n");
+    chmodSync(at.path("hooks", "before_kill"), 0o777);
+    const { code, out } = await at.heald("doctor");
+    expect(code).toBe(1);
+    expect(out).toMatch(/wrong +worker spec: .*torn\.json": line 3, column 1/);
+    expect(out).toMatch(/wrong +worker spec: .*other\.json": worker_id must be the file's name "other", got "mine"/);
+    expect(out).toMatch(/wrong +auto-fix-policy: .*writable by others/);
+    expect(out).toMatch(/wrong +hook: .*before_kill is refused: it is writable by others/);
+  });
+
+  test("policy check exits 78 for a policy that would be refused, and show fills in the defaults", async () => {
+    expect((await at.heald("policy", "check")).code).toBe(0);
+    writeFileSync(
+      at.path("config", "heartbeat-policy.json"),
+      '{"heartbeat_interval_seconds":10,"zombie_treshold_seconds":60}',
+    );
+    const checked = await at.heald("policy", "check");
+    expect(checked.code).toBe(78);
+    expect(checked.out).toMatch(/refused .*zombie_treshold_seconds.*zombie_threshold_seconds/);
+    expect((await at.heald("policy", "show", "heartbeat-policy")).code).toBe(78);
+    expect(await at.json("policy", "show", "auto-fix")).toMatchObject({
+      policy: "auto-fix-policy",
+      settings: { dry_run: true, max_fixes_per_hour: 10 },
+    });
+  });
+});
+
+describe("the daemons in the background", () => {
+  test("start, are seen, count what they read, survive kill -9 without counting a line twice, and stop", async () => {
+    const log = at.path("events", "heartbeat-events.jsonl");
+    appendFileSync(log, '{"event_type":"a"}\nnot an event\n{"event_type":"b"}\n');
+    const names = ["failure-pattern", "auto-fix"];
+    for (const name of names)
+      expect(await at.heald("daemons", "start", name)).toMatchObject({
+        code: 0,
+        out: expect.stringMatching(new RegExp(`^${name} {2}started, pid \\d+\n$`)),
+      });
+    expect((await at.heald("daemons", "start", "auto-fix")).out).toContain("runs already");
+    expect((await at.heald("daemons", "status", "auto-fix")).code).toBe(0);
+    const pid = Number(readFileSync(at.path("run", "auto-fix.pid"), "utf8"));
+    process.kill(pid, "SIGKILL");
+    appendFileSync(log, '{"event_type":"c"}\n');
+    expect((await at.heald("daemons", "start", "auto-fix")).code).toBe(0);
+    await until(() => Number(readFigures("auto-fix-daemon").events_read) === 3, "three events were counted");
+    expect(readFigures("auto-fix-daemon")).toMatchObject({ unreadable_lines: 1, lag_bytes: 0, fixes_applied: 0 });
+    const refused = at
+      .lines("events", "daemon-events.jsonl")
+      .filter((event) => event.event_type === "record_refused" && event.source === "auto-fix");
+    expect(refused).toHaveLength(1);
+    expect((await at.heald("daemons", "stop")).code).toBe(0);
+    expect(readFigures("auto-fix-daemon")).toMatchObject({ events_read: 3 });
+    expect((await at.heald("daemons", "status")).code).toBe(1);
+    for (const name of names)
+      expect(readFileSync(join(at.home, "agents", "logs", "system", `${name}-daemon.log`), "utf8")).not.toMatch(
+        /error/i,
+      );
+
+    function readFigures(name: string): Record<string, unknown> {
+      return at.list("metrics").includes(`${name}-metrics.json`) ? at.read("metrics", `${name}-metrics.json`) : {};
+    }
+  });
+
+  test("a script runs its daemon in the foreground under the pid that it writes, and SIGTERM ends it with 0", async () => {
+    const pidFile = join(at.home, "auto-fix.pid");
+    const child = at.start(join(packageRoot(), "scripts", "daemons", "auto-fix-daemon.sh"), [
+      "--pid-file",
+      pidFile,
+      "--console",
+      "none",
+    ]);
+    const ended = finished(child);
+    await until(() => at.list("run").includes("auto-fix.pid"), "it is ready");
+    await until(() => readFileSync(pidFile, "utf8") === `${child.pid}\n`, "the pid file holds its pid");
+    expect(readFileSync(`/proc/${child.pid}/cmdline`, "utf8")).toContain("auto-fix-daemon");
+    const second = await at.heald("daemon", "auto-fix");
+    expect(second).toMatchObject({
+      code: 75,
+      err: expect.stringContaining(`it already runs here as pid ${child.pid}`),
+    });
+    child.kill("SIGTERM");
+    expect(await ended).toMatchObject({ code: 0 });
+  });
+});
