@@ -79,6 +79,7 @@ function defer(question: Asked, gates: readonly Gate[], failed: FailedGate, befo
     count: waiting.count + (writes ? 1 : 0),
     files: waiting.files ?? facts.files,
     hook_passed: false,
+    escalated: waiting.escalated || failed.gate === "no_template",
   };
   const spent = spentAt(question, failed);
   const effects: Act[] = [...before, ...spent.effects];
@@ -114,7 +115,8 @@ function deferredNews(question: Asked, failed: FailedGate): Act {
   const message = `The restart of ${question.event.worker_id} waits: ${failed.reason}`.slice(0, 160);
   const nextAt = failed.nextAtMs === null ? null : writeInstant(failed.nextAtMs);
   const data = { gate: failed.gate, next_at: nextAt };
-  const severity = failed.gate === "no_template" ? "critical" : CALM.has(failed.gate) ? "info" : "warning";
+  const escalates = failed.gate === "no_template" && question.slice.worker.waiting?.escalated !== true;
+  const severity = escalates ? "critical" : CALM.has(failed.gate) ? "info" : "warning";
   return report(question, "worker_restart_deferred", message, failed.gate, data, severity);
 }
 

@@ -10,7 +10,6 @@ import { filedName } from "../../lib/store/mailbox.js";
 import { MAX_BYTES, readRecord, UNFINISHED_MS } from "../../lib/store/records.js";
 import { FactReader, type Found } from "./facts.js";
 import type { Event, Subject } from "./messages.js";
-import { fingerprint } from "./own-files.js";
 import { namedSubject, requestOf } from "./request-file.js";
 import type { RestartSettings } from "./settings.js";
 import type { WorkerPart } from "./state.js";
@@ -112,17 +111,12 @@ export class QueueSource implements Source {
 
   /** Looks whether the files of those changed that wait for exactly that. */
   pollFiles(): void {
-    this.lookAtWaiting((part) => {
-      const found = part.waiting?.gate === "exit_class" ? this.#found.get(part.waiting.name) : undefined;
-      if (found === undefined) return part.waiting?.gate === "exit_class";
-      const print = fingerprint(found.files);
-      const before = this.#prints.get(found);
-      this.#prints.set(found, print);
-      return before !== undefined && before !== print;
+    this.lookAtWaiting(({ waiting }) => {
+      if (waiting?.gate !== "exit_class") return false;
+      const found = this.#found.get(waiting.name);
+      return found === undefined || this.#reader.filesOf(found) !== waiting.files;
     });
   }
-
-  readonly #prints = new WeakMap<Found, string>();
 
   *#waiting(): Generator<readonly [string, WorkerPart]> {
     for (const [workerId, part] of [...this.#context.partsWith<WorkerPart>("worker:")])

@@ -88,6 +88,7 @@ function takeUp(slice: Slice, event: StampedEvent<"request">, known: Waiting | n
           count: 0,
           files: null,
           hook_passed: false,
+          escalated: false,
           start: null,
           spent: false,
         };

@@ -18,6 +18,8 @@ export interface Waiting {
   /** The worker's own files as they were when it was first put off; a change ends the wait for `exit_class`. */
   readonly files: string | null;
   readonly hook_passed: boolean;
+  /** Whether a person was told that it is not known how to start the worker. */
+  readonly escalated: boolean;
   /** The attempt that is being started, and the id that names the start in its spec. */
   readonly start: { readonly attempt: number; readonly start_id: string } | null;
   /** What its start took from the worker's account, so that a start that never was can give it back. */
