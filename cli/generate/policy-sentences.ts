@@ -1,0 +1,146 @@
+/** Sentences for the keys inside of a policy's blocks; the keys at the top carry theirs in the policy's own schema. @module */
+import type { FieldSentences } from "../../lib/schema/json-schema.js";
+
+const under = (block: string, fields: FieldSentences): FieldSentences =>
+  Object.fromEntries(Object.entries(fields).map(([name, sentence]) => [`${block}.${name}`, sentence]));
+
+export const HEARTBEAT: FieldSentences = {
+  ...under("mass_failure", {
+    enabled: "false: every silent worker is judged by itself, however many there are.",
+    min_workers: "Suspects needed before a share of the fleet means anything.",
+    fraction: "Share of the fleet that is too much to be a coincidence.",
+    max_workers: "So many suspects are too many whatever their share.",
+    per_type: "The same within one worker type.",
+    "per_type.min_workers": "Suspects of the type needed before a share of it means anything.",
+    "per_type.fraction": "Share of the type that is too much to be a coincidence.",
+    window_seconds: "Seconds within which suspects count together.",
+    hold_seconds: "Seconds of holding after which a person is asked again.",
+    clear_fraction: "A hold ends when at most this share is suspect…",
+    clear_seconds: "…for so many seconds without a break.",
+  }),
+  ...under("boot", {
+    resume: "Whether they are brought back at all.",
+    delay_seconds: "Seconds from the monitor's start to the first.",
+    per_second: "How many in a second.",
+  }),
+  ...under("log", {
+    max_mb: "MiB that the output of one attempt may have; its oldest part is cut.",
+    keep_attempts: "Attempts of a worker whose output is kept.",
+    total_mb: "MiB that all output together may have; the oldest attempts go first.",
+  }),
+};
+
+export const RESTART: FieldSentences = {
+  "restart_budgets[].max": "Restarts in the window, at most.",
+  "restart_budgets[].window_seconds": "Length of the window in seconds.",
+  ...under("rate_limits", {
+    global_per_minute: "Starts of all workers in any 60 seconds.",
+    per_type_per_minute: "Starts of one worker type in any 60 seconds.",
+    per_task_min_interval_seconds: "Seconds between two starts for the same task.",
+  }),
+  ...under("poison_task", {
+    deaths: "Workers that the task may cost.",
+    window_seconds: "Seconds within which they count.",
+  }),
+};
+
+const ENABLED = "false turns it off.";
+
+export const FAILURE_PATTERN: FieldSentences = {
+  ...under("detection", {
+    frequency_threshold: "Failures from which on a pattern is published.",
+    time_window_hours: "Hours within which they count.",
+    similarity_threshold: "How alike two messages must be to be of one pattern, 0 to 1.",
+    confidence_threshold: "Confidence of the classification from which on auto-fix may see it as active.",
+  }),
+  ...under("temporal_analysis", {
+    enabled: ENABLED,
+    clustering_significance: "How improbable a preference for a time of day must be by chance.",
+    time_zones: "Zones in which the time of day is looked at.",
+  }),
+  ...under("correlation_analysis", {
+    enabled: ENABLED,
+    window_seconds: "Seconds within which one failure may follow another.",
+    minimum_related_events: "Pairs needed before anything is said.",
+  }),
+  ...under("anomaly_detection", {
+    enabled: ENABLED,
+    sigma_threshold: "How far a rate must be from its baseline.",
+    baseline_window_days: "Days that make the baseline.",
+  }),
+  ...under("prediction", {
+    enabled: ENABLED,
+    horizon_minutes: "How many minutes ahead.",
+    minimum_similar_samples: "Samples needed before a forecast is made.",
+    confidence_threshold: "How sure a forecast must be.",
+  }),
+  ...under("storage", {
+    pattern_retention_days: "Days that a pattern is kept after it was seen last.",
+    event_retention_days: "Days that the events behind patterns are kept.",
+    max_patterns: "Patterns kept; the oldest go first.",
+  }),
+  ...under("failure_categories.*", {
+    types: "Types of failure in this category.",
+    default_severity: "Severity of its patterns before anything else is known.",
+    retry_recommended: "Whether a retry is worth while.",
+  }),
+  ...under("daily_report", {
+    enabled: ENABLED,
+    cron: "When it is written.",
+    timezone: "The time zone of the expression.",
+    keep_days: "Days that reports are kept.",
+  }),
+};
+
+const RATES: FieldSentences = { max_fixes_per_hour: "In any 60 minutes.", max_fixes_per_day: "In any 24 hours." };
+
+export const AUTO_FIX: FieldSentences = {
+  ...under("safety", {
+    apply_at: "From here on it is applied.",
+    watch_at: "From here on it is applied and watched closely.",
+    ask_at: "From here on a person is asked.",
+  }),
+  ...under("approval", {
+    expires_after_seconds: "Seconds that a proposal waits.",
+    for_medium_risk: "Whether fixes of medium risk always ask.",
+    for_high_risk: "Whether fixes of high risk always ask.",
+  }),
+  ...under("limits", {
+    max_change_from_baseline: "Factor by which a value may differ from where it began.",
+    memory_commit_max: "Share of the host's memory that all limits together may promise.",
+    per_category: "Fixes of one category.",
+    ...under("per_category.*", RATES),
+    per_worker_type: "Fixes for one worker type.",
+    ...under("per_worker_type.*", RATES),
+    per_fix: "The same fix.",
+    "per_fix.min_seconds_between": "Seconds between two of it.",
+    "per_fix.max_per_day": "In any 24 hours.",
+  }),
+  ...under("blast_radius", {
+    max_fraction_per_hour: "Share of the fleet.",
+    max_workers_per_hour: "Number of workers.",
+  }),
+  ...under("breaker", {
+    window_fixes: "How many of the last fixes are looked at.",
+    ineffective_fraction: "Share of them that may have been of no use.",
+  }),
+  ...under("verification", {
+    window_seconds: "Seconds that a fix is watched.",
+    check_interval_seconds: "Seconds between two looks.",
+    min_success_rate: "Share of successes that it must reach.",
+  }),
+  ...under("undo", {
+    on_ineffective: "false: a fix that did not help stays, and a person is told.",
+    max_attempts: "How often undoing is tried.",
+  }),
+  ...under("categories.*", {
+    enabled: "false: no fix of it is matched.",
+    requires_approval: "Whether its fixes always ask.",
+    default_safety_score: "Safety score of its fixes that name none.",
+    reason: "Why, for people.",
+  }),
+  ...under("learning", {
+    enabled: "false: confidence stays as the registry says.",
+    min_samples: "Verdicts needed before confidence moves.",
+  }),
+};

@@ -1,0 +1,84 @@
+/** Tables for the pages in `docs/`, made from the schemas, the catalogue and the error codes. @module */
+import { ERROR_CODES } from "../../lib/errors.js";
+import {
+  END_REASONS,
+  EVENT_LOGS,
+  EVENTS,
+  type EventLog,
+  RESTART_GATES,
+  WORKER_STATES,
+} from "../../lib/schema/catalogue.js";
+import { type Field, fieldsOf, type JsonSchema } from "../../lib/schema/json-schema.js";
+
+/** The fields of a record: name, type, sentence. */
+export function fieldTable(schema: JsonSchema): string {
+  const rows = fieldsOf(schema).map((field) => [
+    `\`${field.path}\`${isRequired(field) ? " \\*" : ""}`,
+    field.type,
+    field.sentence,
+  ]);
+  return `${table(["Field", "Type", "What it is"], rows)}\n\\* required; every other field may be missing or null.\n`;
+}
+
+/** A field of a list's alternatives is required in one of them only. */
+function isRequired(field: Field): boolean {
+  return field.required && !field.path.startsWith("requires[]");
+}
+
+const REMARKS = new Set(["$schema", "version", "description", "last_updated", "observability", "comment"]);
+
+/** The keys of a policy: name, type, default, sentence. `overrides` has the same keys again. */
+export function policyTable(schema: JsonSchema): string {
+  const rows = fieldsOf(schema)
+    .filter((field) => !REMARKS.has(field.path) && !field.path.startsWith("overrides."))
+    .map((field) => [`\`${field.path}\``, field.type, defaultOf(field), field.sentence]);
+  return table(["Key", "Type", "Default", "What it is"], rows);
+}
+
+function defaultOf(field: Field): string {
+  if (field.default === undefined) return "";
+  return `\`${JSON.stringify(field.default)}\``;
+}
+
+/** One table for each event log. */
+export function eventTables(): string {
+  return (Object.keys(EVENT_LOGS) as EventLog[])
+    .map((log) => {
+      const rows = Object.entries(EVENTS)
+        .filter(([, entry]) => entry.log === log)
+        .map(([type, entry]) => [`\`${type}\``, entry.severity, entry.incident, entry.sentence]);
+      return `### \`events/${EVENT_LOGS[log]}\`\n\n${table(["Event", "Severity", "Incident", "What it says"], rows)}`;
+    })
+    .join("\n");
+}
+
+/** Every error code with its sentence. */
+export function errorTable(): string {
+  return table(
+    ["Code", "What it means"],
+    Object.entries(ERROR_CODES).map(([code, sentence]) => [`\`${code}\``, sentence]),
+  );
+}
+
+const WORDS: Readonly<Record<string, readonly [heading: string, words: Readonly<Record<string, string>>]>> = {
+  states: ["State", WORKER_STATES],
+  "end-reasons": ["Reason", END_REASONS],
+  gates: ["Gate", RESTART_GATES],
+};
+
+/** A vocabulary of the catalogue: word and sentence. */
+export function wordTable(which: string): string {
+  const [heading, words] = WORDS[which] ?? [];
+  if (heading === undefined || words === undefined)
+    throw new Error(`Cannot list "${which}": the catalogue has no such words`);
+  return table(
+    [heading, "What it means"],
+    Object.entries(words).map(([word, sentence]) => [`\`${word}\``, sentence]),
+  );
+}
+
+function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return `${[line(headings), `|${"---|".repeat(headings.length)}`, ...rows.map(line)].join("\n")}\n`;
+}
