@@ -2,24 +2,29 @@
 import { signalIdentity } from "../../lib/platform/processes.js";
 import type { SpecStore } from "../../lib/store/specs.js";
 import type { Effect } from "./messages.js";
-import { identityOfLaunch, launchOf } from "./processes.js";
+import { identityOfLaunch, launchedAtMs, launchOf } from "./processes.js";
 import type { Context } from "./queue-source.js";
 
 type EndOld = Extract<Effect, { kind: "end-old" }>;
 
 /** The signal is not repeated at every look: only right after the wish, and when the grace is over. */
 const FIRST_MS = 900;
+/** A program that was launched a moment ago may not have been itself yet, and deaf to signals: it is told twice. */
+const TWICE_MS = 2500;
+const YOUNG_MS = 1000;
 const GRACE_SECONDS = 30;
 
 /** Only the process of a launch record of ours is ever signalled, and only if it is that process still. */
 export function endOldAttempt(context: Context, specs: SpecStore, effect: EndOld): void {
   const { worker_id, attempt, since_ms } = effect;
   const nowMs = Date.now();
-  const identity = identityOfLaunch(launchOf(context.layout, worker_id, attempt, nowMs));
+  const launch = launchOf(context.layout, worker_id, attempt, nowMs);
+  const identity = identityOfLaunch(launch);
+  const isYoung = launch !== null && since_ms - (launchedAtMs(launch) ?? 0) < YOUNG_MS;
   const reading = specs.readActive(worker_id, nowMs);
   const stop = reading.kind === "ok" ? reading.value.launch?.stop : null;
   const overdue = nowMs - since_ms >= (stop?.grace_seconds ?? GRACE_SECONDS) * 1000;
-  if (identity === null || (!overdue && nowMs - since_ms > FIRST_MS)) return;
+  if (identity === null || (!overdue && nowMs - since_ms > (isYoung ? TWICE_MS : FIRST_MS))) return;
   const signal = overdue ? "SIGKILL" : ((stop?.signal ?? "SIGTERM") as NodeJS.Signals);
   const outcome = signalIdentity(identity, signal, overdue ? "group" : (stop?.scope ?? "main"));
   context.log.info(
