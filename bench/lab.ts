@@ -26,6 +26,7 @@ import { startAttempt } from "../lib/targets/process.js";
 export const OPEN_RESTART_POLICY = {
   max_retries: 100_000,
   first_retry_delay_seconds: 0,
+  delays: [0],
   fast_exit_seconds: 0,
   jitter: "none",
   circuit_breaker_enabled: false,
