@@ -18,7 +18,9 @@ export interface LaunchFacts extends Identity {
   readonly memory_folder: string | null;
 }
 
-const SPAWN_MS_MAX = 20_000;
+/** The `heald` command. */
+export const CLI = fileURLToPath(new URL("../../cli/main.js", import.meta.url));
+const COMMAND_MS_MAX = 20_000;
 
 export class Fleet {
   readonly #stage: Stage;
@@ -27,18 +29,19 @@ export class Fleet {
     this.#stage = stage;
   }
 
-  /** Starts a worker as a person would: `heald spawn`. */
-  spawn({ id, type, task }: Player): Promise<void> {
-    const program = fileURLToPath(new URL("../../cli/main.js", import.meta.url));
-    const args = [program, "spawn", "--type", type, "--task-id", task, "--id", id];
+  /** Runs a command as a person would, and returns what it prints. */
+  heald(...args: readonly string[]): Promise<string> {
+    const options = { env: this.#stage.env, cwd: this.#stage.home, timeout: COMMAND_MS_MAX };
     return new Promise((resolve, reject) => {
-      execFile(
-        process.execPath,
-        args,
-        { env: this.#stage.env, cwd: this.#stage.home, timeout: SPAWN_MS_MAX },
-        (error, _, stderr) => (error === null ? resolve() : reject(new Error(`Cannot spawn ${id}: ${stderr.trim()}`))),
-      );
+      execFile(process.execPath, [CLI, ...args], options, (error, stdout, stderr) => {
+        if (error === null) resolve(stdout);
+        else reject(new Error(`Cannot run heald ${args.join(" ")}: ${stderr.trim() || error.message}`));
+      });
     });
+  }
+
+  async spawn({ id, type, task }: Player): Promise<void> {
+    await this.heald("spawn", "--type", type, "--task-id", task, "--id", id);
   }
 
   /** Signals the program of the worker's latest attempt, and only that very process. */
@@ -64,13 +67,6 @@ export class Fleet {
     return this.spec(workerId)?.heartbeat?.status ?? null;
   }
 
-  /** What `status.json` says of the worker, which is what `heald status` shows. */
-  shownState(workerId: string): string | null {
-    const workers = (readJson(this.#stage.layout.status)?.workers ?? []) as readonly Json[];
-    const found = workers.find((worker) => worker.worker_id === workerId);
-    return typeof found?.state === "string" ? found.state : null;
-  }
-
   isHealthy(workerId: string): boolean {
     return this.state(workerId) === "healthy";
   }
@@ -92,14 +88,16 @@ export class Fleet {
     return [...ids].flatMap((id) => this.launches(id));
   }
 
-  /** The attempts for whose end a restart was requested, one entry for each request, wherever that is by now. */
-  requests(workerId: string): readonly number[] {
+  /** The requests to restart a worker, wherever they are by now: the attempt that ended, and what became of it. */
+  requests(workerId: string): readonly { readonly attempt: number; readonly verdict: string | null }[] {
     const { queueDir, claimedDir, doneDir, failedRequestsDir, rejectedDir } = this.#stage.layout;
     return [queueDir, claimedDir, doneDir, failedRequestsDir, rejectedDir]
       .flatMap((folder) => namesIn(folder).map((name) => readJson(join(folder, name))))
       .filter((record) => record?.worker_id === workerId)
-      .map((record) => Number(record?.attempt))
-      .sort((a, b) => a - b);
+      .map((record) => ({
+        attempt: Number(record?.attempt),
+        verdict: typeof record?.verdict === "string" ? record.verdict : null,
+      }));
   }
 
   /** The attempts whose outcome stands in the restart history. */

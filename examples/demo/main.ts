@@ -5,11 +5,12 @@
  * @module
  */
 import { rmSync } from "node:fs";
+import { relative } from "node:path";
 import { parseArgs } from "node:util";
 import { Chronicle } from "./chronicle.js";
 import { type CleanedUp, cleanUp } from "./clean-up.js";
 import { Daemons } from "./daemons.js";
-import { Fleet } from "./fleet.js";
+import { CLI, Fleet } from "./fleet.js";
 import { type Finding, OUTCOMES, type Outcome } from "./outcomes.js";
 import { type Kind, Screen } from "./screen.js";
 import { sentenceOf } from "./sentences.js";
@@ -80,6 +81,7 @@ function open(screen: Screen): Run {
     notes: newNotes(),
     say,
     heading: (text) => screen.heading(text),
+    show: (output) => screen.output(output),
   };
   screen.plain(screen.style("bold", "heald: workers that die or hang come back"));
   screen.plain(`Everything is in ${stage.home}; a worker that is silent for 5 s is looked at and replaced.`);
@@ -130,6 +132,7 @@ function sayWhereToLook({ stage, screen, world }: Run, remove: boolean): void {
   screen.plain(`In ${stage.home}/coordination:`);
   for (const line of FILES) screen.plain(`  ${line}`);
   screen.plain(`What the workers printed: ${stage.home}/agents/logs/workers/`);
+  screen.plain(`The whole story of one worker: node ${relative(process.cwd(), CLI)} why mail-1 --home ${stage.home}`);
   screen.plain(`When you have seen enough: rm -r ${stage.home}`);
 }
 

@@ -2,7 +2,10 @@
 import { PLAYERS } from "./cast.js";
 import type { World } from "./world.js";
 
-/** A request may not be filed yet for a death that is only just known; by then the demo has long waited. */
+/**
+ * A monitor that is killed between filing a request and noting it down files it again; worker-restart tells by the
+ * attempt that it has done this one, and puts it away as a duplicate. So each death must have one request that is none.
+ */
 export function doneTwiceOrLost(world: World): readonly string[] {
   const { chronicle } = world;
   const ids = chronicle.all.map(({ id }) => id);
@@ -14,6 +17,15 @@ export function doneTwiceOrLost(world: World): readonly string[] {
   ];
 }
 
+/** How many requests were recognised as repeats. */
+export function repeatsRecognised(world: World): number {
+  return PLAYERS.flatMap(({ id }) => world.fleet.requests(id)).filter((request) => !isNoRepeat(request)).length;
+}
+
+function isNoRepeat(request: { readonly verdict: string | null }): boolean {
+  return request.verdict !== "duplicate";
+}
+
 function faultsOf(world: World, workerId: string): string[] {
   const { chronicle, fleet } = world;
   const launched = fleet.launches(workerId).map(({ attempt }) => attempt);
@@ -23,7 +35,14 @@ function faultsOf(world: World, workerId: string): string[] {
   const told = (...types: string[]): number[] => chronicle.of(workerId, ...types).map(({ attempt }) => attempt ?? 0);
   return [
     ...differences(`${workerId}: death of attempt`, ended, told("worker_exited", "zombie_detected")),
-    ...differences(`${workerId}: request for attempt`, ended, [...fleet.requests(workerId)]),
+    ...differences(
+      `${workerId}: request for attempt`,
+      ended,
+      fleet
+        .requests(workerId)
+        .filter(isNoRepeat)
+        .map(({ attempt }) => attempt),
+    ),
     ...differences(
       `${workerId}: start of attempt`,
       launched.filter((attempt) => attempt > 1),

@@ -1,7 +1,7 @@
 /** What should have come of each fault, and what did: judged from the files, at the end. @module */
 import { POISON } from "./cast.js";
 import type { Told } from "./chronicle.js";
-import { doneTwiceOrLost } from "./once.js";
+import { doneTwiceOrLost, repeatsRecognised } from "./once.js";
 import { isAboutHeartbeats } from "./outage.js";
 import type { World } from "./world.js";
 
@@ -62,7 +62,7 @@ function judgeReplaced(world: World, workerId: string, reasons: readonly string[
   const ok = launches.length === 2 && ends.length === 1 && reasons.includes(reason) && fleet.isHealthy(workerId);
   if (!ok) return { ok, happened: whatIs(world, workerId) };
   const afterMs = (launches[1]?.started_at_ms ?? 0) - (notes.faultAtMs.get(workerId) ?? 0);
-  return { ok, happened: `ended (${reason}); attempt 2 began ${seconds(afterMs)} after the fault, and is healthy` };
+  return { ok, happened: `ended (${reason}); healthy as attempt 2, begun ${seconds(afterMs)} after the fault` };
 }
 
 function judgeBusy(world: World): Finding {
@@ -101,7 +101,7 @@ function judgeConfiguration(world: World): Finding {
   const waitedMs = mendedAtMs - first.started_at_ms;
   return {
     ok,
-    happened: `waited ${seconds(waitedMs)} for its file; attempt 2 began ${seconds(startedAtMs - mendedAtMs)} after the change`,
+    happened: `waited ${seconds(waitedMs)} for its file; attempt 2 begun ${seconds(startedAtMs - mendedAtMs)} after its change`,
   };
 }
 
@@ -122,7 +122,9 @@ function judgeOnce(world: World): Finding {
   const downMs = (notes.daemonsBackAtMs ?? 0) - (notes.daemonsKilledAtMs ?? 0);
   const ok = daemons.starts === 2;
   const deaths = world.chronicle.of(null, ...DEATHS).length;
-  return { ok, happened: `back after ${seconds(downMs)}; ${deaths} deaths, each with one request and one answer` };
+  const repeats = repeatsRecognised(world);
+  const also = repeats === 0 ? "" : ` (${repeats} repeated and recognised)`;
+  return { ok, happened: `back after ${seconds(downMs)}; ${deaths} deaths, one request for each${also}` };
 }
 
 function judgeOutage(world: World): Finding {
@@ -132,8 +134,8 @@ function judgeOutage(world: World): Finding {
   const trusted = chronicle.of(null, "detector_trusted").some((told) => told.atMs >= (notes.outageToMs ?? 0));
   const killed = chronicle.of(null, ...DEATHS).filter((told) => told.atMs >= from);
   const ok = suspicion !== undefined && trusted && killed.length === 0 && notes.outageToMs !== null;
-  const named = suspicion === undefined ? "the cause was not named" : String(suspicion.data.because);
-  if (ok) return { ok, happened: `${named} (${suspicion.data.code}); nobody was killed` };
+  const named = /heartbeats\/ [^;]*/.exec(suspicion?.message ?? "")?.[0] ?? "the cause was not named";
+  if (ok) return { ok, happened: `${named}; nobody was killed` };
   const who = killed.map(({ workerId, reason }) => `${workerId} (${reason})`).join(", ");
   return { ok, happened: `${named}; trusted again: ${trusted ? "yes" : "no"}; killed: ${who || "nobody"}` };
 }

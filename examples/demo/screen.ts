@@ -53,6 +53,13 @@ export class Screen {
     this.plain(this.style("bold", text));
   }
 
+  /** What a command printed, indented below the line that names it. */
+  output(text: string): void {
+    const indent = " ".repeat(TIME_WIDTH + 2);
+    for (const line of text.trimEnd().split("\n"))
+      this.plain(`${indent}${line.slice(0, this.columns - indent.length)}`);
+  }
+
   plain(text: string): void {
     this.#out.write(`${text}\n`);
   }

@@ -82,9 +82,11 @@ async function recover(world: World): Promise<void> {
 async function mend(world: World): Promise<void> {
   const { fleet, notes, stage } = world;
   world.heading("What waits for a person gets one");
-  await waitFor(() => fleet.shownState("sync-1") === "paused", NOTICE_MS);
-  notes.pausedShown = fleet.shownState("sync-1");
-  world.say("demo", `status.json shows sync-1 as ${notes.pausedShown ?? "not there"}; it is continued with SIGCONT`);
+  const shown = await fleet.heald("workers", "--state", "paused");
+  notes.pausedShown = /^sync-1 .*\bpaused\b/m.test(shown) ? "paused" : "something else";
+  world.say("demo", '"heald workers --state paused" shows:');
+  world.show(shown);
+  world.say("demo", "sync-1 is continued with SIGCONT");
   fleet.signal("sync-1", "SIGCONT");
   world.say("demo", "ledger.conf, which ledger-1 reads, gets the account that it lacked");
   notes.ledgerMendedAtMs = Date.now();

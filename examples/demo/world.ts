@@ -8,7 +8,7 @@ import type { Stage } from "./stage.js";
 export interface Notes {
   /** When each worker was made to fail. */
   readonly faultAtMs: Map<string, number>;
-  /** What `status.json` showed for the paused worker while it was paused. */
+  /** What `heald workers` showed for the paused worker while it was paused. */
   pausedShown: string | null;
   ledgerMendedAtMs: number | null;
   daemonsKilledAtMs: number | null;
@@ -26,6 +26,8 @@ export interface World {
   /** Shows what the demo itself does now. */
   readonly say: (kind: "demo" | "fault", text: string) => void;
   readonly heading: (text: string) => void;
+  /** Shows what a command printed. */
+  readonly show: (output: string) => void;
 }
 
 export const newNotes = (): Notes => ({

@@ -50,17 +50,17 @@ describe("the demo", () => {
   });
 
   test.each([
-    ["crawl-1: killed", /ended \(killed\); attempt 2/],
+    ["crawl-1: killed", /ended \(killed\); healthy/],
     ["index-1: silent", /busy \(child_cpu\)/],
-    ["render-1: event loop", /ended \(blocked\); attempt 2/],
-    ["mail-1: stops", /ended \(hung\); attempt 2/],
+    ["render-1: event loop", /ended \(blocked\); healthy/],
+    ["mail-1: stops", /ended \(hung\); healthy/],
     ["sync-1: paused", /shown as paused/],
     ["thumb-1: leaks", /ended \(memory_limit\)/],
     ["ledger-1: exits with 78", /for its file/],
     ["parse-1: task page-13", /held after 3 attempts/],
-    ["crawl-2: killed", /ended \(killed\); attempt 2/],
-    ["crawl-3: killed", /ended \(killed\); attempt 2/],
-    ["daemons: all four", /deaths, each with/],
+    ["crawl-2: killed", /ended \(killed\); healthy/],
+    ["crawl-3: killed", /ended \(killed\); healthy/],
+    ["daemons: all four", /deaths, one/],
     ["heartbeats/: cannot", /heartbeats\/ cannot be read/],
     ["report-1, serve-1", /both healthy/],
   ])("has a row of its table for %s", (fault, happened) => {
