@@ -91,7 +91,7 @@ export class Lab {
       const child = spawn(
         process.execPath,
         [join(packageRoot(), "dist", "daemons", name, "main.js"), "--home", this.folder, "--console", "none"],
-        { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, HEALD_BENCH: "1" } },
+        { stdio: ["ignore", "ignore", "inherit"] },
       );
       this.#daemons.set(name, child);
     }
