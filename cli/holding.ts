@@ -117,6 +117,22 @@ function leftOf(hold: Hold, nowMs: number): string {
   return span(hold.expiresAtMs - nowMs) + (hold.defaulted ? " (default)" : "");
 }
 
+/** A hold for `--json`, as a record would name its fields. */
+export function holdJson({ name, scope, target, acts, by, why, startsAtMs, expiresAtMs, defaulted, unreadable }: Hold) {
+  return {
+    name,
+    scope,
+    target,
+    acts,
+    by,
+    why,
+    starts_at: startsAtMs > 0 ? utc(startsAtMs) : null,
+    expires_at: utc(expiresAtMs),
+    defaulted,
+    ...(unreadable === undefined ? {} : { unreadable }),
+  };
+}
+
 export function allHolds(layout: Layout, nowMs: number): Hold[] {
   return readHolds(layout, nowMs);
 }

@@ -88,15 +88,18 @@ function cutToWidth(line: string): string {
 
 /** Breaks a text at spaces so that no line is longer than the width; lines after the first are indented. */
 export function wrap(text: string, width: number, indent: string): string {
+  const margin = /^ */.exec(text)?.[0] ?? "";
   const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    const wanted = line === "" ? word : `${line} ${word}`;
-    if (plain(wanted).length <= width || line === "") line = wanted;
+  let line = margin;
+  let isEmpty = true;
+  for (const word of text.slice(margin.length).split(" ")) {
+    const wanted = isEmpty ? line + word : `${line} ${word}`;
+    if (isEmpty || plain(wanted).length <= width) line = wanted;
     else {
       lines.push(line);
       line = indent + word;
     }
+    isEmpty = false;
   }
   return [...lines, line].join("\n");
 }

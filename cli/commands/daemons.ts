@@ -9,7 +9,7 @@ import { Layout } from "../../lib/store/layout.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { asJson, printDaemons } from "../daemon-rows.js";
 import { findHome, readHome } from "../home.js";
-import { flagOption, textOption } from "../options.js";
+import { flagOption } from "../options.js";
 import { daemonState, daemonStates } from "../running.js";
 import { note, print, printJson } from "../screen.js";
 import { daemonCalled, daemonMain } from "./daemon.js";
@@ -26,7 +26,6 @@ export const command: CommandDefinition = {
       summary: "start all daemons, or one, detached",
       description: "Waits until each is ready. Their words go to agents/logs/system/<name>-daemon.log.",
       arguments: "[name]",
-      options: [{ flags: "--pid-dir <dir>", description: "write <name>.pid there too" }],
       examples: ["heald daemons start --home /srv/fleet", "heald daemons start heartbeat-monitor"],
       run: async (call) => worst(await Promise.all(chosen(call).map((name) => start(call, name)))),
     },
@@ -39,7 +38,6 @@ export const command: CommandDefinition = {
     restart: {
       summary: "stop and start all daemons, or one; workers go on",
       arguments: "[name]",
-      options: [{ flags: "--pid-dir <dir>", description: "write <name>.pid there too" }],
       examples: ["heald daemons restart worker-restart"],
       run: async (call) => {
         const names = chosen(call);
@@ -74,7 +72,7 @@ async function start(call: Call, name: DaemonName): Promise<number> {
     return 0;
   }
   const words = join(layout.daemonLogsDir, `${name}-daemon.out`);
-  const child = detach(layout, name, words, textOption(call.options, "pidDir"));
+  const child = detach(layout, name, words);
   let exit: number | null = null;
   child.on("exit", (code) => {
     exit = code ?? 1;
@@ -94,12 +92,11 @@ async function start(call: Call, name: DaemonName): Promise<number> {
 }
 
 /** In a session of its own, so that closing the terminal does not end it. What it says before its log is open goes to `words`. */
-function detach(layout: Layout, name: DaemonName, words: string, pidDir: string | undefined) {
+function detach(layout: Layout, name: DaemonName, words: string) {
   ensureDirectory(layout.daemonLogsDir);
   const descriptor = openSync(words, "w", 0o640);
   try {
     const args = [daemonMain(name), "--home", layout.home.home, "--console", "none"];
-    if (pidDir !== undefined) args.push("--pid-file", join(pidDir, `${name}.pid`));
     return spawn(process.execPath, args, {
       detached: true,
       stdio: ["ignore", descriptor, descriptor],

@@ -1,6 +1,6 @@
 /** `heald hold`: leave something alone for a while. @module */
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
-import { addHold, allHolds, HOLD_HEADINGS, holdRows, holdSubject, readActs, removeHold } from "../holding.js";
+import { addHold, allHolds, HOLD_HEADINGS, holdJson, holdRows, holdSubject, readActs, removeHold } from "../holding.js";
 import { openForWriting, readHome } from "../home.js";
 import { flagOption, secondsOption, textOption } from "../options.js";
 import { print, printJson, printTable } from "../screen.js";
@@ -61,7 +61,7 @@ function remove(call: Call): undefined {
 function list(call: Call): undefined {
   const nowMs = Date.now();
   const holds = allHolds(readHome(call), nowMs);
-  if (flagOption(call.options, "json")) printJson(holds);
+  if (flagOption(call.options, "json")) printJson(holds.map(holdJson));
   else if (holds.length === 0) print("No holds.");
   else printTable(HOLD_HEADINGS, holdRows(holds, nowMs));
 }

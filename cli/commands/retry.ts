@@ -1,11 +1,15 @@
 /** `heald retry`: start again what failed or waits. @module */
+import { Refused } from "../../lib/errors.js";
+import { presenceOf } from "../../lib/platform/processes.js";
+import type { Layout } from "../../lib/store/layout.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
+import { knownIdentity } from "../fleet.js";
 import { openForWriting } from "../home.js";
 import { flagOption, textOption } from "../options.js";
 import { fileRequest } from "../requests.js";
 import { daemonState } from "../running.js";
 import { note, print, printJson } from "../screen.js";
-import { findWorker } from "../subjects.js";
+import { findWorker, type Worker } from "../subjects.js";
 
 /** What only makes an automatic restart wait. Who wants it now passes it over by name. */
 export const PATIENCE_GATES = ["not_before", "backoff", "retries", "budgets"];
@@ -28,6 +32,7 @@ export const command: CommandDefinition = {
 function retry(call: Call): undefined {
   const layout = openForWriting(call);
   const worker = findWorker(layout, call.args[0] as string);
+  refuseRunning(layout, worker);
   const override = [
     ...(flagOption(call.options, "now") ? PATIENCE_GATES : []),
     ...(flagOption(call.options, "overrideHold") ? ["holds"] : []),
@@ -38,4 +43,13 @@ function retry(call: Call): undefined {
   else print(`${worker.workerId}  ${filed === "filed" ? "retry requested" : "the request that waited is now a retry"}`);
   if (!daemonState(layout, "worker-restart").running)
     note("worker-restart does not run: the request waits in the queue until heald daemons start");
+}
+
+/** worker-restart would settle the request as `already_running`; better to say so at once. @throws {Refused} If it runs. */
+function refuseRunning(layout: Layout, worker: Worker): void {
+  const identity = worker.isActive ? knownIdentity(layout, worker.spec) : null;
+  if (identity === null || presenceOf(identity) !== "same") return;
+  throw new Refused(
+    `Refused to retry ${worker.workerId}: it runs as pid ${identity.pid}; heald restart ${worker.workerId} ends it and starts it again`,
+  );
 }

@@ -5,7 +5,7 @@ import type { Layout } from "../../lib/store/layout.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { asJson, printDaemons } from "../daemon-rows.js";
 import { type Fleet, isGreen, readFleet } from "../fleet.js";
-import { HOLD_HEADINGS, holdRows } from "../holding.js";
+import { HOLD_HEADINGS, holdJson, holdRows } from "../holding.js";
 import { NAMED_BY, readHome } from "../home.js";
 import { flagOption } from "../options.js";
 import { paint, print, printJson, printTable } from "../screen.js";
@@ -29,7 +29,8 @@ function status(call: Call): number {
   const layout = readHome(call);
   const nowMs = Date.now();
   const fleet = readFleet(layout, nowMs);
-  if (flagOption(call.options, "json")) printJson({ ...fleet, daemons: fleet.daemons.map(asJson) });
+  if (flagOption(call.options, "json"))
+    printJson({ ...fleet, daemons: fleet.daemons.map(asJson), holds: fleet.holds.map(holdJson) });
   else show(layout, fleet, nowMs);
   if (isHeld(fleet)) return EXIT_HELD;
   return fleet.ok ? 0 : EXIT_NOT_GREEN;

@@ -21,7 +21,11 @@ export const command: CommandDefinition = {
   description:
     "What was seen, what was decided, with each gate's value and threshold, and what was done. Takes the id of a worker, an incident, a decision or an event.",
   arguments: "<id>",
-  options: [{ flags: "-n, --lines <count>", description: `how many steps at most (default: ${SHOWN})` }, JSON_OPTION],
+  options: [
+    { flags: "--gates", description: "each gate on a line of its own, with what was wanted" },
+    { flags: "-n, --lines <count>", description: `how many steps at most (default: ${SHOWN})` },
+    JSON_OPTION,
+  ],
   examples: ["heald why worker-scan-1", "heald why 0mwqzy0zq-9urmzgu3-00002 --json | jq '.[].gates'"],
   run: why,
 };
@@ -41,7 +45,7 @@ function why(call: Call): undefined {
   }
   if (shown.length < steps.length)
     print(paint("dim", `${steps.length - shown.length} earlier steps: -n ${steps.length}`));
-  tell(shown);
+  tell(shown, flagOption(call.options, "gates"));
   if (isWorker) tellNow(layout, id);
 }
 
@@ -81,7 +85,7 @@ function idOf(record: Json): string {
   return textIn(record, "decision_id") ?? textIn(record, "event_id") ?? JSON.stringify(record);
 }
 
-function tell(steps: readonly LogRecord[]): void {
+function tell(steps: readonly LogRecord[], isLong: boolean): void {
   let incident: string | null = null;
   let lastMs = 0;
   for (const step of steps) {
@@ -92,7 +96,7 @@ function tell(steps: readonly LogRecord[]): void {
     }
     const pause = lastMs > 0 && step.atMs - lastMs > 60_000 ? paint("dim", ` (${span(step.atMs - lastMs)} later)`) : "";
     lastMs = step.atMs;
-    if ("decision_id" in step.record) tellDecision(step, pause);
+    if ("decision_id" in step.record) tellDecision(step, pause, isLong);
     else if (step.log === "history") tellHistory(step, pause);
     else tellEvent(step, pause);
   }
@@ -114,7 +118,7 @@ function tellHistory({ atMs, record }: LogRecord, pause: string): void {
   );
 }
 
-function tellDecision({ atMs, record }: LogRecord, pause: string): void {
+function tellDecision({ atMs, record }: LogRecord, pause: string, isLong: boolean): void {
   const daemon = textIn(record, "daemon") ?? "?";
   const mode = textIn(record, "mode");
   const dry = mode !== null && mode !== "live" ? ` [${mode}]` : "";
@@ -122,18 +126,21 @@ function tellDecision({ atMs, record }: LogRecord, pause: string): void {
   say(
     `${clock(atMs)}  ${daemon}: ${verdict}${dry}, ${textIn(record, "message") ?? textIn(record, "reason") ?? ""}${pause}`,
   );
-  for (const gate of Array.isArray(record.gates) ? (record.gates as unknown[]) : []) {
-    if (typeof gate === "object" && gate !== null) say(`            ${gateLine(gate as Json)}`, "              ");
-  }
+  const gates = (Array.isArray(record.gates) ? (record.gates as unknown[]) : []).filter(
+    (gate): gate is Json => typeof gate === "object" && gate !== null,
+  );
+  const isPlain = (gate: Json): boolean => gate.passed === true && !isLong;
+  const passed = gates.filter(isPlain).map((gate) => `${textIn(gate, "gate") ?? "?"} (${show(gate.value)})`);
+  if (passed.length > 0) say(`          ${paint("green", "passed")} ${passed.join(", ")}`, "            ");
+  for (const gate of gates) if (!isPlain(gate)) say(`          ${gateLine(gate)}`, "            ");
 }
 
-/** `- circuit_breaker: open, wanted closed; passes at 21:10:00`. */
+/** `failed circuit_breaker: open, wanted closed; passes at 21:10:00`. */
 function gateLine(gate: Json): string {
-  const passed = gate.passed === true;
-  const mark = passed ? paint("green", "+") : paint("red", "-");
+  const mark = gate.passed === true ? paint("green", "passed") : paint("red", "failed");
   const wanted = gate.threshold === null || gate.threshold === undefined ? "" : `, wanted ${show(gate.threshold)}`;
   const later = typeof gate.passes_at === "string" ? `; passes at ${clock(Date.parse(gate.passes_at))}` : "";
-  return `${mark} ${textIn(gate, "gate") ?? "?"}: ${show(gate.value)}${passed ? "" : wanted}${later}`;
+  return `${mark} ${textIn(gate, "gate") ?? "?"}: ${show(gate.value)}${wanted}${later}`;
 }
 
 function show(value: unknown): string {

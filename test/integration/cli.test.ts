@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { appendFileSync, chmodSync, mkdirSync, readFileSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { identityIn } from "../../cli/fleet.js";
 import { packageRoot } from "../../lib/platform/package.js";
 import { presenceOf } from "../../lib/platform/processes.js";
@@ -38,30 +38,6 @@ describe("the command line", () => {
     }
   });
 
-  test.each([
-    [["statsu"], 2, /unknown command 'statsu'/],
-    [["status", "--colour"], 2, /unknown option '--colour'/],
-    [["spawn", "--task-id", "x"], 2, /--type is missing/],
-    [["spawn", "--type", "../x"], 2, /--type must match .* got "\.\.\/x"/],
-    [["workers", "--state", "sad"], 2, /--state must be one of .* got "sad"/],
-    [["stop"], 2, /Name workers by their ids, or by --type, or all with --all/],
-    [["hold", "add", "a", "--for", "soon"], 2, /--for must be a duration/],
-    [["why", "nobody"], 3, /Nothing is known of "nobody"/],
-    [["stop", "nobody"], 3, /No worker "nobody"/],
-    [["cleanup", "nobody"], 3, /No worker "nobody"/],
-    [["logs", "nobody"], 3, /No worker "nobody"/],
-    [["beat", "nobody"], 3, /No active worker "nobody": nothing was written/],
-    [["fix", "approve", "x"], 3, /No fix "x"/],
-    [["breaker", "reset", "t"], 3, /No circuit breaker for "t"/],
-    [["daemons", "start", "cron"], 3, /No daemon "cron"/],
-    [["adopt", "--pid", "1", "--id", "a", "--type", "b"], 4, /Refused to adopt pid 1/],
-  ])("heald %j exits %i and says why", async (args, code, sentence) => {
-    const ran = await at.heald(...args);
-    expect(ran).toMatchObject({ code, out: "" });
-    expect(ran.err).toMatch(sentence);
-    expect(ran.err).not.toMatch(/\n\s+at /);
-  });
-
   test("finds no home where none is named, and makes none", async () => {
     const ran = await at.run(process.execPath, [MAIN, "status"], { HEALD_HOME: "", TMPDIR: at.home });
     expect(ran.code).toBe(1);
@@ -87,6 +63,35 @@ describe("the command line", () => {
     );
     const ran = await at.run("sh", ["-c", `"${process.execPath}" "${MAIN}" events -n 20000 | head -1`]);
     expect(ran).toMatchObject({ code: 0, err: "" });
+  });
+});
+
+describe("a wrong command line", () => {
+  const shared = new CommandLine();
+  afterAll(() => shared.close());
+
+  test.each([
+    [["statsu"], 2, /unknown command 'statsu'/],
+    [["status", "--colour"], 2, /unknown option '--colour'/],
+    [["spawn", "--task-id", "x"], 2, /--type is missing/],
+    [["spawn", "--type", "../x"], 2, /--type must match .* got "\.\.\/x"/],
+    [["workers", "--state", "sad"], 2, /--state must be one of .* got "sad"/],
+    [["stop"], 2, /Name workers by their ids, or by --type, or all with --all/],
+    [["hold", "add", "a", "--for", "soon"], 2, /--for must be a duration/],
+    [["why", "nobody"], 3, /Nothing is known of "nobody"/],
+    [["stop", "nobody"], 3, /No worker "nobody"/],
+    [["cleanup", "nobody"], 3, /No worker "nobody"/],
+    [["logs", "nobody"], 3, /No worker "nobody"/],
+    [["beat", "nobody"], 3, /No active worker "nobody": nothing was written/],
+    [["fix", "approve", "x"], 3, /No fix "x"/],
+    [["breaker", "reset", "t"], 3, /No circuit breaker for "t"/],
+    [["daemons", "start", "cron"], 3, /No daemon "cron"/],
+    [["adopt", "--pid", "1", "--id", "a", "--type", "b"], 4, /Refused to adopt pid 1/],
+  ])("heald %j exits %i and says why", async (args, code, sentence) => {
+    const ran = await shared.heald(...args);
+    expect(ran).toMatchObject({ code, out: "" });
+    expect(ran.err).toMatch(sentence);
+    expect(ran.err).not.toMatch(/\n\s+at /);
   });
 });
 
@@ -468,8 +473,8 @@ describe("looking", () => {
       "incident i-1",
       "zombie_detected",
       "deferred",
-      "+ holds",
-      "- circuit_breaker: open, wanted closed; passes at",
+      "passed holds (null)",
+      "failed circuit_breaker: open, wanted closed; passes",
       "restart failure: relapsed",
       "now  starting",
     ];
@@ -542,6 +547,31 @@ describe("looking", () => {
       policy: "auto-fix-policy",
       settings: { dry_run: true, max_fixes_per_hour: 10 },
     });
+  });
+});
+
+describe("heald up", () => {
+  test("runs all four daemons, starts a killed one again, and leaves the workers when it is stopped", async () => {
+    const up = at.start(process.execPath, [MAIN, "up"]);
+    const ended = finished(up);
+    await until(() => at.list("run").filter((name) => name.endsWith(".pid")).length === 4, "four daemons are ready");
+    await until(() => at.list().includes("status.json"), "the monitor tells the state of the fleet");
+    const status = await at.heald("status");
+    expect(status).toMatchObject({ code: 0, out: expect.stringMatching(/\ngreen /) });
+    expect((await at.heald("spawn", "--id", "w", ...sleeper)).err).toBe("");
+    const identity = identityIn(at.read("launches", "w.attempt-1.json"));
+    const pid = (): number => Number(at.read("run", "auto-fix.json").pid);
+    const first = pid();
+    process.kill(first, "SIGKILL");
+    await until(() => pid() !== first, "the killed daemon runs again");
+    await until(() => at.list("run").includes("auto-fix.pid"), "it is ready again");
+    up.kill("SIGINT");
+    const { code, out } = await ended;
+    expect(code).toBe(0);
+    expect(out).toMatch(/^\d\d:\d\d:\d\d {2}auto-fix +ended with SIGKILL; it is started again in 1s$/m);
+    expect(out).toMatch(/^\d\d:\d\d:\d\d {2}heartbeat-monitor +heartbeat-monitor .* is ready$/m);
+    expect(identity && presenceOf(identity)).toBe("same");
+    expect((await at.heald("daemons", "status")).code).toBe(1);
   });
 });
 

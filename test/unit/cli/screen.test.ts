@@ -36,6 +36,10 @@ describe("wrap()", () => {
     expect(wrap("the quick brown fox jumps", 12, "  ")).toBe("the quick\n  brown fox\n  jumps");
   });
 
+  test("keeps the margin of the first line", () => {
+    expect(wrap("    one two three", 11, "      ")).toBe("    one two\n      three");
+  });
+
   test("does not break a word that is longer than the width", () => {
     expect(wrap("aaaaaaaaaaaaaaa b", 5, "")).toBe("aaaaaaaaaaaaaaa\nb");
   });
