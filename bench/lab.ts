@@ -88,11 +88,13 @@ export class Lab {
   async start(...names: readonly DaemonName[]): Promise<number> {
     const from = performance.now();
     for (const name of names) {
-      const child = spawn(
-        process.execPath,
-        [join(packageRoot(), "dist", "daemons", name, "main.js"), "--home", this.folder, "--console", "none"],
-        { stdio: ["ignore", "ignore", "inherit"] },
-      );
+      // HEALD_BENCH_PROFILE=DIR leaves a CPU profile of each daemon there.
+      const into = process.env.HEALD_BENCH_PROFILE;
+      const profile = into ? ["--cpu-prof", `--cpu-prof-dir=${into}`] : [];
+      const main = join(packageRoot(), "dist", "daemons", name, "main.js");
+      const child = spawn(process.execPath, [...profile, main, "--home", this.folder, "--console", "none"], {
+        stdio: ["ignore", "ignore", "inherit"],
+      });
       this.#daemons.set(name, child);
     }
     for (const name of names) {
