@@ -75,7 +75,7 @@ function apply(turn: Turn, event: Event): void {
       return onFiled(turn, event.attempt);
     case "released":
       turn.set({ released: true });
-      return advance(turn);
+      return turn.worker?.ending === null ? lookNow(turn) : undefined;
     case "woke":
       return advance(turn);
     case "effect_failed":

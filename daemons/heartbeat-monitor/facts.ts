@@ -42,7 +42,11 @@ export interface SpecFacts {
   readonly other_boot: boolean;
   readonly in_spec_beat: {
     readonly key: string;
+    /** The same of the fields that only older workers write. */
+    readonly legacy_key: string;
     readonly score: number | null;
+    /** The score in an older worker's own field: `score` may be the monitor's, decayed, and must not decay twice. */
+    readonly legacy_score: number | null;
     readonly sequence: number | null;
   } | null;
 }
@@ -102,6 +106,8 @@ export interface WorkerPart {
   /** The verdict that was last said while silent. */
   readonly said_verdict: string | null;
   readonly looks: readonly ProcessLook[];
+  /** When the next look is due apart from the thresholds; null for none. */
+  readonly look_due_mono_ms: number | null;
   readonly log_bytes: number | null;
   readonly log_moved: boolean;
   readonly incident_id: string | null;
@@ -117,6 +123,8 @@ export interface WorkerPart {
   readonly alerted_mono_ms: number | null;
   /** Gate that was last said to hold back an ending; one decision for each change. */
   readonly held_by: string | null;
+  /** `zombie_detected` was said of this incident. */
+  readonly zombie_said: boolean;
   /** After a hold on kills, one full time-out is observed before anything is decided. */
   readonly observe_until_mono_ms: number | null;
   readonly gone_since_mono_ms: number | null;
@@ -227,6 +235,10 @@ export type Event =
       readonly log_tail: string;
       readonly left: number;
       readonly exit: ExitFacts | null;
+      /** The launcher lives and is about to say how it ended. */
+      readonly exit_pending: boolean;
+      /** The attempt has a claim although no process of it is known: it may be about to run. */
+      readonly claimed: boolean;
     }
   | { readonly kind: "filed"; readonly worker_id: string; readonly attempt: number }
   | { readonly kind: "released"; readonly worker_id: string }
@@ -289,6 +301,8 @@ export type Effect =
       readonly worker_id: string;
       readonly attempt: number;
       readonly process: KnownProcess | null;
+      /** Nobody has started it, as far as is known: its claim is taken, so that nobody starts it any more. */
+      readonly withdraw: boolean;
     }
   | {
       readonly kind: "file_end";

@@ -4,7 +4,7 @@ import { decayedScore, missedIntervals } from "../../lib/domain/health-score.js"
 import { canaryDone } from "../../lib/domain/mass-guard.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { DesiredState } from "../../lib/schema/records.js";
-import { beginEnding, beginStop, gatherNow } from "./ending.js";
+import { beginEnding, callOff, gatherNow, tightenStop, tryEnding } from "./ending.js";
 import type { BeatFacts, Event, ExitFacts, KnownProcess, SpecFacts, WorkerPart } from "./facts.js";
 import { countMonitored, endSuspicion } from "./fleet.js";
 import { advance, lookNow } from "./silence.js";
@@ -19,21 +19,36 @@ export function onSpec(turn: Turn, workerId: string, spec: SpecFacts | null): vo
   if (known === null || known.spec.attempt < spec.attempt) return meet(turn, workerId, spec);
   if (known.spec.attempt > spec.attempt) return;
   const before = known.spec;
-  turn.set({ spec, process: known.process ?? spec.process });
-  if (spec.status === "cancelled" && before.status !== "cancelled") return beginStop(turn, "cancelled");
-  if (
-    spec.in_spec_beat !== null &&
-    spec.in_spec_beat.key !== before.in_spec_beat?.key &&
-    spec.in_spec_beat.key !== known.block_key
-  ) {
-    return onBeat(turn, inSpecBeat(spec));
-  }
+  // A mode that differs from the last one and is not our own last word was set by a person.
+  const mode = spec.mode !== null && spec.mode !== before.mode && spec.mode !== known.mode ? spec.mode : known.mode;
+  turn.set({ spec, mode });
+  if (known.process === null && spec.process !== null && known.ending === null) settleProcess(turn, spec.process);
+  if (spec.in_spec_beat !== null && isNewBeat(before.in_spec_beat, spec.in_spec_beat, known.block_key))
+    return onBeat(turn, inSpecBeat(spec.in_spec_beat, spec.attempt, known.block_key));
   advance(turn);
 }
 
-function inSpecBeat(spec: SpecFacts): BeatFacts {
-  const { score, sequence, key } = spec.in_spec_beat ?? { score: null, sequence: null, key: "" };
-  return { attempt: spec.attempt, sequence, reported: score, progress: null, pid: null, age_ms: 0, key: `spec:${key}` };
+/** Whether somebody other than the monitor wrote a beat into the spec. */
+function isNewBeat(
+  before: SpecFacts["in_spec_beat"],
+  after: NonNullable<SpecFacts["in_spec_beat"]>,
+  ownKey: string | null,
+): boolean {
+  if (after.legacy_key !== (before?.legacy_key ?? "")) return after.legacy_key !== "";
+  return after.key !== before?.key && after.key !== ownKey;
+}
+
+function inSpecBeat(beat: NonNullable<SpecFacts["in_spec_beat"]>, attempt: number, ownKey: string | null): BeatFacts {
+  const reported = beat.key === ownKey ? beat.legacy_score : (beat.legacy_score ?? beat.score);
+  return {
+    attempt,
+    sequence: beat.sequence,
+    reported,
+    progress: null,
+    pid: null,
+    age_ms: 0,
+    key: `spec:${beat.legacy_key}${beat.key}`,
+  };
 }
 
 /** A person removed the spec: the worker is left running and never touched again. Our own removal is not news. */
@@ -50,13 +65,13 @@ function forget(turn: Turn): void {
 }
 
 function meet(turn: Turn, workerId: string, spec: SpecFacts): void {
-  if (turn.worker !== null) {
+  // An attempt whose end is being filed was taken off the counts when that began.
+  if (turn.worker !== null && turn.worker.ending?.phase !== "filing") {
     endSuspicion(turn);
     countMonitored(turn, turn.worker.spec.worker_type, -1);
   }
   countMonitored(turn, spec.worker_type, 1);
   turn.worker = newPart(turn, workerId, spec);
-  if (spec.status === "cancelled") return beginStop(turn, "cancelled");
   if (spec.other_boot) return afterReboot(turn);
   if (!spec.has_launch && spec.process === null) sayRegistered(turn, null);
   if (spec.process !== null) settleProcess(turn, spec.process);
@@ -80,6 +95,7 @@ function newPart(turn: Turn, workerId: string, spec: SpecFacts): WorkerPart {
     said: "none",
     said_verdict: null,
     looks: [],
+    look_due_mono_ms: null,
     log_bytes: null,
     log_moved: false,
     incident_id: spec.incident_id,
@@ -92,6 +108,7 @@ function newPart(turn: Turn, workerId: string, spec: SpecFacts): WorkerPart {
     block_key: null,
     alerted_mono_ms: null,
     held_by: null,
+    zombie_said: false,
     observe_until_mono_ms: null,
     gone_since_mono_ms: null,
     resume_at_mono_ms: null,
@@ -99,7 +116,7 @@ function newPart(turn: Turn, workerId: string, spec: SpecFacts): WorkerPart {
 }
 
 /** Workers of before a reboot are certainly dead; they come back one after another, not all at once. */
-function afterReboot(turn: Turn): void {
+export function afterReboot(turn: Turn): void {
   const { boot } = turn.settings();
   const first = turn.fleet.ready_mono_ms + boot.delay_seconds * 1000;
   const slot = Math.max(first, turn.fleet.boot_slot_mono_ms + 1000 / boot.per_second, turn.now);
@@ -111,6 +128,8 @@ function afterReboot(turn: Turn): void {
 export function onLaunch(turn: Turn, event: Extract<Event, { kind: "launch" }>): void {
   const { worker } = turn;
   if (worker === null || worker.spec.attempt !== event.attempt || worker.ending !== null) return;
+  // What was started in an earlier boot is dead, whatever its record says.
+  if (worker.resume_at_mono_ms !== null) return;
   if (event.process === null) {
     if (!event.launcher_alive) beginEnding(turn, { reason: "not_started", evidence: "claim", zombie: false });
     return;
@@ -127,8 +146,10 @@ export function onLaunch(turn: Turn, event: Extract<Event, { kind: "launch" }>):
 function settleProcess(turn: Turn, process: KnownProcess): void {
   const age = Math.max(0, turn.stamp.atMs - process.started_at_ms);
   const startedMono = turn.now - age;
-  const silentFrom = turn.worker?.last_beat?.arrived_mono_ms ?? startedMono;
-  turn.set({ process, silent_from_mono_ms: silentFrom, resume_at_mono_ms: null });
+  const known = turn.worker?.last_beat ?? null;
+  // A beat file that is older than the attempt is an earlier attempt's.
+  const last = known !== null && known.arrived_at_ms < process.started_at_ms - BEFORE_START_MS ? null : known;
+  turn.set({ process, last_beat: last, silent_from_mono_ms: last?.arrived_mono_ms ?? startedMono });
   if (turn.worker?.state === "starting" && turn.worker.mode !== "required") turn.enter("healthy");
   sayRegistered(turn, process);
   const { identity } = process;
@@ -172,7 +193,8 @@ export function onBeat(turn: Turn, beat: BeatFacts): void {
   turn.set({
     mode: worker.mode === "none" ? "none" : "required",
     silent_from_mono_ms: arrived,
-    looks: [],
+    looks: KEPT_BY_BEATS.has(worker.state) ? worker.looks : [],
+    look_due_mono_ms: null,
     log_moved: false,
     gone_since_mono_ms: null,
     last_beat: {
@@ -185,7 +207,7 @@ export function onBeat(turn: Turn, beat: BeatFacts): void {
       low_since_mono_ms: low ? (last?.low_since_mono_ms ?? arrived) : null,
     },
   });
-  if (worker.ending !== null) return;
+  if (worker.ending !== null && !callOff(turn)) return;
   if (turn.silentMs() < turn.thresholds().lateMs) resume(turn, silentMs);
   settleCanary(turn);
   const due =
@@ -202,14 +224,16 @@ const KEPT_BY_BEATS = new Set(["unhealthy", "stuck"]);
 
 function resume(turn: Turn, silentMs: number): void {
   const worker = turn.worker as WorkerPart;
-  const wasSilent = worker.said !== "none";
-  turn.set({ said: "none", said_verdict: null, held_by: null, released: false });
+  const wasSilent = worker.said !== "none" || worker.said_verdict !== null;
+  // Stuck in I/O was a verdict on its silence, which is over.
+  const kept = KEPT_BY_BEATS.has(worker.state) && worker.said_verdict !== "stuck_io";
+  if (kept) return turn.set({ said: "none", said_verdict: null });
+  endSuspicion(turn);
   if (wasSilent) {
     const message = `${worker.worker_id} beats again after ${Math.round(silentMs / 1000)} s`;
     turn.say("heartbeat_resumed", { message, data: { silent_seconds: Math.round(silentMs / 100) / 10 } });
-    endSuspicion(turn);
+    turn.set({ said: "none", said_verdict: null, held_by: null, zombie_said: false, released: false });
   }
-  if (KEPT_BY_BEATS.has(worker.state)) return;
   if (wasSilent || worker.state === "starting") turn.set({ incident_id: null, incident_opened_mono_ms: null });
   turn.enter("healthy");
 }
@@ -262,6 +286,8 @@ export function onExit(turn: Turn, attempt: number, exit: ExitFacts): void {
   if (worker === null || worker.spec.attempt !== attempt) return;
   // While the host goes down everything exits; the next boot will know by its boot id.
   if (turn.fleet.host === "stopping") return;
+  // What its launcher still wrote while the host went down; work that was finished is finished all the same.
+  if (worker.resume_at_mono_ms !== null && exit.exit_code !== 0) return;
   if (worker.ending !== null) {
     if (worker.ending.exit !== null) return;
     turn.set({ ending: { ...worker.ending, exit } });
@@ -273,20 +299,35 @@ export function onExit(turn: Turn, attempt: number, exit: ExitFacts): void {
   beginEnding(turn, { reason, evidence: "exit_record", zombie: false, exit });
 }
 
+/** It was stopped, or goes on, as far as one field of /proc can tell: a look tells which. */
 export function onStat(turn: Turn, paused: boolean): void {
   const { worker } = turn;
   if (worker === null || worker.ending !== null || (worker.state === "paused") === paused) return;
-  if (paused) return lookNow(turn);
-  turn.enter("healthy");
+  lookNow(turn);
+}
+
+/** A person let go of it: the time for which it was held is no silence of its own. */
+export function onRunsAgain(turn: Turn): void {
+  const worker = turn.worker as WorkerPart;
+  const seconds = Math.round((turn.now - worker.state_since_mono_ms) / 1000);
+  turn.say("heartbeat_resumed", {
+    message: `${worker.worker_id} runs again; it was ${worker.state} for ${seconds} s`,
+    reason: worker.state,
+    data: { held_seconds: seconds },
+  });
   turn.set({
+    said: "none",
     said_verdict: null,
     alerted_mono_ms: null,
     incident_id: null,
+    incident_opened_mono_ms: null,
+    held_by: null,
     silent_from_mono_ms: turn.now,
     looks: [],
-    said: "none",
+    look_due_mono_ms: null,
   });
   endSuspicion(turn);
+  turn.enter("healthy");
   writeBlock(turn, {});
   advance(turn);
 }
@@ -295,20 +336,15 @@ export function onStat(turn: Turn, paused: boolean): void {
 export function onMemory(turn: Turn, rssBytes: number): void {
   const worker = turn.worker as WorkerPart;
   const limit = worker.spec.memory_limit_bytes;
-  if (worker.ending !== null || limit === null || rssBytes <= limit || turn.fleet.host === "stopping") return;
-  turn.openIncident();
-  beginEnding(turn, {
-    reason: "memory_limit",
-    evidence: `rss ${Math.round(rssBytes / 1_048_576)} MiB of ${Math.round(limit / 1_048_576)} MiB`,
-    zombie: true,
-    killAtOnce: true,
-  });
+  if (worker.ending !== null || limit === null || rssBytes <= limit) return;
+  const evidence = `rss ${Math.round(rssBytes / 1_048_576)} MiB of ${Math.round(limit / 1_048_576)} MiB`;
+  tryEnding(turn, "memory_limit", evidence, { killAtOnce: true });
 }
 
 export function onDesired(turn: Turn, desired: DesiredState): void {
   const { worker } = turn;
   if (worker === null || worker.desired === desired) return;
   turn.set({ desired });
-  if (worker.ending !== null || desired === "running") return;
-  beginStop(turn, desired);
+  if (worker.ending === null) return advance(turn);
+  tightenStop(turn);
 }

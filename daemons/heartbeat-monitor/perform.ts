@@ -2,19 +2,22 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ProcessLook } from "../../lib/domain/verdict.js";
-import { readTail, safetyOf } from "../../lib/platform/files.js";
+import { createExclusive, readTail, safetyOf } from "../../lib/platform/files.js";
 import { oomKills, releaseMemoryLimit } from "../../lib/platform/memory-limit.js";
 import { isSame, look } from "../../lib/platform/processes.js";
 import { runProgram } from "../../lib/platform/programs.js";
 import type { Perform, PerformContext } from "../../lib/runtime/core.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
+import { launchRecordSchema } from "../../lib/schema/records.js";
 import { attemptName, type WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { Mailbox } from "../../lib/store/mailbox.js";
+import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
 import { type SpecPatch, SpecStore } from "../../lib/store/specs.js";
 import { returnTokens } from "../../lib/store/tokens.js";
 import type { BeatSource } from "./beat-source.js";
 import type { Effect, Event, KnownProcess, Looked } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
+import { processOf } from "./read-facts.js";
 import { Remains } from "./remains.js";
 import { launcherLives, type SpecSource } from "./spec-source.js";
 
@@ -154,12 +157,36 @@ export class Performer {
 
   #gather(effect: Extract<Effect, { kind: "gather" }>): Event {
     const { worker_id, attempt, process } = effect;
+    const claimed = effect.withdraw && this.#isClaimed(worker_id, attempt);
     const left = process === null ? 0 : this.#remains.count(attemptName(worker_id, attempt), process.identity);
     const logTail = left > 0 ? "" : readTail(this.#context.layout.workerLog(worker_id, attempt), LOG_TAIL_BYTES);
     let exit = this.#specSource.exitOf(worker_id, attempt);
     if (exit !== null && exit.oom_kills === 0 && process?.memory_folder)
       exit = { ...exit, oom_kills: oomKills(process.memory_folder) ?? 0 };
-    return { kind: "gathered", worker_id, attempt, log_tail: logTail, left, exit };
+    const exitPending =
+      exit === null && process !== null && launcherLives(process.launcher_pid, process.launcher_start_time);
+    return {
+      kind: "gathered",
+      worker_id,
+      attempt,
+      log_tail: logTail,
+      left,
+      exit,
+      exit_pending: exitPending,
+      claimed,
+    };
+  }
+
+  /** Takes the claim of an attempt that nobody has started, so that a late launcher finds it and leaves. */
+  #isClaimed(workerId: string, attempt: number): boolean {
+    const path = this.#context.layout.launch(workerId, attempt);
+    const claim = { worker_id: workerId, attempt, withdrawn_by: "heartbeat-monitor" };
+    if (createExclusive(path, `${JSON.stringify(claim)}\n`)) return false;
+    const reading = readRecord(path, launchRecordSchema, { maxBytes: MAX_BYTES.request, nowMs: Date.now() });
+    if (reading.kind !== "ok") return reading.kind === "unfinished";
+    return (
+      processOf(reading.value) !== null || launcherLives(reading.value.launcher_pid, reading.value.launcher_start_time)
+    );
   }
 
   /** Evidence is a copy of the spec as it last was, with its end; written once, never changed. */

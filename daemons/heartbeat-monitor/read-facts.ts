@@ -41,14 +41,31 @@ export function specFacts(record: WorkerSpecRecord): SpecFacts {
     incident_id: typeof record.incident_id === "string" ? record.incident_id : null,
     process,
     other_boot: ofOtherBoot(record),
-    in_spec_beat: heartbeat ? { key: inSpecKey(record), score: beat.score, sequence: beat.sequence } : null,
+    in_spec_beat: heartbeat ? inSpecFacts(heartbeat, beat) : null,
   };
 }
 
-function inSpecKey(record: WorkerSpecRecord): string {
-  const block = (record.heartbeat ?? {}) as Record<string, unknown>;
-  const beat = inSpecBeatOf(record);
-  return blockKey(block.last_seen ?? block.last_heartbeat ?? null, beat.sequence, beat.score);
+/**
+ * The beat that stands in a spec, with a key for what the monitor writes there itself and one for what it never writes:
+ * an older worker that merges its own fields into the block leaves the monitor's as they are.
+ */
+function inSpecFacts(
+  block: Readonly<Record<string, unknown>>,
+  beat: { readonly score: number | null; readonly sequence: number | null },
+): NonNullable<SpecFacts["in_spec_beat"]> {
+  const health = (typeof block.health === "object" && block.health !== null ? block.health : {}) as Record<
+    string,
+    unknown
+  >;
+  const legacy = [block.last_heartbeat, block.heartbeat_sequence, health.health_score];
+  const own = typeof health.health_score === "number" ? health.health_score : null;
+  return {
+    key: blockKey(block.last_seen ?? null, block.sequence ?? null, block.health_score ?? null),
+    legacy_key: legacy.every((value) => value === undefined || value === null) ? "" : JSON.stringify(legacy),
+    score: beat.score,
+    legacy_score: own,
+    sequence: beat.sequence,
+  };
 }
 
 /** A process that a person put under heald's care; a pid that merely stands in a spec is shown, never signalled. */

@@ -30,19 +30,20 @@ export class Remains {
     return outcome.answer !== "sent" && sent.includes("sent") ? { answer: "sent" } : outcome;
   }
 
-  /** How many processes of the attempt are left: the program, its group, and noted children elsewhere. */
+  /** How many processes of the attempt are left: the program, or else its group and noted children elsewhere. */
   count(attempt: string, identity: Identity): number {
     const presence = isSame(identity);
     if (presence === "other_boot" || presence === "reused") return 0;
     // isSame also says "same" of a corpse that waits to be reaped; it needs no signal.
-    const self = presence === "same" && readStat(identity.pid)?.state !== "Z" ? 1 : 0;
+    // While the program itself runs, its group need not be searched for, which reads all of /proc.
+    if (presence === "same" && readStat(identity.pid)?.state !== "Z") return 1;
     const group = hasGroupMembers(identity.pid)
       ? groupMembers(identity.pid).filter((member) => member.pid !== identity.pid).length
       : 0;
     const elsewhere = [...(this.#noted.get(attempt)?.values() ?? [])].filter((child) =>
       isAliveOutside(child, identity.pid),
     ).length;
-    return self + group + elsewhere;
+    return group + elsewhere;
   }
 
   forget(attempt: string): void {

@@ -4,10 +4,10 @@ import { decayedScore, missedIntervals } from "../../lib/domain/health-score.js"
 import type { Thresholds } from "../../lib/domain/thresholds.js";
 import { type Verdict, verdictOf } from "../../lib/domain/verdict.js";
 import type { EndReason, EventType, WorkerState } from "../../lib/schema/catalogue.js";
-import { beginEnding, continueEnding, tryEnding } from "./ending.js";
+import { beginEnding, continueEnding, tryEnding, tryStop } from "./ending.js";
 import type { Looked, WorkerPart } from "./facts.js";
 import { beginSuspicion, endSuspicion } from "./fleet.js";
-import { onBeat, onExit, writeBlock } from "./life.js";
+import { afterReboot, onBeat, onExit, onRunsAgain, writeBlock } from "./life.js";
 import type { Turn } from "./turn.js";
 
 const SHUTDOWN_LOOK_MS = 5000;
@@ -25,16 +25,37 @@ export function advance(turn: Turn): void {
   if (worker.ending !== null) return continueEnding(turn);
   if (turn.fleet.host === "stopping") return turn.wakeAt(turn.now + SHUTDOWN_LOOK_MS);
   if (worker.resume_at_mono_ms !== null) return resumeAfterReboot(turn, worker.resume_at_mono_ms);
-  if (overstayed(turn))
-    return beginEnding(turn, { reason: "max_runtime", evidence: "max_runtime_seconds", zombie: true });
-  if (worker.mode !== "required") return turn.wakeAt(nextOwnDeadline(turn));
+  if (tryStop(turn)) return;
+  if (overstayed(turn) && tryEnding(turn, "max_runtime", "max_runtime_seconds")) return;
+  const neverStarted = neverStartedAtMs(turn);
+  if (neverStarted !== null && turn.now >= neverStarted)
+    return beginEnding(turn, { reason: "not_started", evidence: "no_claim", zombie: false });
+  if (worker.look_due_mono_ms !== null && turn.now >= worker.look_due_mono_ms) return lookNow(turn);
+  if (worker.mode !== "required")
+    return turn.wakeAt(earliest(nextOwnDeadline(turn), worker.look_due_mono_ms, neverStarted));
   sayLevels(turn);
   const condition = judgeCondition(turn);
-  if (condition === "ended") return;
+  if (condition === "look") return lookNow(turn);
   const silent = turn.silentMs();
   const limits = turn.thresholds();
   if (silent >= limits.warningMs && lookIsDue(turn, silent, limits)) return lookNow(turn);
   turn.wakeAt(earliest(nextSilentDeadline(turn, silent, limits), nextOwnDeadline(turn), condition));
+}
+
+/** Asks for a look after so long, and wakes the worker for it or for an earlier deadline. */
+function lookAgainIn(turn: Turn, afterMs: number | null): void {
+  const due = afterMs === null ? null : turn.now + Math.max(1, afterMs);
+  turn.set({ look_due_mono_ms: due });
+  const silent = (turn.worker as WorkerPart).mode === "required";
+  const deadline = silent ? nextSilentDeadline(turn, turn.silentMs(), turn.thresholds()) : null;
+  turn.wakeAt(earliest(due, deadline, nextOwnDeadline(turn)));
+}
+
+/** When an attempt that nobody started, and of which no beat is awaited, is given up. */
+function neverStartedAtMs(turn: Turn): number | null {
+  const worker = turn.worker as WorkerPart;
+  if (worker.process !== null || !worker.spec.has_launch || worker.mode === "required") return null;
+  return worker.silent_from_mono_ms + turn.thresholds().graceMs;
 }
 
 /** Asks the kernel, the output and the beat file once more: a deadline speaks only after a fresh look. */
@@ -58,10 +79,12 @@ function overstayed(turn: Turn): boolean {
 
 function nextOwnDeadline(turn: Turn): number | null {
   const worker = turn.worker as WorkerPart;
-  const ends =
+  const left =
     worker.spec.max_runtime_ms === null || worker.process === null
       ? null
-      : turn.now + (worker.process.started_at_ms + worker.spec.max_runtime_ms - turn.stamp.atMs);
+      : worker.process.started_at_ms + worker.spec.max_runtime_ms - turn.stamp.atMs;
+  // Once it is over, only a gate holds it back.
+  const ends = left === null ? null : turn.now + (left > 0 ? left : HELD_LOOK_MS);
   const alert =
     worker.state === "paused" && worker.alerted_mono_ms !== null
       ? worker.alerted_mono_ms + turn.settings().paused_limit_seconds * 1000
@@ -82,6 +105,8 @@ function sayLevels(turn: Turn): void {
   if (worker.state === "paused" || worker.state === "debugged") return;
   const silent = turn.silentMs();
   const limits = turn.thresholds();
+  // Before any of them can be ended: where many are silent, the first must not go before the last is counted.
+  if (silent >= suspectMs(limits) && turn.isTrusted()) beginSuspicion(turn);
   const reached =
     silent >= limits.timeoutMs
       ? "critical"
@@ -99,8 +124,12 @@ function sayLevels(turn: Turn): void {
   for (const level of LEVELS.slice(from + 1, to + 1)) if (level !== "none") sayLevel(turn, level, silent, limits);
   turn.set({ said: reached });
   if (!CLASSIFIED.has(turn.worker?.state as WorkerState)) turn.enter(reached as WorkerState);
-  if (reached === "critical") beginSuspicion(turn);
   writeBlock(turn, {});
+}
+
+/** From which silence on a worker counts among the suspects. */
+function suspectMs(limits: Thresholds): number {
+  return Math.max(limits.timeoutMs / 2, limits.timeoutMs - limits.verifyMs);
 }
 
 /** States that say more than a level of silence does. */
@@ -136,6 +165,7 @@ function lookIsDue(turn: Turn, silent: number, limits: Thresholds): boolean {
 function lookInstants(limits: Thresholds): number[] {
   return [
     limits.warningMs,
+    suspectMs(limits),
     limits.timeoutMs,
     limits.firstLookMs,
     limits.zombieMs,
@@ -151,14 +181,15 @@ function nextSilentDeadline(turn: Turn, silent: number, limits: Thresholds): num
   const from = (turn.worker as WorkerPart).silent_from_mono_ms;
   const trustMs = Math.min(turn.fleet.trust_from_mono_ms, turn.now + UNTRUSTED_WAIT_MS);
   const afterTrust = turn.isTrusted() ? null : Math.max(turn.now + 1, trustMs);
-  return earliest(next.length === 0 ? null : from + Math.min(...next), afterTrust);
+  const { look_due_mono_ms: asked } = turn.worker as WorkerPart;
+  return earliest(next.length === 0 ? null : from + Math.min(...next), afterTrust, asked);
 }
 
-/** A worker that beats may still be stuck or unwell. Returns the next deadline, null for none, or `ended`. */
-function judgeCondition(turn: Turn): number | null | "ended" {
+/** A worker that beats may still be stuck or unwell. Returns the next deadline, null for none, or that a look is due. */
+function judgeCondition(turn: Turn): number | null | "look" {
   const worker = turn.worker as WorkerPart;
   const beat = worker.last_beat;
-  if (beat === null || worker.said === "critical") return null;
+  if (beat === null || worker.said === "critical" || !turn.isTrusted()) return null;
   const settings = turn.settings();
   const finished = beat.progress === null || beat.progress >= 100;
   const { condition, nextLookMs } = conditionOf({
@@ -168,9 +199,10 @@ function judgeCondition(turn: Turn): number | null | "ended" {
     unhealthyGraceMs: settings.unhealthy_grace_seconds * 1000,
   });
   if (condition === "well") {
-    if (worker.state === "unhealthy" || worker.state === "stuck") recover(turn);
+    if (worker.said_verdict === null && (worker.state === "unhealthy" || worker.state === "stuck")) recover(turn);
   } else if (worker.state !== condition) {
-    if (sayCondition(turn, condition, beat.reported, beat.progress)) return "ended";
+    sayCondition(turn, condition, beat.reported, beat.progress);
+    if (isActedUpon(turn)) return "look";
   }
   return nextLookMs === undefined ? null : turn.now + nextLookMs;
 }
@@ -178,7 +210,7 @@ function judgeCondition(turn: Turn): number | null | "ended" {
 function recover(turn: Turn): void {
   const worker = turn.worker as WorkerPart;
   turn.say("heartbeat_resumed", { message: `${worker.worker_id} is well again`, data: { silent_seconds: 0 } });
-  turn.set({ incident_id: null, incident_opened_mono_ms: null });
+  turn.set({ incident_id: null, incident_opened_mono_ms: null, held_by: null, zombie_said: false, released: false });
   endSuspicion(turn);
   turn.enter("healthy");
   writeBlock(turn, {});
@@ -189,7 +221,7 @@ function sayCondition(
   condition: "stuck" | "unhealthy",
   reported: number | null,
   progress: number | null,
-): boolean {
+): void {
   const worker = turn.worker as WorkerPart;
   turn.openIncident();
   turn.enter(condition);
@@ -203,8 +235,13 @@ function sayCondition(
   });
   if (condition === "unhealthy") beginSuspicion(turn);
   writeBlock(turn, {});
-  if (condition === "unhealthy" && turn.settings().unhealthy_action === "alert") return false;
-  return tryEnding(turn, condition, condition);
+}
+
+/** Whether the policy wants more than an alert for the condition in which a beating worker is. */
+function isActedUpon(turn: Turn): boolean {
+  const worker = turn.worker as WorkerPart;
+  if (worker.state === "unhealthy") return turn.settings().unhealthy_action === "restart";
+  return worker.state === "stuck" && worker.said_verdict === null;
 }
 
 /** A look came back: what it found is judged by the evidence table. */
@@ -219,8 +256,17 @@ export function onLooked(turn: Turn, looked: Looked): void {
   }
   remember(turn, looked);
   const verdict = judge(turn, looked);
+  if (isLetGo(before.state, verdict)) return onRunsAgain(turn);
   sayVerdict(turn, verdict);
   conclude(turn, verdict, looked);
+}
+
+const HELD_BY_A_PERSON: ReadonlySet<WorkerState> = new Set(["paused", "debugged"]);
+const STILL_HELD: ReadonlySet<Verdict["verdict"]> = new Set(["paused", "debugged", "dead_certain", "unreaped", "none"]);
+
+/** A worker that was paused or debugged, and is no more. */
+function isLetGo(state: WorkerState, verdict: Verdict): boolean {
+  return HELD_BY_A_PERSON.has(state) && !STILL_HELD.has(verdict.verdict);
 }
 
 function remember(turn: Turn, looked: Looked): void {
@@ -229,6 +275,7 @@ function remember(turn: Turn, looked: Looked): void {
   // The first look only notes how long the output is; growth counts from the second on.
   turn.set({
     looks: looked.look === null ? worker.looks : [...worker.looks, looked.look].slice(-LOOKS_KEPT),
+    look_due_mono_ms: null,
     log_bytes: looked.log_bytes,
     log_moved: worker.looks.length > 0 && (worker.log_moved || moved),
   });
@@ -303,18 +350,27 @@ function conclude(turn: Turn, verdict: Verdict, looked: Looked): void {
     case "debugged":
     case "none":
     case "stuck_io":
-      return turn.wakeAt(turn.now + Math.max(1000, turn.thresholds().verifyMs));
+      return lookAgainIn(turn, Math.max(1000, turn.thresholds().verifyMs));
     default:
   }
   turn.set({ gone_since_mono_ms: null });
+  if (verdict.verdict === "alive") return concludeAlive(turn, verdict);
   const reason = REASONS[verdict.verdict];
   if (verdict.zombieDue && reason && tryEnding(turn, reason, verdict.because)) return;
-  const next = verdict.nextLookMs === undefined ? null : turn.now + Math.max(1, verdict.nextLookMs);
-  const asked = verdict.zombieDue ? turn.now + HELD_LOOK_MS : next;
-  turn.wakeAt(earliest(asked, nextSilentDeadline(turn, turn.silentMs(), turn.thresholds()), nextOwnDeadline(turn)));
+  lookAgainIn(turn, verdict.zombieDue ? HELD_LOOK_MS : (verdict.nextLookMs ?? null));
 }
 
-const HELD_LOOK_MS = 1000;
+/** How often a worker that only a gate keeps alive is looked at. */
+const HELD_LOOK_MS = 2000;
+
+/** It runs and is not silent for long: what is left is what it says about itself. */
+function concludeAlive(turn: Turn, verdict: Verdict): void {
+  const worker = turn.worker as WorkerPart;
+  if (verdict.because !== "beating" || !isActedUpon(turn)) return lookAgainIn(turn, verdict.nextLookMs ?? null);
+  if (worker.looks.length < 2) return lookAgainIn(turn, turn.thresholds().verifyMs);
+  const condition = worker.state === "stuck" ? "stuck" : "unhealthy";
+  if (!tryEnding(turn, condition, condition)) lookAgainIn(turn, HELD_LOOK_MS);
+}
 
 /** The process is gone. Its launcher, if it lives, is about to say how; if not, nobody will. */
 function concludeDeath(turn: Turn, verdict: Verdict, looked: Looked): void {
@@ -322,15 +378,11 @@ function concludeDeath(turn: Turn, verdict: Verdict, looked: Looked): void {
   const since = worker.gone_since_mono_ms ?? turn.now;
   turn.set({ gone_since_mono_ms: since });
   const waits = looked.launcher_alive || verdict.verdict === "unreaped" || turn.now - since < GONE_LOOK_MS;
-  if (waits && verdict.because !== "host_reboot" && turn.now - since < EXIT_RECORD_PATIENCE_MS)
-    return turn.wakeAt(turn.now + GONE_LOOK_MS);
+  if (verdict.because === "host_reboot") return worker.resume_at_mono_ms === null ? afterReboot(turn) : advance(turn);
+  if (waits && turn.now - since < EXIT_RECORD_PATIENCE_MS) return lookAgainIn(turn, GONE_LOOK_MS);
   if (turn.fleet.host === "stopping") return turn.wakeAt(turn.now + SHUTDOWN_LOOK_MS);
   turn.openIncident();
-  beginEnding(turn, {
-    reason: verdict.because === "host_reboot" ? "host_reboot" : "gone",
-    evidence: verdict.because,
-    zombie: false,
-  });
+  beginEnding(turn, { reason: "gone", evidence: verdict.because, zombie: false });
 }
 
 function concludePause(turn: Turn): void {
@@ -347,7 +399,7 @@ function concludePause(turn: Turn): void {
       data: { paused_seconds: Math.round(since / 1000) },
     });
   }
-  turn.wakeAt(turn.now + Math.min(limit, 1000));
+  lookAgainIn(turn, Math.min(limit, 1000));
 }
 
 export function earliest(...instants: readonly (number | null)[]): number | null {
