@@ -50,9 +50,9 @@ function isColourful(): boolean {
   return process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb";
 }
 
-/** Columns of the terminal; null where the output goes to a file or another program. */
+/** Columns of the terminal; null where the output goes to a file or another program. A terminal may say 0: unknown. */
 export function columns(): number | null {
-  return process.stdout.isTTY === true ? (process.stdout.columns ?? 80) : null;
+  return process.stdout.isTTY === true ? process.stdout.columns || 80 : null;
 }
 
 /** Prints rows under headings, aligned. On a terminal the last column is cut to its width. */

@@ -20,7 +20,7 @@ export const command: CommandDefinition = {
   run: workers,
 };
 
-export const HEADINGS = ["WORKER", "TYPE", "STATE", "HEALTH", "ATTEMPT", "PID", "LAST BEAT", "NEXT", "WHY"];
+export const HEADINGS = ["WORKER", "TYPE", "STATE", "HEALTH", "TRY", "PID", "BEAT", "NEXT", "WHY"];
 
 function workers(call: Call): number {
   const state = textOption(call.options, "state");
