@@ -169,7 +169,8 @@ export const RECORDS: readonly DescribedRecord[] = [
       timestamp: "When that was known.",
       at_ms: "The same in milliseconds.",
       reason: "Why, in one word; relapsed: it had succeeded and died before retry_reset_seconds.",
-      duration_ms: "From the death of the one attempt to the success of the next, in milliseconds.",
+      duration_ms:
+        "For a success, from the request to the running program; for a failure, how long the attempt ran; in milliseconds.",
     },
   },
   {
