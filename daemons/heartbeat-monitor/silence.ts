@@ -39,7 +39,8 @@ export function advance(turn: Turn): void {
   const silent = turn.silentMs();
   const limits = turn.thresholds();
   if (silent >= limits.warningMs && lookIsDue(turn, silent, limits)) return lookNow(turn);
-  turn.wakeAt(earliest(nextSilentDeadline(turn, silent, limits), nextOwnDeadline(turn), condition));
+  const { look_due_mono_ms: lookDue } = turn.worker as WorkerPart;
+  turn.wakeAt(earliest(nextSilentDeadline(turn, silent, limits), nextOwnDeadline(turn), condition, lookDue));
 }
 
 /** Asks for a look after so long, and wakes the worker for it or for an earlier deadline. */
@@ -357,8 +358,15 @@ function conclude(turn: Turn, verdict: Verdict, looked: Looked): void {
   if (verdict.verdict === "alive") return concludeAlive(turn, verdict);
   const reason = REASONS[verdict.verdict];
   if (verdict.zombieDue && reason && tryEnding(turn, reason, verdict.because)) return;
-  lookAgainIn(turn, verdict.zombieDue ? HELD_LOOK_MS : (verdict.nextLookMs ?? null));
+  lookAgainIn(turn, verdict.zombieDue ? HELD_LOOK_MS : soonerIfStretched(turn, verdict.nextLookMs ?? null));
 }
+
+/** A threshold that only the monitor's own bad health moved away comes back with its good health, at any moment. */
+function soonerIfStretched(turn: Turn, afterMs: number | null): number | null {
+  return turn.fleet.local_health === 0 || afterMs === null ? afterMs : Math.min(afterMs, STRETCHED_LOOK_MS);
+}
+
+const STRETCHED_LOOK_MS = 5000;
 
 /** How often a worker that only a gate keeps alive is looked at. */
 const HELD_LOOK_MS = 2000;

@@ -25,6 +25,14 @@ export interface JournalEntry {
   readonly effects: readonly { readonly kind: string }[];
   /** How many of the effects were performed; the rest is to be done. */
   readonly performed?: number;
+  /** How far an earlier decision is carried out, whose answer this entry decided upon. */
+  readonly progress?: Progress;
+}
+
+/** The first `next` effects of decision `seq` are done, and their answers decided upon. */
+export interface Progress {
+  readonly seq: number;
+  readonly next: number;
 }
 
 /** Everything a daemon knows, as of a sequence number. */
@@ -141,9 +149,17 @@ export function replay(
     if (record.seq <= base) continue;
     seq = Math.max(seq, record.seq);
     applyParts(parts, record.parts);
+    if (record.progress) advance(pending, record.progress);
     if (record.effects.length > 0) pending.set(record.seq, record);
   }
   return { seq, boot_id: checkpoint?.boot_id ?? null, parts, pending: [...pending.values()], faults };
+}
+
+function advance(pending: Map<number, JournalEntry>, { seq, next }: Progress): void {
+  const entry = pending.get(seq);
+  if (entry === undefined) return;
+  if (next >= entry.effects.length) pending.delete(seq);
+  else pending.set(seq, { ...entry, performed: next });
 }
 
 function parseLine(line: string): JournalEntry | { readonly done: readonly number[] } | null {

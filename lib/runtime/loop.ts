@@ -9,7 +9,7 @@
 import { weatherCode } from "../platform/files.js";
 import type { DecisionDraft, Stamp } from "../schema/events.js";
 import type { Answer, Core, Decided, Perform, Stamped, Wake } from "./core.js";
-import { applyParts, type Journal, type JournalEntry } from "./journal.js";
+import { applyParts, type Journal, type JournalEntry, type Progress } from "./journal.js";
 import { WakeQueue } from "./wake-queue.js";
 
 export interface LoopClock {
@@ -56,6 +56,12 @@ export interface LoopOptions<
   readonly bootId?: string;
 }
 
+/** An event in the inbox; for an answer to a journaled effect, how far that decision is carried out once this is decided. */
+interface Heard<Event> {
+  readonly event: Stamped<Event>;
+  readonly progress: Progress | null;
+}
+
 /** What waits for a lane: a decision's effects from `next` on. */
 interface Work {
   readonly seq: number;
@@ -81,12 +87,15 @@ export class Loop<
   readonly #parts: Map<string, unknown>;
   readonly #lanes = new Map<string, Work[]>();
   readonly #inFlight = new Set<string>();
-  readonly #parked = new Map<string, Stamped<Event>[]>();
-  readonly #inbox: Stamped<Event>[] = [];
+  readonly #parked = new Map<string, Heard<Event>[]>();
+  readonly #inbox: Heard<Event>[] = [];
   readonly #wakes: WakeQueue;
   #policy: Policy;
   #policyHash: string;
   #seq: number;
+  /** Decisions that are carried out, but whose answers may still be waiting to be decided upon. */
+  #performed: { readonly lane: string; readonly work: Work }[] = [];
+  /** Decisions that are carried out, answers and all; the journal is told with its next line. */
   #finished: number[] = [];
   #draining = false;
   #stopped = false;
@@ -124,10 +133,14 @@ export class Loop<
 
   /** Gives the loop a fact. It is decided upon at once, unless the loop is in the middle of another. */
   offer(event: Event): void {
+    this.#hear(event, null);
+  }
+
+  #hear(event: Event, progress: Progress | null): void {
     if (this.#stopped) return;
     const { atMs, monoMs } = this.#options.clock.now();
     const stamp = { id: this.#options.newId(atMs), atMs: Math.round(atMs), monoMs: Math.round(monoMs * 1000) / 1000 };
-    this.#inbox.push({ ...event, stamp });
+    this.#inbox.push({ event: { ...event, stamp }, progress });
     if (!this.#draining) this.#drain();
   }
 
@@ -170,42 +183,57 @@ export class Loop<
   /** Writes everything into the checkpoint, so that the next start need not read the journal. */
   checkpoint(): void {
     const pending: JournalEntry[] = [];
-    for (const [lane, works] of this.#lanes) {
-      for (const work of works)
-        pending.push({ seq: work.seq, lane, stamp: work.stamp, parts: {}, effects: work.effects.slice(work.next) });
-    }
+    const keep = (lane: string, work: Work, performed: number): void => {
+      if (work.seq === NOT_JOURNALED) return;
+      pending.push({ seq: work.seq, lane, stamp: work.stamp, parts: {}, effects: work.effects, performed });
+    };
+    // What is done but whose answer was not decided upon is done again, so that the answer comes again.
+    for (const { lane, work } of this.#performed) keep(lane, work, 0);
+    for (const [lane, works] of this.#lanes) for (const work of works) keep(lane, work, work.next);
     this.#options.journal.checkpoint({
       seq: this.#seq,
       boot_id: this.#options.bootId ?? "",
       parts: Object.fromEntries(this.#parts),
       pending,
     });
+    this.#performed = [];
     this.#finished = [];
   }
 
   #drain(): void {
     this.#draining = true;
     try {
-      for (let event = this.#inbox.shift(); event !== undefined && !this.#stopped; event = this.#inbox.shift())
-        this.#step(event);
+      for (let heard = this.#inbox.shift(); heard !== undefined && !this.#stopped; heard = this.#inbox.shift()) {
+        this.#step(heard);
+      }
+      // Only now is no answer on its way: a crash must find either the work or what came of it.
+      if (this.#inbox.length === 0 && this.#parked.size === 0) this.#settlePerformed();
     } finally {
       this.#draining = false;
     }
     if (this.#options.journal.bytes > CHECKPOINT_BYTES) this.#guarded("checkpoint", () => this.checkpoint());
   }
 
-  #step(event: Stamped<Event>): void {
+  #settlePerformed(): void {
+    for (const { work } of this.#performed.splice(0)) this.#finished.push(work.seq);
+  }
+
+  #step(heard: Heard<Event>): void {
+    const { event } = heard;
     const address = this.#core.address(event);
     const lane = laneOf(address);
-    if (this.#parked.has(lane)) return this.#park(lane, event);
+    if (this.#parked.has(lane)) return this.#park(lane, heard);
     const slice = this.#sliceAt(address);
     const decided = this.#core.decide(slice, event, this.#policy);
     const changed = this.#changes(address, slice, decided.slice);
     const effects = this.#durable(slice, event, decided);
-    const lasting = effects.some((effect) => !this.#core.transient?.has(effect.kind));
+    // An answer comes once: what it changed is kept even where nothing follows from it.
+    const isNews = heard.progress !== null && Object.keys(changed).length > 0;
+    const lasting = isNews || effects.some((effect) => !this.#core.transient?.has(effect.kind));
     if (lasting) {
-      const entry = { seq: this.#seq + 1, lane, stamp: event.stamp, parts: changed, effects };
-      if (!this.#guarded("journal", () => this.#journal(entry))) return this.#park(lane, event);
+      const progress = heard.progress === null ? {} : { progress: heard.progress };
+      const entry = { seq: this.#seq + 1, lane, stamp: event.stamp, parts: changed, effects, ...progress };
+      if (!this.#guarded("journal", () => this.#journal(entry))) return this.#park(lane, heard);
       this.#seq = entry.seq;
     }
     if (effects.length > 0)
@@ -267,7 +295,13 @@ export class Loop<
   }
 
   #resume(entry: JournalEntry): void {
-    this.#enqueue(entry.lane, { seq: entry.seq, stamp: entry.stamp, effects: entry.effects, next: 0, again: true });
+    this.#enqueue(entry.lane, {
+      seq: entry.seq,
+      stamp: entry.stamp,
+      effects: entry.effects,
+      next: entry.performed ?? 0,
+      again: true,
+    });
   }
 
   /** Performs a lane's effects in order, until it is empty, waits for an answer, or is stopped by the weather. */
@@ -278,7 +312,7 @@ export class Loop<
       const work = works[0] as Work;
       if (work.next >= work.effects.length) {
         works.shift();
-        if (work.seq !== NOT_JOURNALED) this.#finished.push(work.seq);
+        if (work.seq !== NOT_JOURNALED) this.#performed.push({ lane, work });
         continue;
       }
       const effect = work.effects[work.next] as Effect | DecisionEffect;
@@ -286,7 +320,7 @@ export class Loop<
       if (answer === STORM) return;
       if (answer instanceof Promise) return this.#await(lane, work, effect, answer);
       work.next += 1;
-      this.#accept(answer);
+      this.#accept(answer, work);
     }
     if (works?.length === 0) this.#lanes.delete(lane);
   }
@@ -310,7 +344,7 @@ export class Loop<
       this.#inFlight.delete(lane);
       if (result === STORM) return;
       work.next += 1;
-      this.#accept(result);
+      this.#accept(result, work);
       this.#runLane(lane);
     };
     answer.then(proceed, (error: unknown) => proceed(this.#failed(effect, error)));
@@ -331,17 +365,22 @@ export class Loop<
     );
   }
 
-  #accept(answer: undefined | Event | readonly Event[]): void {
+  #accept(answer: undefined | Event | readonly Event[], work: Work): void {
     if (answer === undefined || answer === null) return;
-    if (Array.isArray(answer)) for (const event of answer as readonly Event[]) this.offer(event);
-    else this.offer(answer as Event);
+    const answers = Array.isArray(answer) ? (answer as readonly Event[]) : [answer as Event];
+    for (const [nth, event] of answers.entries()) {
+      // The last answer's line in the journal also says that its effect is done: the two cannot be torn apart.
+      const last = nth === answers.length - 1;
+      this.#hear(event, work.seq === NOT_JOURNALED ? null : { seq: work.seq, next: last ? work.next : work.next - 1 });
+    }
   }
 
-  #park(lane: string, event: Stamped<Event>): void {
+  #park(lane: string, heard: Heard<Event>): void {
     const waiting = this.#parked.get(lane) ?? [];
     const last = waiting.at(-1);
-    if (last && last.kind === event.kind && this.#core.coalesced.has(event.kind)) waiting.pop();
-    waiting.push(event);
+    const { kind } = heard.event;
+    if (last && last.event.kind === kind && this.#core.coalesced.has(kind)) waiting.pop();
+    waiting.push(heard);
     this.#parked.set(lane, waiting);
   }
 

@@ -129,6 +129,36 @@ describe("Loop", () => {
     expect(accountOf(second, "b")?.sum).toBe(7);
   });
 
+  test("does not call a decision carried out while its answer waits behind another event", () => {
+    const world = new World();
+    let offered = false;
+    const perform = world.perform;
+    world.perform = (effect, context) => {
+      const answer = perform(effect, context);
+      // Another lane's fact arrives while the first payment is being made, before its answer is heard.
+      if (effect.kind === "pay" && !offered) {
+        offered = true;
+        racing.offer({ kind: "add", account: "b", amount: 7 });
+        world.crashAfter = world.performed.length;
+      }
+      return answer;
+    };
+    const racing = world.loop({ perform: (effect, context) => world.perform(effect, context) });
+    racing.offer({ kind: "add", account: "a", amount: 5 });
+    racing.stop();
+    world.crashAfter = null;
+    world.perform = perform;
+    const second = world.loop();
+    second.resume();
+    expect(accountOf(second, "a")).toMatchObject({ sum: 5, paid: 5 });
+  });
+
+  test("keeps what an answer changed, even where nothing follows from it", () => {
+    const world = new World();
+    world.loop().offer({ kind: "add", account: "a", amount: 5 });
+    expect(world.journal.recover().parts.get("account:a")).toMatchObject({ sum: 5, paid: 5 });
+  });
+
   test("tells an effect that is resumed that it may have been performed before", () => {
     const world = new World();
     world.storm = "EIO";
