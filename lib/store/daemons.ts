@@ -1,5 +1,5 @@
 /** Which daemons run, by their identity and not by their pid alone. @module */
-import { isSame, type Sameness } from "../platform/identity.js";
+import { type Presence, presenceOf } from "../platform/identity.js";
 import { DAEMONS, type DaemonIdentity, type DaemonName, daemonIdentitySchema } from "../schema/records.js";
 import type { Layout } from "./layout.js";
 import { readRecord } from "./records.js";
@@ -8,7 +8,7 @@ export interface DaemonStatus {
   readonly name: DaemonName;
   readonly alive: boolean;
   /** `never`: no run of it is recorded here. `unreadable`: its record is spoilt. */
-  readonly presence: Sameness | "never" | "unreadable";
+  readonly presence: Presence | "never" | "unreadable";
   readonly pid: number | null;
   readonly version: string | null;
   readonly started_at: string | number | null;
@@ -21,7 +21,7 @@ export function readDaemons(layout: Layout): DaemonStatus[] {
   return DAEMONS.map((name) => {
     const identity = identityIn(layout, name);
     if (typeof identity === "string") return statusOf(name, null, identity);
-    return statusOf(name, identity, isSame(identity));
+    return statusOf(name, identity, presenceOf(identity));
   });
 }
 
