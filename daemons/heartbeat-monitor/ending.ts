@@ -52,8 +52,10 @@ export function tryEnding(
 /** When the hold that kept a worker alive is over, one full time-out is observed before anything is decided. */
 function observeAfterHold(turn: Turn): void {
   const worker = turn.worker as WorkerPart;
-  if (worker.held_by !== "holds" || holdFor(turn.fleet.holds, worker, "kill", turn.stamp.atMs) !== null) return;
-  turn.set({ observe_until_mono_ms: turn.now + turn.thresholds().timeoutMs });
+  const isHeldNow = holdFor(turn.fleet.holds, worker, "kill", turn.stamp.atMs) !== null;
+  if (isHeldNow === worker.under_hold) return;
+  const observeUntil = isHeldNow ? worker.observe_until_mono_ms : turn.now + turn.thresholds().timeoutMs;
+  turn.set({ under_hold: isHeldNow, observe_until_mono_ms: observeUntil });
 }
 
 function passedUpToTheFirstFailure(all: readonly Gate[]): Gate[] {

@@ -95,6 +95,8 @@ export interface WorkerPart {
   readonly spec: SpecFacts;
   readonly mode: "required" | "optional" | "none";
   readonly process: KnownProcess | null;
+  /** When the process was started, as well as is known on the monotonic clock: the wall clock may be set meanwhile. */
+  readonly started_mono_ms: number | null;
   readonly state: WorkerState;
   readonly state_since_mono_ms: number;
   readonly state_since_at_ms: number;
@@ -125,6 +127,8 @@ export interface WorkerPart {
   readonly held_by: string | null;
   /** `zombie_detected` was said of this incident. */
   readonly zombie_said: boolean;
+  /** A hold on kills was in force when it was last due. */
+  readonly under_hold: boolean;
   /** After a hold on kills, one full time-out is observed before anything is decided. */
   readonly observe_until_mono_ms: number | null;
   readonly gone_since_mono_ms: number | null;

@@ -87,6 +87,7 @@ function newPart(turn: Turn, workerId: string, spec: SpecFacts): WorkerPart {
     spec,
     mode,
     process: null,
+    started_mono_ms: null,
     state: "starting",
     state_since_mono_ms: turn.now,
     state_since_at_ms: turn.stamp.atMs,
@@ -109,6 +110,7 @@ function newPart(turn: Turn, workerId: string, spec: SpecFacts): WorkerPart {
     alerted_mono_ms: null,
     held_by: null,
     zombie_said: false,
+    under_hold: false,
     observe_until_mono_ms: null,
     gone_since_mono_ms: null,
     resume_at_mono_ms: null,
@@ -148,8 +150,13 @@ function settleProcess(turn: Turn, process: KnownProcess): void {
   const startedMono = turn.now - age;
   const known = turn.worker?.last_beat ?? null;
   // A beat file that is older than the attempt is an earlier attempt's.
-  const last = known !== null && known.arrived_at_ms < process.started_at_ms - BEFORE_START_MS ? null : known;
-  turn.set({ process, last_beat: last, silent_from_mono_ms: last?.arrived_mono_ms ?? startedMono });
+  const last = known !== null && known.arrived_mono_ms < startedMono - BEFORE_START_MS ? null : known;
+  turn.set({
+    process,
+    started_mono_ms: startedMono,
+    last_beat: last,
+    silent_from_mono_ms: last?.arrived_mono_ms ?? startedMono,
+  });
   if (turn.worker?.state === "starting" && turn.worker.mode !== "required") turn.enter("healthy");
   sayRegistered(turn, process);
   const { identity } = process;
@@ -181,8 +188,8 @@ export function onBeat(turn: Turn, beat: BeatFacts): void {
   const { worker } = turn;
   if (worker === null || (beat.attempt !== null && beat.attempt !== worker.spec.attempt)) return;
   const arrived = turn.now - Math.max(0, beat.age_ms);
-  // A beat file that is older than the attempt is an earlier attempt's, whatever it says.
-  if (worker.process !== null && turn.stamp.atMs - beat.age_ms < worker.process.started_at_ms - BEFORE_START_MS) return;
+  // A beat file that is older than the attempt is an earlier attempt's, whatever it says. One seen arriving is not.
+  if (beat.age_ms > 0 && worker.started_mono_ms !== null && arrived < worker.started_mono_ms - BEFORE_START_MS) return;
   const last = worker.last_beat;
   if (last !== null && arrived <= last.arrived_mono_ms + 1) return;
   const first = last === null;
@@ -193,8 +200,8 @@ export function onBeat(turn: Turn, beat: BeatFacts): void {
   turn.set({
     mode: worker.mode === "none" ? "none" : "required",
     silent_from_mono_ms: arrived,
-    looks: KEPT_BY_BEATS.has(worker.state) ? worker.looks : [],
-    look_due_mono_ms: null,
+    // The looks at a worker that beats and is not well are about its condition, not about a silence that is over.
+    ...(KEPT_BY_BEATS.has(worker.state) ? {} : { looks: [], look_due_mono_ms: null }),
     log_moved: false,
     gone_since_mono_ms: null,
     last_beat: {
@@ -232,7 +239,14 @@ function resume(turn: Turn, silentMs: number): void {
   if (wasSilent) {
     const message = `${worker.worker_id} beats again after ${Math.round(silentMs / 1000)} s`;
     turn.say("heartbeat_resumed", { message, data: { silent_seconds: Math.round(silentMs / 100) / 10 } });
-    turn.set({ said: "none", said_verdict: null, held_by: null, zombie_said: false, released: false });
+    turn.set({
+      said: "none",
+      said_verdict: null,
+      held_by: null,
+      zombie_said: false,
+      released: false,
+      under_hold: false,
+    });
   }
   if (wasSilent || worker.state === "starting") turn.set({ incident_id: null, incident_opened_mono_ms: null });
   turn.enter("healthy");

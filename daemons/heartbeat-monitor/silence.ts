@@ -75,15 +75,15 @@ function resumeAfterReboot(turn: Turn, atMono: number): void {
 function overstayed(turn: Turn): boolean {
   const worker = turn.worker as WorkerPart;
   const { max_runtime_ms: limit } = worker.spec;
-  return limit !== null && worker.process !== null && turn.stamp.atMs - worker.process.started_at_ms >= limit;
+  return limit !== null && worker.started_mono_ms !== null && turn.now - worker.started_mono_ms >= limit;
 }
 
 function nextOwnDeadline(turn: Turn): number | null {
   const worker = turn.worker as WorkerPart;
   const left =
-    worker.spec.max_runtime_ms === null || worker.process === null
+    worker.spec.max_runtime_ms === null || worker.started_mono_ms === null
       ? null
-      : worker.process.started_at_ms + worker.spec.max_runtime_ms - turn.stamp.atMs;
+      : worker.started_mono_ms + worker.spec.max_runtime_ms - turn.now;
   // Once it is over, only a gate holds it back.
   const ends = left === null ? null : turn.now + (left > 0 ? left : HELD_LOOK_MS);
   const alert =
@@ -180,8 +180,9 @@ function lookInstants(limits: Thresholds): number[] {
 function nextSilentDeadline(turn: Turn, silent: number, limits: Thresholds): number | null {
   const next = [limits.lateMs, ...lookInstants(limits)].filter((instant) => instant > silent);
   const from = (turn.worker as WorkerPart).silent_from_mono_ms;
-  const trustMs = Math.min(turn.fleet.trust_from_mono_ms, turn.now + UNTRUSTED_WAIT_MS);
-  const afterTrust = turn.isTrusted() ? null : Math.max(turn.now + 1, trustMs);
+  const { trust_from_mono_ms: trustFrom } = turn.fleet;
+  const soon = turn.now + UNTRUSTED_WAIT_MS;
+  const afterTrust = turn.isTrusted() ? null : trustFrom > turn.now ? Math.min(trustFrom, soon) : soon;
   const { look_due_mono_ms: asked } = turn.worker as WorkerPart;
   return earliest(next.length === 0 ? null : from + Math.min(...next), afterTrust, asked);
 }

@@ -97,8 +97,11 @@ export class Turn {
     this.set({ state, state_since_mono_ms: this.now, state_since_at_ms: this.stamp.atMs });
   }
 
+  /** Sets the worker's next wake; never for this very instant, in which rounding could make it wait for itself for ever. */
   wakeAt(monoMs: number | null): void {
-    if (this.worker !== null) this.do({ kind: "wake", key: `worker:${this.worker.worker_id}`, atMonoMs: monoMs });
+    if (this.worker === null) return;
+    const atMonoMs = monoMs === null ? null : Math.max(monoMs, this.now + 1);
+    this.do({ kind: "wake", key: `worker:${this.worker.worker_id}`, atMonoMs });
   }
 
   /** The worker's thresholds, stretched by the monitor's own health, and by the grace time before the first beat. */

@@ -52,6 +52,7 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
   #policy: Policy;
   #crashed = false;
   #ids = 0;
+  #boots = 1;
   #monoMs = 1_000_000;
   #wallAheadMs: number;
   /** Effects performed so far, repeats after a crash included. */
@@ -114,6 +115,23 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
     this.#recover();
   }
 
+  /** Keeps the daemon from running for a while: time passes, and nobody watches. */
+  absent(ms: number): void {
+    this.#crashed = true;
+    this.#loop.stop();
+    this.#monoMs += ms;
+    this.#recover();
+  }
+
+  /** Starts the host anew, as far as the loop can tell: by another boot id than the checkpoint's. */
+  reboot(): void {
+    this.#crashed = true;
+    this.#loop.stop();
+    this.#loop.checkpoint();
+    this.#boots += 1;
+    this.#recover();
+  }
+
   /** Lets answers that are promises arrive. */
   async settle(): Promise<void> {
     // A crash within an answer makes a new loop, whose own answers come later.
@@ -157,6 +175,7 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
         callAt: (monoMs, callback) => this.#callAt(monoMs, callback),
       },
       newId: (atMs) => this.#newId(atMs),
+      bootId: `boot-${this.#boots}`,
       perform: (effect, context) => this.#perform(effect, context),
       onFailure: (effect, error) => {
         this.failures.push(`${effect.kind}: ${error instanceof Error ? error.stack : String(error)}`);

@@ -1,0 +1,373 @@
+/**
+ * Guarantee: when many look dead together, or the monitor has reason to suspect itself, nobody is killed for it; who is
+ * certainly dead is not held; and what was held comes to an end in small steps.
+ */
+import { describe, expect, test } from "vitest";
+import { type Ending, openScene, playWithCrashes, policyOf, type Scene } from "./monitor-world.js";
+
+const same = (end: Ending, expected: Ending, crashAfter: number): void =>
+  expect(end, `crashed after effect ${crashAfter}`).toEqual(expected);
+
+function fleetOf(world: Scene["world"], count: number): string[] {
+  const ids = Array.from({ length: count }, (_, nth) => `w-${String(nth).padStart(2, "0")}`);
+  for (const id of ids) world.add(id);
+  return ids;
+}
+
+describe("the mass guard", () => {
+  test("10 of 20 silent: holds, says so once, kills nobody, and asks a person", async () => {
+    const { world } = await playWithCrashes(
+      {},
+      ({ world }) => {
+        const ids = fleetOf(world, 20);
+        world.run(60);
+        world.silence(...ids.slice(0, 10));
+        world.run(1000);
+      },
+      same,
+      197,
+    );
+    expect(world.eventsOf("fleet_hold_started")).toHaveLength(1);
+    expect(world.eventsOf("mass_zombification_alert")).toHaveLength(2);
+    expect(world.signals).toEqual([]);
+    expect(world.evidence.size).toBe(0);
+    expect(world.fleet.guard.state).toBe("holding");
+    expect(world.fleet.waiting).toHaveLength(10);
+  });
+
+  test("all of a fleet silent at a threshold that is the time-out too: not even the first is killed", () => {
+    const { world } = openScene({ heartbeat_timeout_seconds: 120, zombie_threshold_seconds: 120 });
+    const ids = fleetOf(world, 20);
+    world.run(60);
+    world.silence(...ids);
+    world.run(400);
+    expect(world.signals).toEqual([]);
+    expect(world.fleet.guard.state).toBe("holding");
+  });
+
+  test("all of a fleet silent with low scores, due at the time-out: not even the first is killed", () => {
+    const { world } = openScene();
+    const ids = fleetOf(world, 20);
+    for (const id of ids) world.get(id).health = 30;
+    world.run(60);
+    world.silence(...ids);
+    world.run(400);
+    expect(world.signals).toEqual([]);
+  });
+
+  test("most come back: the hold ends by observation, and the rest go as canaries, one, two, four", async () => {
+    const { world } = await playWithCrashes(
+      { mass_failure: { clear_fraction: 0.4 } },
+      ({ world }) => {
+        world.restarts = "well";
+        const ids = fleetOf(world, 20);
+        world.run(60);
+        world.silence(...ids.slice(0, 10));
+        world.run(400);
+        expect(world.signals).toEqual([]);
+        world.beatAgain(...ids.slice(0, 3)); // Seven are left, of 20: few enough.
+        world.run(400);
+      },
+      ({ events, ...end }, { events: expectedEvents, ...expected }, crashAfter) => {
+        expect(end, `crashed after effect ${crashAfter}`).toEqual(expected);
+        const restarts = (lines: readonly string[]) => lines.filter((line) => /zombie_detected|fleet_hold/.test(line));
+        expect(restarts(events), `crashed after effect ${crashAfter}`).toEqual(restarts(expectedEvents));
+      },
+      53,
+    );
+    const killedAt = world.signals.map(({ atMs }) => atMs);
+    expect(killedAt).toHaveLength(7);
+    const rounds = [...new Set(killedAt)].map((atMs) => killedAt.filter((each) => each === atMs).length);
+    expect(rounds).toEqual([1, 2, 4]);
+    expect(world.eventsOf("fleet_hold_ended")).toHaveLength(1);
+    expect(world.fleet.guard.state).toBe("clear");
+    expect(Object.values(world.fleet.monitored)).toEqual([20]);
+    expect([...world.workers.keys()].every((id) => world.part(id)?.state === "healthy")).toBe(true);
+  });
+
+  test("a canary that is silent again brings the hold back", () => {
+    const { world } = openScene({ mass_failure: { clear_fraction: 0.4, hold_seconds: 200 } });
+    world.restarts = "silent";
+    const ids = fleetOf(world, 20);
+    world.run(60);
+    world.silence(...ids.slice(0, 10));
+    world.run(400);
+    world.beatAgain(...ids.slice(0, 3));
+    world.run(350);
+    expect(world.signals).toHaveLength(1);
+    expect(world.fleet.guard.state).toBe("holding");
+  });
+
+  test("the certainly dead are not held", () => {
+    const { world } = openScene();
+    const ids = fleetOf(world, 20);
+    world.run(60);
+    world.silence(...ids.slice(0, 10));
+    world.run(200);
+    expect(world.fleet.guard.state).toBe("holding");
+    for (const id of ids.slice(0, 12)) world.end(id, { signal: "SIGKILL" });
+    world.run(3);
+    expect(world.requested.size).toBe(12);
+  });
+
+  test("switched off by a person: the held are ended", () => {
+    const { world, simulation } = openScene();
+    const ids = fleetOf(world, 8);
+    world.run(60);
+    world.silence(...ids);
+    world.run(400);
+    expect(world.signals).toEqual([]);
+    simulation.setPolicy(policyOf({ mass_failure: { enabled: false } }));
+    world.run(400); // So many silent together also make the monitor doubt itself and stretch their time.
+    expect(world.requested.size).toBe(8);
+  });
+});
+
+describe("limits on what is ended", () => {
+  test("max_cleanups_per_minute: never more in any 60 seconds, and all in the end", async () => {
+    const { world } = await playWithCrashes(
+      { max_cleanups_per_minute: 2, mass_failure: { enabled: false } },
+      ({ world }) => {
+        const ids = fleetOf(world, 6);
+        world.run(60);
+        world.silence(...ids);
+        world.run(1000);
+      },
+      ({ events: _, ...end }, { events: __, ...expected }, crashAfter) =>
+        expect(end, `crashed after effect ${crashAfter}`).toEqual(expected),
+      61,
+    );
+    const at = world.signals.map(({ atMs }) => atMs).sort((a, b) => a - b);
+    expect(at).toHaveLength(6);
+    for (const [nth, atMs] of at.entries())
+      expect((at[nth + 2] ?? Number.POSITIVE_INFINITY) - atMs).toBeGreaterThan(59_000);
+    expect(world.eventsOf("zombie_cleanup_rate_limited")).toHaveLength(4);
+  });
+
+  test("a hold on kills: nobody is ended under it, nor for one full time-out after it", async () => {
+    const { world } = await playWithCrashes(
+      {},
+      ({ world }) => {
+        world.add("a");
+        world.run(60);
+        world.hold({ name: "worker-a", scope: "worker", target: "a", acts: ["kill"] });
+        world.silence("a");
+        world.run(500);
+        expect(world.evidence.size).toBe(0);
+        world.removeHold("worker-a");
+        world.run(115);
+        expect(world.evidence.size).toBe(0);
+        world.run(60);
+      },
+      same,
+      7,
+    );
+    expect(world.evidence.size).toBe(1);
+    expect(world.verdicts().filter((line) => line.startsWith("suppressed"))).toEqual([
+      "suppressed holds a",
+      "suppressed observed_since_hold a",
+    ]);
+  });
+
+  test("a hold for another worker, for another act, or that is over holds nobody", () => {
+    const { world } = openScene();
+    world.add("a");
+    world.run(60);
+    world.hold({ name: "1", scope: "worker", target: "b" });
+    world.hold({ name: "2", scope: "all", acts: ["restart"] });
+    world.hold({ name: "3", scope: "all", starts_at_ms: 0, expires_at_ms: 1 });
+    world.silence("a");
+    world.run(310);
+    expect(world.evidence.size).toBe(1);
+  });
+
+  test("hooks/before_kill asks for later: asked again each minute, said once, and nothing is signalled until then", async () => {
+    const { world } = await playWithCrashes(
+      {},
+      ({ world }) => {
+        world.hookAnswersLater = true;
+        world.add("a");
+        world.run(60);
+        world.silence("a");
+        world.run(500);
+        expect(world.signals).toEqual([]);
+        world.hookAnswersLater = false;
+        world.run(100);
+      },
+      same,
+      4,
+    );
+    expect(world.hooks.length).toBeGreaterThanOrEqual(4);
+    expect(world.hooks.length).toBeLessThanOrEqual(6);
+    expect(world.eventsOf("zombie_detected")).toHaveLength(1);
+    expect([...world.requested.keys()]).toEqual(["a.1"]);
+    expect(world.fleet.zombies_detected).toBe(1);
+  });
+});
+
+describe("a monitor that has reason to suspect itself", () => {
+  test("stalled: nobody is judged by the time in which it did not run, and that is said once", () => {
+    const { world, simulation } = openScene();
+    const ids = fleetOf(world, 3);
+    world.run(100);
+    // Stopped for ten minutes: due timers run before anything is read, then the pulse.
+    for (const id of ids) world.writeBeat(id);
+    simulation.advance(600_000);
+    for (const id of ids) world.writeBeat(id);
+    world.run(100);
+    expect(world.types().filter((type) => type.startsWith("heartbeat_"))).toEqual([]);
+    expect(world.eventsOf("detector_suspect")).toHaveLength(1);
+    expect(world.eventsOf("detector_trusted")).toHaveLength(1);
+    expect(world.signals).toEqual([]);
+  });
+
+  test("suspended: no verdict for one interval, said once", () => {
+    const { world } = openScene();
+    world.add("a");
+    world.run(60);
+    world.silence("a");
+    world.run(235);
+    world.pulse({ suspended_ms: 3_600_000 });
+    world.run(28);
+    expect(world.evidence.size).toBe(0);
+    world.run(15);
+    expect(world.evidence.size).toBe(1);
+    expect(world.eventsOf("detector_suspect")).toHaveLength(1);
+  });
+
+  test("its wall clock is set forward or back: silence does not change", () => {
+    const { world, simulation } = openScene();
+    world.add("a");
+    world.run(60);
+    simulation.stepWall(7_200_000);
+    world.pulse({ stepped_ms: 7_200_000 });
+    world.run(100);
+    simulation.stepWall(-86_400_000);
+    world.pulse({ stepped_ms: -86_400_000 });
+    world.run(100);
+    expect(world.part("a")?.state).toBe("healthy");
+    expect(world.eventsOf("detector_suspect")).toHaveLength(2);
+    expect(world.types("a")).toEqual(["worker_registered"]);
+  });
+
+  test("cannot read heartbeats/: nobody is killed, the cause is named, and a stall meanwhile changes nothing", async () => {
+    const { world } = await playWithCrashes(
+      {},
+      ({ world }) => {
+        world.add("a");
+        world.run(60);
+        world.heartbeatsUnreadable = "EACCES";
+        world.run(200);
+        world.pulse({ stepped_ms: 60_000 });
+        world.run(200);
+        expect(world.evidence.size).toBe(0);
+        world.heartbeatsUnreadable = "";
+        world.run(100);
+      },
+      ({ events: _, ...end }, { events: __, ...expected }, crashAfter) =>
+        expect(end, `crashed after effect ${crashAfter}`).toEqual(expected),
+      5,
+    );
+    const [suspect] = world.eventsOf("detector_suspect");
+    expect(suspect?.message).toBe("No verdicts for now: heartbeats/ cannot be read (EACCES); nobody is killed for it");
+    expect(world.eventsOf("detector_suspect")).toHaveLength(1);
+    expect(world.eventsOf("detector_trusted")).toHaveLength(1);
+    expect(world.part("a")?.state).toBe("healthy");
+    expect(world.types("a")).toEqual(["worker_registered"]);
+  });
+
+  test("could not write for a while: who is silent gets an interval to beat again", () => {
+    const { world, simulation } = openScene();
+    world.add("a");
+    world.run(60);
+    world.silence("a");
+    world.run(260);
+    simulation.offer({ kind: "weathered" });
+    world.run(25);
+    expect(world.evidence.size).toBe(0);
+    world.beatAgain("a");
+    world.run(60);
+    expect(world.evidence.size).toBe(0);
+    expect(world.part("a")?.state).toBe("healthy");
+  });
+
+  test("restarted after ten minutes: nothing is said of those who beat meanwhile, nor verdicts for an interval", () => {
+    const { world, simulation } = openScene();
+    world.add("a");
+    world.add("b");
+    world.run(60);
+    world.silence("b");
+    const beforeMs = simulation.monoMs;
+    world.beforeScan = () => {
+      if (simulation.monoMs > beforeMs) world.writeBeat("a");
+    };
+    simulation.absent(600_000);
+    expect(world.types("a")).toEqual(["worker_registered"]);
+    world.run(28);
+    expect(world.types("b").filter((type) => type !== "worker_registered")).toEqual([]);
+    expect(world.signals).toEqual([]);
+    world.run(20);
+    expect(world.types("a")).toEqual(["worker_registered"]);
+    expect([...world.requested.keys()]).toEqual(["b.1"]);
+    expect(Number(world.eventsOf("zombie_detected")[0]?.data.silent_seconds)).toBeGreaterThan(600);
+  });
+
+  test("restarted, with counts that a kill left behind: the guard counts who is there", () => {
+    const { world, simulation } = openScene();
+    fleetOf(world, 20);
+    world.run(60);
+    simulation.crash();
+    expect(world.fleet.monitored).toEqual({ "test-worker": 20 });
+  });
+});
+
+describe("the host", () => {
+  test("goes down: everything that exits then is left to the next boot", () => {
+    const { world } = openScene();
+    fleetOf(world, 3);
+    world.run(60);
+    world.host = "stopping";
+    world.run(2);
+    for (const id of ["w-00", "w-01", "w-02"]) world.end(id, { signal: "SIGTERM" });
+    world.run(30);
+    expect(world.requested.size).toBe(0);
+    expect(world.evidence.size).toBe(0);
+  });
+
+  test("was started anew: every worker comes back, one after another, and spends no retry", async () => {
+    const { world } = await playWithCrashes(
+      {},
+      ({ world, simulation }) => {
+        const ids = fleetOf(world, 6);
+        world.run(60);
+        world.reboot();
+        simulation.reboot();
+        world.run(8);
+        expect(world.requested.size).toBe(0);
+        world.run(30);
+        expect(ids.every((id) => world.queue.has(id))).toBe(true);
+      },
+      ({ events: _, ...end }, { events: __, ...expected }, crashAfter) =>
+        expect(end, `crashed after effect ${crashAfter}`).toEqual(expected),
+      5,
+    );
+    const requests = [...world.queue.values()];
+    expect(requests.map((request) => request.reason)).toEqual(Array(6).fill("host_reboot"));
+    expect(requests[0]?.ended).toMatchObject({ spends_retry: false, class: "host_reboot" });
+    const at = world.eventsOf("worker_exited").map((event) => event.at_ms);
+    expect(Math.max(...at) - Math.min(...at)).toBe(1000); // Five in each second.
+    expect(world.signals).toEqual([]);
+  });
+
+  test("boot.resume false: what ran before is filed and left to a person", () => {
+    const { world, simulation } = openScene({ boot: { resume: false } });
+    fleetOf(world, 2);
+    world.run(60);
+    world.reboot();
+    simulation.reboot();
+    world.run(20);
+    expect(world.evidence.size).toBe(2);
+    expect(world.requested.size).toBe(0);
+    expect(world.verdicts()).toContain("suppressed boot_resume w-00");
+  });
+});
