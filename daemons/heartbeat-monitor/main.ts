@@ -1,4 +1,5 @@
 /** heartbeat-monitor: wires its sources to its core and runs. @module */
+import { isProgram } from "../../lib/platform/package.js";
 import { type DaemonContext, type DaemonDefinition, runDaemon } from "../../lib/runtime/daemon.js";
 import { BeatSource } from "./beat-source.js";
 import { core } from "./decide.js";
@@ -8,6 +9,7 @@ import { Performer } from "./perform.js";
 import { type HeartbeatSettings, heartbeatPolicy } from "./policy.js";
 import { ProbeSource } from "./probe-source.js";
 import { readyFacts } from "./recount.js";
+import { Shelter } from "./shelter.js";
 import { SpecSource } from "./spec-source.js";
 import { StatusFile } from "./status.js";
 import { SweepSource } from "./sweep-source.js";
@@ -31,11 +33,13 @@ export const definition: Definition = {
     const beats = new BeatSource(context);
     const specs = new SpecSource(context);
     const status = new StatusFile(context);
+    const shelter = new Shelter(context);
+    specs.onMet = (workerId) => beats.greet(workerId);
     const performer = new Performer(context, beats, specs);
     context.reporter.onReported = () => status.touch();
     const pulse = new SweepSource(context, () => {
       beats.check();
-      status.pulse();
+      shelter.run("writing status.json", () => status.pulse());
     });
     // First of all, so that nothing is concluded from a silence that only this start is to blame for. Having no time of
     // its own, its scan is called only when bad weather is over.
@@ -86,5 +90,4 @@ function figuresOf(context: DaemonContext<Event, HeartbeatSettings>, received: n
   };
 }
 
-if (import.meta.url === `file://${process.argv[1]}`)
-  process.exitCode = await runDaemon(definition, process.argv.slice(2));
+if (isProgram(import.meta.url)) process.exitCode = await runDaemon(definition, process.argv.slice(2));

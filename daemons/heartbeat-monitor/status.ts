@@ -17,6 +17,8 @@ const REFRESH_MS = 5000;
 interface WaitingRequest {
   readonly worker_id: string;
   readonly worker_type: string;
+  /** The attempt that ended. */
+  readonly attempt: number | null;
   readonly gate: string | null;
   readonly reason: string | null;
   readonly next_at: string | null;
@@ -145,11 +147,12 @@ export class StatusFile {
         nowMs: Date.now(),
       });
       if (reading.kind !== "ok") continue;
-      const { worker_id, worker_type, deferred } = reading.value;
+      const { worker_id, worker_type, attempt, deferred } = reading.value;
       const nextAtMs = readInstant(deferred?.next_at);
       waiting.push({
         worker_id,
         worker_type,
+        attempt: attempt ?? null,
         gate: deferred?.gate ?? null,
         reason: deferred?.reason ?? null,
         next_at: nextAtMs === null ? null : writeInstant(nextAtMs),
@@ -180,7 +183,7 @@ function waitingWorker(request: WaitingRequest): Record<string, unknown> {
     worker_type: request.worker_type,
     status: "zombie",
     state: "exited",
-    attempt: null,
+    attempt: request.attempt,
     pid: null,
     desired: "running",
     why: request.gate ?? "restart",

@@ -5,9 +5,11 @@
  *
  * @module
  */
+
 import { deathsOf, forgive, isPoisoned, recordDeath } from "../../lib/domain/poison.js";
 import { makeEvent, type Stamp } from "../../lib/schema/events.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
+import { DRILL_TYPES } from "../../lib/schema/worker-spec.js";
 import type { Act, RequestEvent } from "./messages.js";
 import { subjectOf } from "./messages.js";
 import type { RestartSettings } from "./settings.js";
@@ -134,7 +136,8 @@ function countForTask(
   settings: RestartSettings,
 ): { part: TaskPart; effects: Act[] } {
   const { task_id, worker_id } = event;
-  if (task_id === null || settings.poison_task.deaths === 0) return { part, effects: [] };
+  if (task_id === null || settings.poison_task.deaths === 0 || DRILL_TYPES.has(event.worker_type))
+    return { part, effects: [] };
   const poison = recordDeath(part.poison, task_id, worker_id, stamp.atMs, settings.poison_task);
   if (part.quarantined_at_ms !== null || !isPoisoned(poison, task_id, stamp.atMs, settings.poison_task))
     return { part: { ...part, poison }, effects: [] };

@@ -1,5 +1,5 @@
 /** worker-restart: wires its sources to its core and runs. @module */
-import { fileURLToPath } from "node:url";
+import { isProgram } from "../../lib/platform/package.js";
 import { type DaemonDefinition, runDaemon } from "../../lib/runtime/daemon.js";
 import { BreakerStore } from "../../lib/store/breakers.js";
 import { Mailbox } from "../../lib/store/mailbox.js";
@@ -43,5 +43,4 @@ export const definition: Definition = {
   },
 };
 
-if (process.argv[1] === fileURLToPath(import.meta.url))
-  process.exitCode = await runDaemon(definition, process.argv.slice(2));
+if (isProgram(import.meta.url)) process.exitCode = await runDaemon(definition, process.argv.slice(2));

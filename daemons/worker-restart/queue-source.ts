@@ -118,6 +118,14 @@ export class QueueSource implements Source {
     });
   }
 
+  /** The files of those that wait for a change of them. */
+  waitedFor(): string[] {
+    const paths: string[] = [];
+    for (const [, { waiting }] of this.#waiting())
+      if (waiting?.gate === "exit_class") paths.push(...(this.#found.get(waiting.name)?.files ?? []));
+    return paths;
+  }
+
   *#waiting(): Generator<readonly [string, WorkerPart]> {
     for (const [workerId, part] of [...this.#context.partsWith<WorkerPart>("worker:")])
       if (part.waiting) yield [workerId, part];

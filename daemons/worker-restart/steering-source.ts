@@ -1,10 +1,11 @@
 /** What people steer by (holds, wishes, templates), what becomes of attempts, and the worker's own files. @module */
+
+import { FileWatch } from "../../lib/platform/file-watch.js";
 import { weatherCode } from "../../lib/platform/files.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
 import { readAttemptName } from "../../lib/schema/worker-spec.js";
 import { rotateHistory } from "../../lib/store/history.js";
-import { expire } from "../../lib/store/retention.js";
 import { identityOfLaunch, launchedAtMs, launchOf } from "./processes.js";
 import type { Context, QueueSource } from "./queue-source.js";
 import type { WorkerPart } from "./state.js";
@@ -17,12 +18,16 @@ export class SteeringSource implements Source {
   readonly #context: Context;
   readonly #queue: QueueSource;
   #watches: Watch[] = [];
+  readonly #files: FileWatch;
   #isDue = false;
   #ticks = 0;
 
   constructor(context: Context, queue: QueueSource) {
     this.#context = context;
     this.#queue = queue;
+    const onError = (error: unknown): void =>
+      context.log.warn({ cause: String(error) }, "a worker's files cannot be watched; they are looked at each second");
+    this.#files = new FileWatch(() => queue.pollFiles(), onError);
   }
 
   start(): void {
@@ -44,6 +49,7 @@ export class SteeringSource implements Source {
   scan(): void {
     this.#ticks += 1;
     this.#queue.pollFiles();
+    this.#files.set(this.#queue.waitedFor());
     if (this.#ticks % 5 === 0) this.#lookAtLaunches();
     if (this.#ticks % 60 === 0) this.#queue.lookAtWaiting();
     if (this.#ticks % TICKS_PER_SWEEP === 0) this.#sweep();
@@ -51,6 +57,7 @@ export class SteeringSource implements Source {
 
   stop(): void {
     for (const watch of this.#watches) watch.close();
+    this.#files.close();
   }
 
   /** One look for all changes of one moment. */
@@ -103,10 +110,8 @@ export class SteeringSource implements Source {
       this.#context.offer({ kind: "sweep", worker_id, worker_type, task_id });
     try {
       rotateHistory(layout, Date.now());
-      const expired = expire(layout, "worker-restart", {}, Date.now());
-      if (expired.removed > 0) log.info({ removed: expired.removed, why: expired.why }, "expired records were removed");
     } catch (error) {
-      log.warn({ cause: String(error) }, "what has expired could not be removed; trying again in an hour");
+      log.warn({ cause: String(error) }, "the history could not be rotated; trying again in an hour");
     }
   }
 

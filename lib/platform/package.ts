@@ -1,6 +1,6 @@
 /** Finds the folder in which this package is installed. @module */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemCode } from "../errors.js";
@@ -37,4 +37,10 @@ function packageNameIn(folder: string): unknown {
   }
   const parsed: unknown = JSON.parse(text);
   return typeof parsed === "object" && parsed !== null && "name" in parsed ? parsed.name : null;
+}
+
+/** Whether a module is the program that was started, also through a symbolic link. */
+export function isProgram(moduleUrl: string): boolean {
+  const started = process.argv[1];
+  return started !== undefined && realpathSync(started) === fileURLToPath(moduleUrl);
 }

@@ -10,6 +10,9 @@ import {
   signalSchema,
 } from "./primitives.js";
 
+/** Worker types whose deaths are drills: they are restarted like any other and teach nothing. */
+export const DRILL_TYPES: ReadonlySet<string> = new Set(["test-worker"]);
+
 export const STATUSES = ["pending", "running", "completed", "failed", "zombie", "cancelled"] as const;
 export type WorkerStatus = (typeof STATUSES)[number];
 
