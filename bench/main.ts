@@ -1,7 +1,7 @@
 /**
  * Measures the real daemons on real processes.
  *
- * usage: npm run bench -- recovery|hang|mass|idle|startup|churn|all [--workers N] [--seconds N] [--json]
+ * usage: npm run bench -- recovery|hang|mass|idle|startup|parts|churn|all [--workers N] [--seconds N] [--json]
  * @module
  */
 import { parseArgs } from "node:util";
@@ -9,6 +9,7 @@ import { churn } from "./churn.js";
 import { hang } from "./hang.js";
 import { idle } from "./idle.js";
 import { machine } from "./lab.js";
+import { parts } from "./parts.js";
 import { mass, recovery } from "./recovery.js";
 import { startup } from "./startup.js";
 
@@ -32,6 +33,7 @@ const BENCHMARKS: Readonly<Record<string, (options: Options) => Promise<Result>>
   mass: ({ workers }) => mass(workers ?? 100),
   hang: ({ workers }) => hang(workers ?? 1000),
   idle: ({ workers, seconds }) => idle(workers ?? 1000, seconds ?? 60),
+  parts: () => parts(),
   startup: ({ workers }) => startup(workers ?? 10_000),
   churn: ({ workers, seconds }) => churn(workers ?? 10_000, seconds ?? 600),
 };
