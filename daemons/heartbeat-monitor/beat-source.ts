@@ -2,32 +2,35 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { systemCode } from "../../lib/errors.js";
+import { weatherCode } from "../../lib/platform/files.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { isId } from "../../lib/schema/primitives.js";
-import type { Beat } from "../../lib/schema/records.js";
 import { beatSchema } from "../../lib/schema/records.js";
-import { MAX_BYTES, type Reading, RefusalBook, readRecord } from "../../lib/store/records.js";
+import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
 import type { BeatFacts, Event } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { beatFacts } from "./read-facts.js";
+import { Shelter } from "./shelter.js";
 
 const SCAN_EVERY_SECONDS = 30;
+/** A beat that is being written in place is looked at again after this long. */
+const LOOK_AGAIN_MS = 500;
 
 export class BeatSource implements Source {
   readonly name = "heartbeats";
   readonly scanEverySeconds = SCAN_EVERY_SECONDS;
   readonly #context: DaemonContext<Event, HeartbeatSettings>;
-  readonly #refused = new RefusalBook();
+  readonly #shelter: Shelter;
   /** What was last delivered of each worker: inode, time and size of its beat file. */
   readonly #seen = new Map<string, string>();
   #watch: Watch | null = null;
   #trouble = "";
-  #started = false;
   received = 0;
 
   constructor(context: DaemonContext<Event, HeartbeatSettings>) {
     this.#context = context;
+    this.#shelter = new Shelter(context);
   }
 
   start(): void {
@@ -37,7 +40,6 @@ export class BeatSource implements Source {
       (error) => this.#inTrouble(systemCode(error) ?? "unknown"),
     );
     this.scan();
-    this.#started = true;
   }
 
   stop(): void {
@@ -49,39 +51,55 @@ export class BeatSource implements Source {
     const names = this.#list();
     if (names === null) return;
     for (const name of names) this.#hint(name);
+    const present = new Set(names);
+    for (const workerId of this.#seen.keys()) if (!present.has(`${workerId}.json`)) this.#seen.delete(workerId);
   }
 
   /** Whether the folder can be read at all; asked once a second, since silence may be ours. */
   check(): void {
-    if (statSync(this.#context.layout.heartbeatsDir, { throwIfNoEntry: false }) === undefined)
-      this.#inTrouble("ENOENT");
-    else if (this.#trouble !== "") this.scan();
+    try {
+      if (statSync(this.#context.layout.heartbeatsDir, { throwIfNoEntry: false }) === undefined)
+        return this.#inTrouble("ENOENT");
+    } catch (error) {
+      return this.#inTrouble(systemCode(error) ?? "unknown");
+    }
+    if (this.#trouble !== "") this.scan();
+  }
+
+  /** A worker is watched from now on: what it has beaten so far counts from the time of its file. */
+  greet(workerId: string): void {
+    this.#seen.delete(workerId);
+    this.#hint(`${workerId}.json`);
   }
 
   /** The worker's beat, if it is another than the one delivered last. */
   freshBeatOf(workerId: string): BeatFacts | null {
     const path = join(this.#context.layout.heartbeatsDir, `${workerId}.json`);
     const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat === undefined || this.#seen.get(workerId) === keyOf(stat)) return null;
+    const known = this.#seen.get(workerId);
+    if (stat === undefined || known === keyOf(stat)) return null;
     const nowMs = Date.now();
     const reading = readRecord(path, beatSchema, { maxBytes: MAX_BYTES.beat, nowMs, what: "heartbeat" });
-    if (reading.kind !== "ok") {
-      this.#refuse(path, workerId, reading, stat.mtimeMs, stat.ino);
+    if (reading.kind === "absent") return null;
+    if (reading.kind === "unfinished") {
+      setTimeout(() => this.#hint(`${workerId}.json`), LOOK_AGAIN_MS).unref();
       return null;
     }
-    if (reading.value.worker_id !== workerId) {
-      this.#refuseText(
-        path,
-        stat,
-        `Cannot read heartbeat "${path}": worker_id must be the file's name, got "${String(reading.value.worker_id).slice(0, 60)}"`,
-      );
+    if (reading.kind === "bad") {
+      this.#shelter.refuse(path, stat, reading.code, reading.sentence);
       return null;
     }
-    const key = keyOf({ ino: reading.ino, mtimeMs: reading.mtimeMs, size: reading.size });
+    const { value } = reading;
+    if (value.worker_id !== workerId) {
+      const sentence = `Cannot read heartbeat "${path}": worker_id must be the file's name, got "${value.worker_id.slice(0, 60)}"`;
+      this.#shelter.refuse(path, stat, "wrong_field", sentence);
+      return null;
+    }
+    const key = keyOf(reading);
     this.#seen.set(workerId, key);
     this.received += 1;
-    // A file seen changing arrives now, whatever its time says; only at the start is its age all that is known.
-    return beatFacts(reading.value, key, this.#started ? 0 : Math.max(0, nowMs - reading.mtimeMs));
+    // A file seen changing arrives now, whatever its time says; of one seen for the first time its age is all that is known.
+    return beatFacts(value, key, known === undefined ? Math.max(0, nowMs - reading.mtimeMs) : 0);
   }
 
   #hint(name: string): void {
@@ -90,11 +108,24 @@ export class BeatSource implements Source {
     if (!isId(workerId)) return;
     try {
       const beat = this.freshBeatOf(workerId);
-      if (this.#trouble !== "") this.#clear();
       if (beat !== null) this.#context.offer({ kind: "beat", worker_id: workerId, beat });
     } catch (error) {
-      this.#inTrouble(systemCode(error) ?? "unknown");
+      this.#failed(workerId, error);
     }
+  }
+
+  /** One file that may not be read is its owner's fault; everything else is the folder's, the disk's or our own. */
+  #failed(workerId: string, error: unknown): void {
+    const code = weatherCode(error);
+    if (code === null) throw error;
+    if (code !== "EACCES" && code !== "EPERM") return this.#inTrouble(code);
+    const path = join(this.#context.layout.heartbeatsDir, `${workerId}.json`);
+    this.#shelter.refuse(
+      path,
+      { mtimeMs: 0, ino: 0 },
+      code,
+      `Cannot read heartbeat "${path}": it may not be read (${code})`,
+    );
   }
 
   #list(): string[] | null {
@@ -117,35 +148,6 @@ export class BeatSource implements Source {
   #clear(): void {
     this.#trouble = "";
     this.#context.offer({ kind: "unreadable", what: "heartbeats/", code: "" });
-  }
-
-  #refuse(
-    path: string,
-    workerId: string,
-    reading: Exclude<Reading<Beat>, { kind: "ok" }>,
-    mtimeMs: number,
-    ino: number,
-  ): void {
-    if (reading.kind === "unfinished") {
-      setTimeout(() => this.#hint(`${workerId}.json`), 500).unref();
-      return;
-    }
-    if (reading.kind === "bad" && !this.#refused.seenBefore(path, mtimeMs, ino)) {
-      this.#context.reporter.news("record_refused", {
-        message: reading.sentence,
-        reason: reading.code,
-        data: { path, problem: reading.sentence },
-      });
-    }
-  }
-
-  #refuseText(path: string, stat: { readonly mtimeMs: number; readonly ino: number }, sentence: string): void {
-    if (this.#refused.seenBefore(path, stat.mtimeMs, stat.ino)) return;
-    this.#context.reporter.news("record_refused", {
-      message: sentence,
-      reason: "field",
-      data: { path, problem: sentence },
-    });
   }
 }
 

@@ -155,7 +155,8 @@ function settleProcess(turn: Turn, process: KnownProcess): void {
     process,
     started_mono_ms: startedMono,
     last_beat: last,
-    silent_from_mono_ms: last?.arrived_mono_ms ?? startedMono,
+    // Of a silence before the worker was watched nothing is known.
+    silent_from_mono_ms: last?.arrived_mono_ms ?? Math.max(startedMono, turn.worker?.silent_from_mono_ms ?? 0),
   });
   if (turn.worker?.state === "starting" && turn.worker.mode !== "required") turn.enter("healthy");
   sayRegistered(turn, process);
@@ -190,6 +191,8 @@ export function onBeat(turn: Turn, beat: BeatFacts): void {
   const arrived = turn.now - Math.max(0, beat.age_ms);
   // A beat file that is older than the attempt is an earlier attempt's, whatever it says. One seen arriving is not.
   if (beat.age_ms > 0 && worker.started_mono_ms !== null && arrived < worker.started_mono_ms - BEFORE_START_MS) return;
+  // An old file that names no attempt may be an earlier attempt's, until the start of this one is known.
+  if (beat.age_ms > 0 && beat.attempt === null && worker.process === null && worker.spec.has_launch) return;
   const last = worker.last_beat;
   if (last !== null && arrived <= last.arrived_mono_ms + 1) return;
   const first = last === null;

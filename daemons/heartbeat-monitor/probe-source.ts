@@ -12,6 +12,7 @@ import type { Probe } from "../../lib/schema/worker-spec.js";
 import { SpecStore } from "../../lib/store/specs.js";
 import type { Event, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
+import { Shelter } from "./shelter.js";
 
 const ROUND_MS = 1000;
 const CONCURRENT_PROBES = 8;
@@ -21,6 +22,7 @@ export class ProbeSource implements Source {
   readonly name = "probes";
   readonly #context: DaemonContext<Event, HeartbeatSettings>;
   readonly #specs: SpecStore;
+  readonly #shelter: Shelter;
   readonly #pool: Bulkhead = bulkhead(CONCURRENT_PROBES);
   readonly #nextAt = new Map<string, number>();
   #timer: NodeJS.Timeout | null = null;
@@ -29,10 +31,11 @@ export class ProbeSource implements Source {
   constructor(context: DaemonContext<Event, HeartbeatSettings>) {
     this.#context = context;
     this.#specs = new SpecStore(context.layout);
+    this.#shelter = new Shelter(context);
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#round(), ROUND_MS);
+    this.#timer = setInterval(() => this.#shelter.run("asking probes", () => this.#round()), ROUND_MS);
   }
 
   stop(): void {
@@ -71,8 +74,16 @@ export class ProbeSource implements Source {
   }
 }
 
-/** Asks once. Never throws: a program that does not answer is what a probe is for. */
+/** Asks once. Never throws: a program that does not answer is what a probe is for, and so is one that cannot be asked. */
 export async function probeOnce(probe: Probe, home: string): Promise<boolean> {
+  try {
+    return await ask(probe, home);
+  } catch {
+    return false; // An address that is none, a port out of range, a path that may not be read: no answer.
+  }
+}
+
+async function ask(probe: Probe, home: string): Promise<boolean> {
   const timeoutMs = (probe.timeout_seconds ?? TIMEOUT_SECONDS) * 1000;
   switch (probe.kind) {
     case "http":
@@ -94,8 +105,8 @@ export async function probeOnce(probe: Probe, home: string): Promise<boolean> {
 
 function askHttp(url: string, timeoutMs: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const ask = url.startsWith("https:") ? httpsRequest : httpRequest;
-    const request = ask(url, { timeout: timeoutMs, headers: { connection: "close" } }, (response) => {
+    const send = url.startsWith("https:") ? httpsRequest : httpRequest;
+    const request = send(url, { timeout: timeoutMs, headers: { connection: "close" } }, (response) => {
       response.resume();
       resolve((response.statusCode ?? 500) < 400);
     });

@@ -5,32 +5,37 @@ import { isAlive, readStat } from "../../lib/platform/processes.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { isId } from "../../lib/schema/primitives.js";
-import { exitRecordSchema, launchRecordSchema } from "../../lib/schema/records.js";
+import { type ExitRecord, exitRecordSchema, launchRecordSchema } from "../../lib/schema/records.js";
 import { readAttemptName } from "../../lib/schema/worker-spec.js";
 import { listDesired, readDesired } from "../../lib/store/desired.js";
 import { type Hold, readHolds } from "../../lib/store/holds.js";
-import { MAX_BYTES, RefusalBook, readRecord } from "../../lib/store/records.js";
+import { MAX_BYTES, type Reading, readRecord } from "../../lib/store/records.js";
 import { SpecStore } from "../../lib/store/specs.js";
 import type { Event, ExitFacts, HoldFacts, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { exitFacts, processOf, specFacts } from "./read-facts.js";
+import { Shelter } from "./shelter.js";
 
 const SCAN_EVERY_SECONDS = 10;
 /** Every so many scans each spec is read whatever its time says. */
 const SCANS_BETWEEN_FULL = 30;
 const LOOK_AGAIN_MS = 250;
 const UNFINISHED_MS = 2000;
+/** Editors remove a file before they write it anew: a spec is gone only when it stays away for this long. */
+const GONE_MS = 500;
 
 export class SpecSource implements Source {
   readonly name = "specs";
   readonly scanEverySeconds = SCAN_EVERY_SECONDS;
   readonly #context: DaemonContext<Event, HeartbeatSettings>;
   readonly #specs: SpecStore;
-  readonly #refused = new RefusalBook();
+  readonly #shelter: Shelter;
   readonly #watches: Watch[] = [];
   /** The version of each spec that was delivered or written last. */
   readonly #seen = new Map<string, string>();
   readonly #again = new Map<string, NodeJS.Timeout>();
+  /** Called when a worker is watched from now on. */
+  onMet: (workerId: string) => void = () => {};
   #scans = 0;
   #holds: readonly Hold[] = [];
   #holdsKey = "";
@@ -38,6 +43,7 @@ export class SpecSource implements Source {
   constructor(context: DaemonContext<Event, HeartbeatSettings>) {
     this.#context = context;
     this.#specs = new SpecStore(context.layout);
+    this.#shelter = new Shelter(context);
   }
 
   start(): void {
@@ -47,9 +53,7 @@ export class SpecSource implements Source {
     this.#follow(layout.activeDir, (name) => (name === null ? this.scan() : this.#onSpec(name)));
     this.#follow(layout.launchesDir, (name) => (name === null ? this.scan() : this.#onLaunch(name)));
     this.#follow(layout.exitsDir, (name) => (name === null ? this.scan() : this.#onExit(name)));
-    this.readHolds();
     this.scan();
-    this.#scanDesired();
   }
 
   stop(): void {
@@ -59,6 +63,13 @@ export class SpecSource implements Source {
 
   /** Every active spec with its launch and exit, every name that is no spec, and every worker whose spec is gone. */
   scan(): void {
+    // Holds first: what they forbid must not be begun by what follows.
+    this.readHolds();
+    this.#shelter.run("reading worker-specs/active/", () => this.#scanSpecs());
+    this.#shelter.run("reading desired/", () => this.#scanDesired());
+  }
+
+  #scanSpecs(): void {
     // An edit in the very instant of the monitor's own write could pass for that write; it does not for long.
     if (this.#scans++ % SCANS_BETWEEN_FULL === 0) this.#seen.clear();
     const present = new Set<string>();
@@ -75,44 +86,55 @@ export class SpecSource implements Source {
         0,
       );
     for (const [workerId] of this.#context.partsWith<WorkerPart>("worker:")) {
-      if (!present.has(workerId)) this.#context.offer({ kind: "spec", worker_id: workerId, spec: null });
+      if (!present.has(workerId)) this.#onAbsent(workerId);
     }
-    this.readHolds();
   }
 
   /** The exit record of an attempt, if there is one that can be read. */
   exitOf(workerId: string, attempt: number): ExitFacts | null {
+    const reading = this.#readExitRecord(workerId, attempt);
+    return reading.kind === "ok" ? exitFacts(reading.value, reading.mtimeMs) : null;
+  }
+
+  #readExitRecord(workerId: string, attempt: number): Reading<ExitRecord> {
     const path = this.#context.layout.exit(workerId, attempt);
-    if (!existsSync(path)) return null;
+    if (!existsSync(path)) return { kind: "absent" };
     const reading = readRecord(path, exitRecordSchema, {
       maxBytes: MAX_BYTES.request,
       nowMs: Date.now(),
       what: "exit record",
     });
-    if (reading.kind === "ok") return exitFacts(reading.value, reading.mtimeMs);
-    if (reading.kind === "bad") this.#refuse(path, reading.code, reading.sentence, 0, 0);
-    return null;
+    if (reading.kind === "bad")
+      this.#refuse(path, reading.code, reading.sentence, reading.mtimeMs ?? 0, reading.ino ?? 0);
+    return reading;
   }
 
   readHolds(): void {
-    const nowMs = Date.now();
-    const holds = readHolds(this.#context.layout, nowMs);
-    const live = holds.filter((hold) => hold.expiresAtMs > nowMs);
-    this.#sayHolds(live);
-    this.#holds = live;
-    const key = JSON.stringify(live);
-    if (key === this.#holdsKey) return;
-    this.#holdsKey = key;
-    this.#context.offer({ kind: "holds", holds: live.map(holdFacts) });
+    this.#shelter.run("reading holds/", () => {
+      const nowMs = Date.now();
+      const holds = readHolds(this.#context.layout, nowMs);
+      const live = holds.filter((hold) => hold.expiresAtMs > nowMs);
+      const before = this.#holds;
+      this.#holds = live;
+      const key = JSON.stringify(live);
+      if (key === this.#holdsKey) return;
+      this.#holdsKey = key;
+      // In force first, said then: news that cannot be written must not keep a hold from holding.
+      this.#context.offer({ kind: "holds", holds: live.map(holdFacts) });
+      this.#sayHolds(before, live);
+    });
   }
 
   #follow(path: string, onHint: (name: string | null) => void): void {
     this.#watches.push(
-      watchDirectory(path, onHint, (error) =>
-        this.#context.log.warn(
-          { path, cause: String(error) },
-          `cannot watch "${path}"; the scan every ${SCAN_EVERY_SECONDS} s goes on`,
-        ),
+      watchDirectory(
+        path,
+        (name) => this.#shelter.run(`reading "${path}"`, () => onHint(name)),
+        (error) =>
+          this.#context.log.warn(
+            { path, cause: String(error) },
+            `cannot watch "${path}"; the scan every ${SCAN_EVERY_SECONDS} s goes on`,
+          ),
       ),
     );
   }
@@ -129,18 +151,29 @@ export class SpecSource implements Source {
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat !== undefined && this.#seen.get(workerId) === keyOf(stat)) return this.#readRest(workerId);
     const reading = this.#specs.readActive(workerId, Date.now());
-    if (reading.kind === "absent") {
-      this.#seen.delete(workerId);
-      return this.#context.offer({ kind: "spec", worker_id: workerId, spec: null });
-    }
+    if (reading.kind === "absent") return this.#onAbsent(workerId);
     if (reading.kind === "unfinished")
       return this.#later(`spec:${workerId}`, UNFINISHED_MS, () => this.#readSpec(workerId));
     if (reading.kind === "bad")
       return this.#refuse(path, reading.code, reading.sentence, reading.mtimeMs ?? 0, reading.ino ?? 0);
     this.#seen.set(workerId, keyOf(reading));
+    const isNew = this.#context.part<WorkerPart>(`worker:${workerId}`) === null;
     this.#context.offer({ kind: "spec", worker_id: workerId, spec: specFacts(reading.value) });
+    if (isNew) this.onMet(workerId);
     this.#readDesired(workerId);
     this.#readRest(workerId);
+  }
+
+  #onAbsent(workerId: string): void {
+    this.#seen.delete(workerId);
+    const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
+    if (worker === null) return;
+    const gone = (): void => this.#context.offer({ kind: "spec", worker_id: workerId, spec: null });
+    if (worker.ending?.phase === "filing") return gone();
+    this.#later(`gone:${workerId}`, GONE_MS, () => {
+      if (existsSync(this.#context.layout.activeSpec(workerId))) this.#readSpec(workerId);
+      else gone();
+    });
   }
 
   /** A new attempt may have been launched, and may have ended, before its spec was read. */
@@ -204,10 +237,14 @@ export class SpecSource implements Source {
   #readExit(workerId: string, attempt: number): void {
     const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
     if (worker === null || worker.spec.attempt !== attempt) return;
-    const path = this.#context.layout.exit(workerId, attempt);
-    const exit = this.exitOf(workerId, attempt);
-    if (exit !== null) return this.#context.offer({ kind: "exit", worker_id: workerId, attempt, exit });
-    if (existsSync(path)) this.#later(path, LOOK_AGAIN_MS, () => this.#readExit(workerId, attempt));
+    const reading = this.#readExitRecord(workerId, attempt);
+    if (reading.kind === "unfinished")
+      return this.#later(this.#context.layout.exit(workerId, attempt), LOOK_AGAIN_MS, () =>
+        this.#readExit(workerId, attempt),
+      );
+    if (reading.kind !== "ok") return;
+    const exit = exitFacts(reading.value, reading.mtimeMs);
+    this.#context.offer({ kind: "exit", worker_id: workerId, attempt, exit });
   }
 
   #onDesired(name: string): void {
@@ -217,6 +254,9 @@ export class SpecSource implements Source {
 
   #scanDesired(): void {
     for (const workerId of listDesired(this.#context.layout)) this.#readDesired(workerId);
+    // A wish that was taken back while nobody watched leaves no file to tell of it.
+    for (const [workerId, worker] of [...this.#context.partsWith<WorkerPart>("worker:")])
+      if (worker.desired !== "running") this.#readDesired(workerId);
   }
 
   #readDesired(workerId: string): void {
@@ -226,10 +266,9 @@ export class SpecSource implements Source {
     this.#context.offer({ kind: "desired", worker_id: workerId, desired: desired?.state ?? "running" });
   }
 
-  #sayHolds(live: readonly Hold[]): void {
-    const { reporter } = this.#context;
+  #sayHolds(before: readonly Hold[], live: readonly Hold[]): void {
     for (const hold of live) {
-      if (this.#holds.some((one) => one.name === hold.name && one.expiresAtMs === hold.expiresAtMs)) continue;
+      if (before.some((one) => one.name === hold.name && one.expiresAtMs === hold.expiresAtMs)) continue;
       const until = new Date(hold.expiresAtMs).toISOString().replace(/\.\d+Z$/, "Z");
       const data = {
         hold: hold.name,
@@ -241,18 +280,18 @@ export class SpecSource implements Source {
         expires_at: until,
       };
       if (hold.unreadable)
-        reporter.news("hold_defaulted", {
+        this.#shelter.news("hold_defaulted", {
           message: `Hold "${hold.name}" cannot be read: everything is held until ${until}`,
           reason: "unreadable",
           data: { ...data, problem: hold.unreadable },
         });
       else if (hold.defaulted)
-        reporter.news("hold_defaulted", { message: `Hold "${hold.name}" names no end: it ends ${until}`, data });
-      reporter.news("hold_started", { message: `Hold "${hold.name}" is in force until ${until}`, data });
+        this.#shelter.news("hold_defaulted", { message: `Hold "${hold.name}" names no end: it ends ${until}`, data });
+      this.#shelter.news("hold_started", { message: `Hold "${hold.name}" is in force until ${until}`, data });
     }
-    for (const hold of this.#holds) {
+    for (const hold of before) {
       if (!live.some((one) => one.name === hold.name))
-        reporter.news("hold_expired", { message: `Hold "${hold.name}" is over`, data: { hold: hold.name } });
+        this.#shelter.news("hold_expired", { message: `Hold "${hold.name}" is over`, data: { hold: hold.name } });
     }
   }
 
@@ -262,18 +301,13 @@ export class SpecSource implements Source {
       key,
       setTimeout(() => {
         this.#again.delete(key);
-        action();
+        this.#shelter.run("looking again", action);
       }, afterMs),
     );
   }
 
   #refuse(path: string, code: string, sentence: string, mtimeMs: number, ino: number): void {
-    if (this.#refused.seenBefore(path, mtimeMs, ino)) return;
-    this.#context.reporter.news("record_refused", {
-      message: sentence,
-      reason: code,
-      data: { path, problem: sentence },
-    });
+    this.#shelter.refuse(path, { mtimeMs, ino }, code, sentence);
   }
 }
 

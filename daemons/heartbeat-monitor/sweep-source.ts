@@ -14,6 +14,7 @@ import { isAlive, memoryOfTree, readStat } from "../../lib/platform/processes.js
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import type { Event, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
+import { Shelter } from "./shelter.js";
 
 const PULSE_MS = 1000;
 const LATE_MS = 250;
@@ -27,6 +28,7 @@ export class SweepSource implements Source {
   readonly name = "pulse";
   readonly #context: DaemonContext<Event, HeartbeatSettings>;
   readonly #eachPulse: () => void;
+  readonly #shelter: Shelter;
   #timer: NodeJS.Timeout | null = null;
   #near: NodeJS.Timeout | null = null;
   #last: Instant | null = null;
@@ -36,6 +38,7 @@ export class SweepSource implements Source {
 
   constructor(context: DaemonContext<Event, HeartbeatSettings>, eachPulse: () => void) {
     this.#context = context;
+    this.#shelter = new Shelter(context);
     this.#eachPulse = eachPulse;
   }
 
@@ -55,7 +58,10 @@ export class SweepSource implements Source {
     const { gapMs, suspendedMs, steppedMs } =
       this.#last === null ? { gapMs: 0, suspendedMs: 0, steppedMs: 0 } : compareClocks(this.#last, current);
     this.#last = current;
-    if (this.#pulses++ % PRESSURE_EVERY_PULSES === 0) this.#pressure = cpuPressure();
+    if (this.#pulses++ % PRESSURE_EVERY_PULSES === 0)
+      this.#shelter.run("reading cpu pressure", () => {
+        this.#pressure = cpuPressure();
+      });
     this.#context.offer({
       kind: "pulse",
       gap_ms: Math.round(gapMs),
@@ -67,7 +73,7 @@ export class SweepSource implements Source {
       host: hostState(),
     });
     this.#eachPulse();
-    this.#sweep();
+    this.#shelter.run("looking at processes", () => this.#sweep());
   }
 
   #sweep(): void {
@@ -118,8 +124,10 @@ export class SweepSource implements Source {
     if (!near || this.#near !== null) return;
     this.#near = setTimeout(() => {
       this.#near = null;
-      this.#sampleMemory(
-        workers.filter((worker) => this.#context.part<WorkerPart>(`worker:${worker.worker_id}`)?.ending === null),
+      this.#shelter.run("sampling memory", () =>
+        this.#sampleMemory(
+          workers.filter((worker) => this.#context.part<WorkerPart>(`worker:${worker.worker_id}`)?.ending === null),
+        ),
       );
     }, NEAR_LIMIT_MS);
   }
