@@ -13,7 +13,7 @@ export interface LogCheckpoint {
 }
 
 /** A batch of lines that was read. The checkpoint stands behind its last line. */
-export interface LinesRead {
+export interface LinesRead<Picked = unknown> {
   readonly kind: "lines-read";
   readonly log: EventLog;
   readonly events: number;
@@ -22,6 +22,8 @@ export interface LinesRead {
   readonly firstUnreadableOffset?: number;
   /** Why lines may have been missed or read again. */
   readonly gap?: string;
+  /** What the reader wanted of the events, in their order; nothing where it only counts. */
+  readonly picked?: readonly Picked[];
   readonly checkpoint: LogCheckpoint;
 }
 

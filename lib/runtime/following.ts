@@ -7,11 +7,12 @@
  */
 import { statSync } from "node:fs";
 import { weatherCode } from "../platform/files.js";
+import type { Log } from "../platform/log.js";
 import { watchDirectory } from "../platform/watching.js";
 import { EVENT_LOGS, type EventLog } from "../schema/catalogue.js";
 import type { Layout } from "../store/layout.js";
 import { Tailer, type TailLine, type TailRead } from "../store/logs.js";
-import type { DaemonContext, Source } from "./daemon.js";
+import type { Source } from "./daemon.js";
 import { type FollowedLog, followedKey, type LinesRead, type ReadOn } from "./followed-log.js";
 
 const BATCH_BYTES = 256 * 1024;
@@ -19,7 +20,12 @@ const LINE_BYTES_MAX = 64 * 1024;
 const SCAN_EVERY_SECONDS = 5;
 
 /** What following needs of a daemon's context. */
-type Host = Pick<DaemonContext<LinesRead, unknown>, "layout" | "log" | "part" | "offer">;
+interface Host<Picked> {
+  readonly layout: Layout;
+  readonly log: Log;
+  part<T>(key: string): T | null;
+  offer(batch: LinesRead<Picked>): void;
+}
 
 /** Figures of all followed logs together. */
 export interface FollowingFigures {
@@ -29,20 +35,25 @@ export interface FollowingFigures {
   readonly lag_bytes: number;
 }
 
-export class LogFollower implements Source {
+/** Takes from an event what its reader needs; null for an event that says nothing to it. */
+export type Pick<Picked> = (event: Readonly<Record<string, unknown>>, log: EventLog) => Picked | null;
+
+export class LogFollower<Picked = unknown> implements Source {
   readonly name = "event logs";
   readonly scanEverySeconds = SCAN_EVERY_SECONDS;
-  readonly #host: Host;
+  readonly #host: Host<Picked>;
   readonly #logs: readonly EventLog[];
+  readonly #pick: Pick<Picked> | null;
   readonly #tailers = new Map<EventLog, Tailer>();
   readonly #inHand = new Set<EventLog>();
   readonly #unreadable = new Set<EventLog>();
   #watch: { close(): void } | null = null;
   #stopped = false;
 
-  constructor(host: Host, logs: readonly EventLog[]) {
+  constructor(host: Host<Picked>, logs: readonly EventLog[], pick: Pick<Picked> | null = null) {
     this.#host = host;
     this.#logs = logs;
+    this.#pick = pick;
   }
 
   start(): void {
@@ -105,13 +116,13 @@ export class LogFollower implements Source {
   }
 
   /** A log that cannot be read just now is said once; the scan tries again, and nothing is lost meanwhile. */
-  #read(log: EventLog, tailer: Tailer): LinesRead | null {
+  #read(log: EventLog, tailer: Tailer): LinesRead<Picked> | null {
     try {
       let found = tailer.read(BATCH_BYTES);
       while (isEmpty(found) && found.more) found = tailer.read(BATCH_BYTES);
       this.#unreadable.delete(log);
       const checkpoint = tailer.checkpoint();
-      return isEmpty(found) || checkpoint === null ? null : { ...batchOf(log, found), checkpoint };
+      return isEmpty(found) || checkpoint === null ? null : { ...batchOf(log, found, this.#pick), checkpoint };
     } catch (fault) {
       const code = weatherCode(fault);
       if (code === null) throw fault;
@@ -126,8 +137,19 @@ function isEmpty(found: TailRead): boolean {
   return found.lines.length === 0 && found.tooLong === undefined && found.gap === undefined;
 }
 
-function batchOf(log: EventLog, found: TailRead): Omit<LinesRead, "checkpoint"> {
-  const bad = [...found.lines.filter((line) => !isEvent(line)), ...(found.tooLong ?? [])];
+function batchOf<Picked>(
+  log: EventLog,
+  found: TailRead,
+  pick: Pick<Picked> | null,
+): Omit<LinesRead<Picked>, "checkpoint"> {
+  const bad: { readonly offset: number }[] = [...(found.tooLong ?? [])];
+  const picked: Picked[] = [];
+  for (const line of found.lines) {
+    const event = eventOf(line);
+    if (event === null) bad.push(line);
+    const wanted = event === null || pick === null ? null : pick(event, log);
+    if (wanted !== null) picked.push(wanted);
+  }
   const tooLong = found.tooLong?.length ?? 0;
   const first = bad.reduce((least, each) => Math.min(least, each.offset), Number.POSITIVE_INFINITY);
   return {
@@ -137,17 +159,19 @@ function batchOf(log: EventLog, found: TailRead): Omit<LinesRead, "checkpoint"> 
     unreadable: bad.length,
     ...(bad.length > 0 ? { firstUnreadableOffset: first } : {}),
     ...(found.gap === undefined ? {} : { gap: found.gap.reason }),
+    ...(picked.length > 0 ? { picked } : {}),
   };
 }
 
-function isEvent(line: TailLine): boolean {
+/** Null for a line that is torn, no JSON or no event: counted and reported by the core. */
+function eventOf(line: TailLine): Readonly<Record<string, unknown>> | null {
   try {
     const record: unknown = JSON.parse(line.text);
-    return (
-      typeof record === "object" && record !== null && "event_type" in record && typeof record.event_type === "string"
-    );
+    const isEvent =
+      typeof record === "object" && record !== null && "event_type" in record && typeof record.event_type === "string";
+    return isEvent ? (record as Readonly<Record<string, unknown>>) : null;
   } catch {
-    return false; // Torn, or not JSON: counted and reported by the core.
+    return null;
   }
 }
 
