@@ -83,7 +83,8 @@ const ASK: Readonly<Record<RestartGate, (question: Question) => Answer>> = {
     reason: "restarts are switched off by policy",
   }),
   when: ({ facts, request }) => {
-    const clean = request.ended?.exit_code === 0;
+    // A worker that hung and stopped with 0 when it was told to has not finished its work.
+    const clean = request.ended?.exit_code === 0 && request.ended.by_itself;
     const passed = request.by_person || facts.when === "always" || (facts.when === "on-failure" && !clean);
     const reason = facts.when === "never" ? "restart.when is never" : "it ended well and restart.when is on-failure";
     return { passed, value: request.ended?.exit_code ?? null, threshold: facts.when, reason };

@@ -43,6 +43,13 @@ describe("a restart", () => {
     expect(end.settled).toEqual(["done refused"]);
   });
 
+  test("of a hung worker that left with 0 when it was told to stop is a restart all the same", async () => {
+    const end = await scenario({}, ({ world }) => {
+      world.fileDeath("scan-1", 1, { ended: { exit_code: 0, ran_ms: 20_000, by_itself: false } });
+    });
+    expect(end.attempts).toEqual(["scan-1.2 lives"]);
+  });
+
   test("waits for tokens, asks again by itself, and costs nothing meanwhile", async () => {
     const end = await scenario({}, ({ simulation, world }) => {
       world.facts = { tokens: { wanted: 8000, left: 100 } };
