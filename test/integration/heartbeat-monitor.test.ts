@@ -1,0 +1,147 @@
+/** Guarantee: the real monitor sees real deaths and hangs, ends what hangs, files each once, and touches nobody else. */
+import { existsSync, readFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { groupMembers } from "../../lib/platform/processes.js";
+import { until } from "./support/command-line.js";
+import { Monitored } from "./support/monitored.js";
+
+const BEATS = `while :; do printf '{"worker_id":"%s"}' "$HEALD_WORKER_ID" > "$HEALD_HEARTBEAT_FILE.t" && mv "$HEALD_HEARTBEAT_FILE.t" "$HEALD_HEARTBEAT_FILE"; sleep 0.3; done`;
+const REQUIRED = { heartbeat: { mode: "required" as const } };
+
+let home: Monitored;
+beforeEach(() => {
+  home = new Monitored();
+});
+afterEach(() => home.close());
+
+describe("the monitor", () => {
+  test("files evidence and one request within a second when a worker is killed", async () => {
+    await home.start();
+    const pid = await home.spawn("a", "exec sleep 600");
+    await until(() => home.types("a").includes("worker_registered"), "it is watched");
+    const killedAt = Date.now();
+    process.kill(pid, "SIGKILL");
+    await until(() => home.requests().length === 1, "a request is filed");
+    expect(Date.now() - killedAt).toBeLessThan(1000);
+    expect(home.zombies()).toEqual(["a.attempt-1.json"]);
+    expect(existsSync(home.layout.activeSpec("a"))).toBe(false);
+    const request = home.line.read("restart", "queue", "a-restart.json");
+    expect(request).toMatchObject({ worker_id: "a", reason: "killed", attempt: 1, task_id: "task-a" });
+    expect(home.types("a")).toEqual(["worker_registered", "worker_exited"]);
+    expect(home.line.read("worker-specs", "zombie", "a.attempt-1.json")).toMatchObject({
+      status: "zombie",
+      execution: { signal: "SIGKILL", signal_inferred: true },
+      last_words: { reason: "killed", killed_by: "other" },
+    });
+  });
+
+  test("sees a killed worker whose launcher was killed too", async () => {
+    await home.start();
+    const pid = await home.spawn("a", "exec sleep 600");
+    await until(() => home.types("a").includes("worker_registered"), "it is watched");
+    const { launcher_pid } = JSON.parse(readFileSync(home.layout.launch("a", 1), "utf8")) as { launcher_pid: number };
+    process.kill(launcher_pid, "SIGKILL");
+    process.kill(pid, "SIGKILL");
+    await until(() => home.requests().length === 1, "a request is filed");
+    expect(home.line.read("restart", "queue", "a-restart.json")).toMatchObject({ reason: "gone" });
+  });
+
+  test("keeps a worker that ended with 0 as completed, and asks for no restart", async () => {
+    await home.start();
+    await home.spawn("a", "sleep 0.2");
+    await until(() => home.types("a").includes("worker_completed"), "it is completed");
+    expect(home.line.list("worker-specs", "completed")).toEqual(["a.attempt-1.json"]);
+    expect(home.requests()).toEqual([]);
+  });
+
+  test("ends the silent by TERM and then KILL, with their children, and leaves those that beat or are paused alone", async () => {
+    await home.start();
+    const beating = await home.spawn("beating", BEATS);
+    const paused = await home.spawn("paused", BEATS);
+    await until(() => home.state("paused") === "healthy", "it beats");
+    process.kill(-paused, "SIGSTOP");
+    const meek = await home.spawn("meek", "echo the last words; sleep 601 & exec sleep 600", REQUIRED);
+    const stubborn = await home.spawn("stubborn", "trap '' TERM; while :; do sleep 600; done", REQUIRED);
+    await until(() => home.requests().length === 2, "both silent ones are filed");
+
+    expect(home.types("meek").filter((type) => type.startsWith("zombie_"))).toEqual([
+      "zombie_detected",
+      "zombie_cleanup_started",
+      "zombie_process_terminated",
+      "zombie_cleanup_completed",
+    ]);
+    const [detected] = home.events("zombie-cleanup") as { data: { silent_seconds: number } }[];
+    expect(detected?.data.silent_seconds).toBeGreaterThanOrEqual(3);
+    expect(home.line.read("worker-specs", "zombie", "meek.attempt-1.json")).toMatchObject({
+      last_words: { reason: "hung", log_tail: "the last words\n", killed_by: "heald" },
+    });
+    expect(home.line.read("worker-specs", "zombie", "stubborn.attempt-1.json")).toMatchObject({
+      execution: { signal: "SIGKILL" },
+      last_words: { killed_by: "heald" },
+    });
+    for (const pid of [meek, stubborn]) expect(groupMembers(pid)).toEqual([]);
+
+    expect(home.isAlive(beating)).toBe(true);
+    expect(home.isAlive(paused)).toBe(true);
+    expect(home.state("paused")).toBe("paused");
+    process.kill(-paused, "SIGCONT");
+    await until(() => home.state("paused") === "healthy", "it goes on");
+    expect(home.types("paused").filter((type) => type === "worker_paused")).toHaveLength(1);
+  });
+
+  test("signals nobody because of a pid that stands in a beat or a spec", async () => {
+    const daemon = await home.start();
+    for (const [nth, pid] of [1, daemon, process.pid].entries()) {
+      const id = `liar-${nth}`;
+      home.specs.createActive({
+        worker_id: id,
+        worker_type: "liar",
+        status: "running",
+        execution: { pid, start_time: 1, origin: "launched", may_signal: true },
+        launch: { stop: { grace_seconds: 0 } },
+        ...REQUIRED,
+      });
+      home.beat(id, { pid });
+    }
+    await until(() => home.requests().length === 3, "all three are lost");
+    expect(home.isAlive(daemon)).toBe(true);
+    expect(home.isAlive(process.pid)).toBe(true);
+    expect(home.log()).not.toMatch(/SIGTERM|SIGKILL/);
+    expect(home.events("zombie-cleanup").filter((event) => event.event_type === "zombie_process_terminated")).toEqual(
+      [],
+    );
+  });
+
+  test("loses nothing and does nothing twice when it is killed again and again", async () => {
+    await home.start();
+    const workers = ["a", "b", "c", "d"];
+    const pids = new Map<string, number>();
+    for (const id of workers) pids.set(id, await home.spawn(id, "exec sleep 600"));
+    await until(() => workers.every((id) => home.types(id).includes("worker_registered")), "all are watched");
+    for (const [nth, id] of workers.entries()) {
+      process.kill(pids.get(id) as number, "SIGKILL");
+      // Killed at another moment of the work each time: before it is seen, and in the midst of it.
+      if (nth % 2 === 1) await until(() => home.types(id).length === 2, `${id} is in the works`);
+      await home.kill();
+      await home.start();
+    }
+    await until(() => home.requests().length === 4, "all four are filed");
+    for (const id of workers) expect(home.types(id)).toEqual(["worker_registered", "worker_exited"]);
+    expect(home.zombies()).toEqual(workers.map((id) => `${id}.attempt-1.json`));
+    await until(() => workers.every((id) => !existsSync(home.layout.activeSpec(id))), "no spec is left");
+  });
+
+  test("says nothing of workers that went on beating while it was down", async () => {
+    await home.start();
+    await home.spawn("a", BEATS);
+    await until(() => home.state("a") === "healthy", "it beats");
+    await home.kill();
+    const beat = (): number => Number(readFileSync(home.layout.heartbeat("a"), "utf8").length);
+    const downUntil = Date.now() + 4000;
+    await until(() => Date.now() > downUntil && beat() > 0, "more than a threshold has passed");
+    await home.start();
+    const silent = await home.spawn("b", "exec sleep 600", REQUIRED);
+    await until(() => !home.isAlive(silent), "another threshold has passed");
+    expect(home.types("a")).toEqual(["worker_registered"]);
+  });
+});
