@@ -20,6 +20,7 @@ export interface CleanedUp {
 
 /** The daemons first, so that nobody starts what is being ended. */
 export async function cleanUp(stage: Stage, daemons: Daemons, fleet: Fleet): Promise<CleanedUp> {
+  fleet.close();
   mendHeartbeats(stage);
   const stubborn = await daemons.stop();
   const seen = new Set<number>();

@@ -17,6 +17,7 @@ export class Daemons {
   /** Ends that the demo did not bring about. */
   readonly unexpected: string[] = [];
   starts = 0;
+  #closed = false;
 
   constructor(stage: Stage) {
     this.#stage = stage;
@@ -24,6 +25,7 @@ export class Daemons {
 
   /** Starts all four, and waits until each has written its pid file, which is the last thing it does before it is ready. */
   async start(): Promise<void> {
+    if (this.#closed) throw new Error("Cannot start daemons: the demo is over");
     for (const name of DAEMONS) this.#startOne(name);
     this.starts += 1;
     const areReady = await waitFor(() => DAEMONS.every((name) => this.#isReady(name)), READY_MS);
@@ -40,8 +42,9 @@ export class Daemons {
     await waitFor(() => killed.every(hasEnded), STOP_MS);
   }
 
-  /** Stops all four as an operator would; those that do not stop are killed. Returns who had to be. */
+  /** Stops all four for good, as an operator would; those that do not stop are killed. Returns who had to be. */
   async stop(): Promise<readonly DaemonName[]> {
+    this.#closed = true;
     const stopping = [...this.#running];
     this.#running.clear();
     for (const [, child] of stopping) child.kill("SIGTERM");

@@ -24,6 +24,7 @@ const COMMAND_MS_MAX = 20_000;
 
 export class Fleet {
   readonly #stage: Stage;
+  #closed = false;
 
   constructor(stage: Stage) {
     this.#stage = stage;
@@ -31,6 +32,7 @@ export class Fleet {
 
   /** Runs a command as a person would, and returns what it prints. */
   heald(...args: readonly string[]): Promise<string> {
+    if (this.#closed) return Promise.reject(new Error("Cannot run heald: the demo is over"));
     const options = { env: this.#stage.env, cwd: this.#stage.home, timeout: COMMAND_MS_MAX };
     return new Promise((resolve, reject) => {
       execFile(process.execPath, [CLI, ...args], options, (error, stdout, stderr) => {
@@ -42,6 +44,11 @@ export class Fleet {
 
   async spawn({ id, type, task }: Player): Promise<void> {
     await this.heald("spawn", "--type", type, "--task-id", task, "--id", id);
+  }
+
+  /** From now on nothing is started: a story that was broken off may still be under way. */
+  close(): void {
+    this.#closed = true;
   }
 
   /** Signals the program of the worker's latest attempt, and only that very process. */

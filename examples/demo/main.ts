@@ -14,7 +14,7 @@ import { CLI, Fleet } from "./fleet.js";
 import { type Finding, OUTCOMES, type Outcome } from "./outcomes.js";
 import { type Kind, Screen } from "./screen.js";
 import { sentenceOf } from "./sentences.js";
-import { makeStage, type Stage } from "./stage.js";
+import { makeStage, type Stage, ZOMBIE_SECONDS } from "./stage.js";
 import { play } from "./story.js";
 import { newNotes, type World } from "./world.js";
 
@@ -35,6 +35,7 @@ interface Run {
   readonly world: World;
 }
 
+/** A person ended the demo: there is nothing to judge. */
 class Interrupted extends Error {}
 
 async function main(): Promise<number> {
@@ -46,20 +47,15 @@ async function main(): Promise<number> {
   const startMs = Date.now();
   const run = open(new Screen(process.stdout, process.env, startMs));
   const show = setInterval(() => showNews(run), SHOW_EVERY_MS);
-  let findings: readonly (Outcome & Finding)[] = [];
-  let trouble: string | null = null;
-  try {
-    await Promise.race([play(run.world), interruption()]);
-    showNews(run);
-    findings = OUTCOMES.map((outcome) => ({ ...outcome, ...outcome.judge(run.world) }));
-  } catch (error) {
-    trouble = error instanceof Error ? error.message : String(error);
-  }
-  run.world.heading(trouble === null ? "Everything is ended" : `The demo is broken off: ${trouble}`);
+  const error = await Promise.race([play(run.world), interruption()]).then(() => null, asError);
+  showNews(run);
+  const findings =
+    error instanceof Interrupted ? [] : OUTCOMES.map((outcome) => ({ ...outcome, ...outcome.judge(run.world) }));
+  run.world.heading(error === null ? "Everything is ended" : `The demo is broken off: ${error.message}`);
   const cleaned = await cleanUp(run.stage, run.world.daemons, run.world.fleet);
   clearInterval(show);
   showNews(run);
-  const isAsItShould = trouble === null && findings.every(({ ok }) => ok) && cleaned.left.length === 0;
+  const isAsItShould = error === null && findings.every(({ ok }) => ok) && cleaned.left.length === 0;
   sayCleaned(run, cleaned);
   if (findings.length > 0) showTable(run.screen, findings);
   sayWhereToLook(run, isAsItShould && values.remove === true);
@@ -81,10 +77,12 @@ function open(screen: Screen): Run {
     notes: newNotes(),
     say,
     heading: (text) => screen.heading(text),
+    refresh: () => showNews({ world, screen }),
     show: (output) => screen.output(output),
   };
   screen.plain(screen.style("bold", "heald: workers that die or hang come back"));
-  screen.plain(`Everything is in ${stage.home}; a worker that is silent for 5 s is looked at and replaced.`);
+  screen.plain(`Everything is in ${stage.home}`);
+  screen.plain(`A worker that is silent for ${ZOMBIE_SECONDS} s, and found to hang, is ended and replaced.`);
   return { stage, screen, world };
 }
 
@@ -94,11 +92,15 @@ function interruption(): Promise<never> {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
       process.on(signal, () => reject(new Interrupted(`it was ended by ${signal}`)));
     process.stdout.on("error", () => reject(new Interrupted("nobody reads what it prints")));
-    setTimeout(() => reject(new Interrupted(`it took longer than ${WATCHDOG_MS / 1000} s`)), WATCHDOG_MS).unref();
+    setTimeout(() => reject(new Error(`it took longer than ${WATCHDOG_MS / 1000} s`)), WATCHDOG_MS).unref();
   });
 }
 
-function showNews({ world, screen }: Run): void {
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+function showNews({ world, screen }: Pick<Run, "world" | "screen">): void {
   for (const told of world.chronicle.read()) {
     const sentence = sentenceOf(told);
     if (sentence !== null) screen.line(sentence.kind, told.atMs, sentence.text);
@@ -132,7 +134,8 @@ function sayWhereToLook({ stage, screen, world }: Run, remove: boolean): void {
   screen.plain(`In ${stage.home}/coordination:`);
   for (const line of FILES) screen.plain(`  ${line}`);
   screen.plain(`What the workers printed: ${stage.home}/agents/logs/workers/`);
-  screen.plain(`The whole story of one worker: node ${relative(process.cwd(), CLI)} why mail-1 --home ${stage.home}`);
+  screen.plain("The whole story of one worker:");
+  screen.plain(`  node ${relative(process.cwd(), CLI)} why mail-1 --home ${stage.home}`);
   screen.plain(`When you have seen enough: rm -r ${stage.home}`);
 }
 
@@ -140,9 +143,11 @@ const FILES = [
   "events/                    what was seen, decided and done: one line of JSON each",
   "decisions/                 each decision with its gates, their values and thresholds",
   "worker-specs/zombie/       the evidence of each attempt that ended, with its last words",
-  "restart/done/, queue/      the requests, and the two that wait for a person",
+  "restart/done/, queue/      the requests to restart; that for parse-1 waits for a person",
+  "holds/                     why it waits: remove the hold, and the task is tried again",
   "metrics/                   figures of the daemons, and the restart history",
   "config/                    the policies of this run",
 ];
 
-process.exitCode = await main();
+// A story that was broken off waits on; nothing of it is wanted any more.
+process.exit(await main());

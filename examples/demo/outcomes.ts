@@ -129,7 +129,8 @@ function judgeOnce(world: World): Finding {
 
 function judgeOutage(world: World): Finding {
   const { chronicle, notes } = world;
-  const from = notes.outageFromMs ?? 0;
+  const from = notes.outageFromMs;
+  if (from === null) return { ok: false, happened: "it did not come to that" };
   const suspicion = chronicle.of(null, "detector_suspect").find((told) => told.atMs >= from && isAboutHeartbeats(told));
   const trusted = chronicle.of(null, "detector_trusted").some((told) => told.atMs >= (notes.outageToMs ?? 0));
   const killed = chronicle.of(null, ...DEATHS).filter((told) => told.atMs >= from);

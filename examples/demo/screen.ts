@@ -93,7 +93,7 @@ export class Screen {
     for (let line = 0; line < height; line++) {
       const texts = cells.map((lines, column) => {
         const text = (lines[line] ?? "").padEnd(widths[column] as number);
-        return column === 0 || style === "bold" ? this.style(style, text) : text;
+        return (column === 0 && line === 0) || style === "bold" ? this.style(style, text) : text;
       });
       this.plain(texts.join("  ").trimEnd());
     }

@@ -2,12 +2,20 @@
 
 const LOOK_EVERY_MS = 25;
 
-/** Answers whether the condition came true within the bound. */
-export async function waitFor(condition: () => boolean, boundMs: number): Promise<boolean> {
+/**
+ * Answers whether the condition came true within the bound.
+ *
+ * @param lookEveryMs How soon after it came true this returns, at the latest.
+ */
+export async function waitFor(
+  condition: () => boolean,
+  boundMs: number,
+  lookEveryMs = LOOK_EVERY_MS,
+): Promise<boolean> {
   const untilMs = performance.now() + boundMs;
   while (!condition()) {
     if (performance.now() >= untilMs) return false;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
   }
   return true;
 }

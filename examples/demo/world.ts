@@ -26,6 +26,8 @@ export interface World {
   /** Shows what the demo itself does now. */
   readonly say: (kind: "demo" | "fault", text: string) => void;
   readonly heading: (text: string) => void;
+  /** Reads the logs now, and shows what is new in them. */
+  readonly refresh: () => void;
   /** Shows what a command printed. */
   readonly show: (output: string) => void;
 }

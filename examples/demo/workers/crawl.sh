@@ -2,6 +2,8 @@
 # A POSIX shell worker: takes one page after another and beats between them.
 # Ordered to, it falls silent: it lives on, asleep, and does not beat. It ends by itself after five minutes.
 . "$DEMO_EMITTER"
+# Asked to stop, it closes what it has open, which takes a moment.
+trap 'echo "closing"; sleep 0.5; exit 0' TERM
 echo "attempt $HEALD_ATTEMPT begins"
 page=0
 while [ "$page" -lt 600 ]; do
