@@ -24,6 +24,7 @@ import { Layout } from "../store/layout.js";
 import { writeMetrics } from "../store/metrics.js";
 import { expire, type RetentionLimits } from "../store/retention.js";
 import type { Core, Perform } from "./core.js";
+import { Hooks } from "./hooks.js";
 import { lastRunOf, PidFile, type RunFile, writeRunFile } from "./identity-files.js";
 import { FileJournal } from "./journal.js";
 import { type DecisionEffect, Loop, type Weather } from "./loop.js";
@@ -186,6 +187,7 @@ class Daemon<
   readonly #log: Log;
   readonly #identity: Identity;
   readonly #reporter: Reporter;
+  readonly #hooks: Hooks;
   readonly #policyFile: PolicyFile<Settings, Explicit>;
   readonly #journal: FileJournal;
   readonly #startedAtMs = Date.now();
@@ -220,6 +222,8 @@ class Daemon<
     this.#identity = identity;
     this.#log = openLog(this.#layout.daemonLog(definition.name), { console: flags.console, name: definition.name });
     this.#reporter = new Reporter(this.#layout, definition.name, this.#log, () => newStamp());
+    this.#hooks = new Hooks(this.#layout, this.#log);
+    this.#reporter.onReported = (record) => this.#hooks.reported(record);
     this.#policyFile = new PolicyFile(definition.policy, this.#layout.configDir, this.#layout.policyTextsDir);
     this.#journal = new FileJournal(this.#layout.state(definition.name), this.#layout.journal(definition.name));
   }
@@ -234,6 +238,7 @@ class Daemon<
     );
     this.#signals();
     this.#sayHost();
+    this.#hooks.start();
     const last = lastRunOf(this.#layout, this.#definition.name);
     this.#policyFile.start(last?.policy_hash ?? null, this.#policyListener());
     this.#openLoop();
@@ -424,6 +429,7 @@ class Daemon<
     try {
       this.#policyFile.look(this.#policyListener());
       this.#reporter.rotate(Date.now());
+      this.#hooks.scan();
       writeMetrics(this.#layout, this.#definition.metricsName ?? this.#definition.name, {
         daemon: this.#definition.name,
         since: new Date(this.#startedAtMs).toISOString().replace(/\.\d+Z$/, "Z"),
@@ -484,6 +490,7 @@ class Daemon<
     } catch (error) {
       this.#log.warn({ cause: String(error) }, "the checkpoint could not be written; the journal has it all");
     }
+    this.#hooks.close();
     this.#pidFile?.remove();
     this.#held?.release();
     this.#journal.close();
