@@ -1,34 +1,55 @@
 #!/usr/bin/env node
-/** The failure-pattern daemon: follows every event log. @module */
+/** The failure-pattern daemon: wires its sources to its core and runs. @module */
+import { fileURLToPath } from "node:url";
 import { type DaemonDefinition, runDaemon } from "../../lib/runtime/daemon.js";
 import { LogFollower } from "../../lib/runtime/following.js";
 import type { EventLog } from "../../lib/schema/catalogue.js";
-import { type Effect, type Event, failurePatternCore, type Slice } from "./decide.js";
+import { failurePatternCore } from "./decide.js";
+import { Gatherer } from "./gatherer.js";
+import { Library } from "./library.js";
+import type { Effect, Event } from "./messages.js";
 import { performer } from "./perform.js";
 import { type FailurePatternSettings, failurePatternPolicy } from "./policy.js";
+import { sightingOf } from "./sightings.js";
+import type { KindsPart, Slice } from "./state.js";
+import { ZombieSource } from "./zombie-source.js";
 
 /** Everything but its own log: what it writes there teaches it nothing. */
 const LOGS: readonly EventLog[] = ["heartbeat", "zombie-cleanup", "worker-restart", "auto-fix", "daemon"];
 
-const definition: DaemonDefinition<
+type Definition = DaemonDefinition<
   Slice,
   Event,
   Effect,
   FailurePatternSettings,
   Parameters<typeof failurePatternPolicy.complete>[0]
-> = {
+>;
+
+export const definition: Definition = {
   name: "failure-pattern",
-  summary: "Follows every event log and counts what it reads. This version names no patterns yet.",
+  summary: "Turns repeated failures into patterns: what repeats, why, how often, how bad, and whether it is over.",
   policy: failurePatternPolicy,
+  retention: (settings) => ({ logDays: settings.storage.event_retention_days }),
   core: failurePatternCore,
   open: (context) => {
-    const follower = new LogFollower(context, LOGS);
+    const follower = new LogFollower(context, LOGS, sightingOf);
+    const gatherer = new Gatherer(context.layout);
+    const isCaughtUp = (): boolean => gatherer.isIdle && follower.figures().lag_bytes === 0;
+    const library = new Library(context, isCaughtUp);
     return {
-      perform: performer(context, follower),
-      sources: [follower],
-      figures: () => ({ ...follower.figures(), patterns_active: 0 }),
+      perform: performer(context, follower, gatherer, library),
+      sources: [follower, library, new ZombieSource(context, gatherer, isCaughtUp)],
+      figures: () => ({
+        ...follower.figures(),
+        failures_learned: context.part<KindsPart>("kinds")?.failures ?? 0,
+        failures_known_before: context.part<KindsPart>("kinds")?.ignored ?? 0,
+        patterns: library.patterns().length,
+        patterns_active: library.patterns().filter((each) => each.status === "active").length,
+      }),
+      reopen: () => library.reopen(),
     };
   },
 };
 
-process.exitCode = await runDaemon(definition, process.argv.slice(2));
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  process.exitCode = await runDaemon(definition, process.argv.slice(2));

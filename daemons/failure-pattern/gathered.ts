@@ -1,0 +1,125 @@
+/** Sorts failures into patterns: no death twice, one signature for what is the same, and a count for each pattern. Pure. @module */
+import type { Decided, Stamped } from "../../lib/runtime/core.js";
+import { Ledger } from "./ledger.js";
+import type { Count, Effect, Event, Failure, Occurrence, Recover, Sighting } from "./messages.js";
+import { patternIdOf } from "./naming.js";
+import type { KindsPart, Slice } from "./state.js";
+
+type Gathered = Stamped<Extract<Event, { kind: "gathered" }>>;
+type GatheredSlice = Pick<Slice, "ledger" | "grouping" | "kinds">;
+
+/** Of how many failures of a worker type the patterns are remembered. */
+const RECENT_MAX = 16;
+const TYPES_MAX = 500;
+const GROUPS_MAX = 500;
+
+/** Applies what was gathered. */
+export function onGathered(slice: GatheredSlice, event: Gathered): Decided<GatheredSlice, Effect> {
+  const ledger = new Ledger(slice.ledger ?? null);
+  const kinds = new Kinds(slice.kinds ?? null);
+  const counts = new Map<string, Count>();
+  const recovered = new Map<string, string[]>();
+  for (const each of inOrder(event)) {
+    if ("kind" in each) {
+      const patternId = ledger.back(each);
+      if (patternId !== null) recovered.set(patternId, [...(recovered.get(patternId) ?? []), each.worker_id]);
+      continue;
+    }
+    if (ledger.isKnown(each)) {
+      kinds.ignore();
+      continue;
+    }
+    const signature = each.signature ?? each.type;
+    const template = signature;
+    const patternId = patternIdOf(each, signature);
+    ledger.count(each, patternId);
+    kinds.count(each, signature, patternId);
+    const at = Math.min(each.at_ms, event.stamp.atMs);
+    const before = counts.get(patternId);
+    counts.set(patternId, {
+      kind: "count",
+      pattern_id: patternId,
+      category: each.category,
+      type: each.type,
+      worker_type: each.worker_type,
+      signature,
+      template,
+      example: before?.example ?? each.message,
+      occurrences: [...(before?.occurrences ?? []), occurrenceOf(each, at)],
+      purity: 1,
+      recent: { occurrences: 0, of: 0 },
+      follows: [],
+    });
+  }
+  const counted = [...counts.values()].map((count) => ({ ...count, ...kinds.aboutPattern(count) }));
+  const back = [...recovered].map(([pattern_id, workers]): Recover => ({ kind: "recover", pattern_id, workers }));
+  return {
+    slice: { ledger: ledger.part(), grouping: slice.grouping ?? null, kinds: kinds.part() },
+    effects: [...counted, ...back],
+  };
+}
+
+/** Failures and recoveries by their time: of a worker that failed and came back in one batch, the order tells which is now. */
+function inOrder(event: Gathered): readonly (Failure | Sighting)[] {
+  return [...event.failures, ...event.back].sort((a, b) => a.at_ms - b.at_ms);
+}
+
+function occurrenceOf(failure: Failure, atMs: number): Occurrence {
+  const { event_id, worker_id, task_id, evidence, confidence, weight } = failure;
+  return { event_id, at_ms: atMs, worker_id, task_id, evidence, confidence, weight };
+}
+
+/** What concerns several patterns, while one decision changes it. */
+class Kinds {
+  readonly #recent: Map<string, readonly string[]>;
+  readonly #groups: Map<string, Readonly<Record<string, number>>>;
+  readonly #before: KindsPart | null;
+  #failures: number;
+  #ignored: number;
+
+  constructor(part: KindsPart | null) {
+    this.#before = part;
+    this.#recent = new Map(Object.entries(part?.recent ?? {}));
+    this.#groups = new Map(Object.entries(part?.groups ?? {}));
+    this.#failures = part?.failures ?? 0;
+    this.#ignored = part?.ignored ?? 0;
+  }
+
+  ignore(): void {
+    this.#ignored += 1;
+  }
+
+  count(failure: Failure, signature: string, patternId: string): void {
+    this.#failures += failure.weight;
+    const { worker_type } = failure;
+    const recent = [...(this.#recent.get(worker_type) ?? []), patternId].slice(-RECENT_MAX);
+    this.#recent.delete(worker_type);
+    this.#recent.set(worker_type, recent);
+    const key = `${worker_type}|${signature}`;
+    const group = this.#groups.get(key) ?? {};
+    this.#groups.delete(key);
+    this.#groups.set(key, { ...group, [patternId]: (group[patternId] ?? 0) + 1 });
+  }
+
+  aboutPattern(count: Count): Pick<Count, "purity" | "recent"> {
+    const recent = this.#recent.get(count.worker_type) ?? [];
+    const group = this.#groups.get(`${count.worker_type}|${count.signature}`) ?? {};
+    const all = Object.values(group).reduce((sum, each) => sum + each, 0);
+    const occurrences = recent.filter((each) => each === count.pattern_id).length;
+    return {
+      purity: all === 0 ? 1 : (group[count.pattern_id] ?? 0) / all,
+      recent: { occurrences, of: recent.length },
+    };
+  }
+
+  part(): KindsPart | null {
+    const before = this.#before;
+    if (before !== null && before.failures === this.#failures && before.ignored === this.#ignored) return before;
+    return {
+      recent: Object.fromEntries([...this.#recent].slice(-TYPES_MAX)),
+      groups: Object.fromEntries([...this.#groups].slice(-GROUPS_MAX)),
+      failures: this.#failures,
+      ignored: this.#ignored,
+    };
+  }
+}

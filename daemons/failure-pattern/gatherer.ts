@@ -1,0 +1,82 @@
+/** Performs `gather`: waits a moment for the last words of those that just ended, reads them, and names each failure. @module */
+
+import { statSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Layout } from "../../lib/store/layout.js";
+import { readRemains, whyNothing } from "./evidence.js";
+import type { Event, Failure, Sighting } from "./messages.js";
+import { nameFailure } from "./naming.js";
+
+/** How long the record of an attempt may take to follow the event of its end. */
+const PATIENCE_MS = 3000;
+const LOOK_EVERY_MS = 100;
+/** For how long it is remembered which attempts were read by their events. */
+const REMEMBER_MS = 300_000;
+
+type Gathered = Extract<Event, { kind: "gathered" }>;
+
+export class Gatherer {
+  readonly #layout: Layout;
+  /** Attempts that were gathered lately, by `<id>.attempt-<n>`, with the instant. */
+  readonly #seen = new Map<string, number>();
+  #underWay = 0;
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+  }
+
+  /** Whether nothing is in hand. */
+  get isIdle(): boolean {
+    return this.#underWay === 0;
+  }
+
+  /** Whether the attempt came in by an event. */
+  hasSeen(workerId: string, attempt: number): boolean {
+    return this.#seen.has(`${workerId}.attempt-${attempt}`);
+  }
+
+  async gather(sightings: readonly Sighting[]): Promise<Gathered> {
+    this.#underWay += 1;
+    try {
+      this.#remember(sightings);
+      await this.#waitForRecords(sightings.filter((each) => each.kind === "ended" && each.attempt !== null));
+      const failures = sightings.filter((each) => each.kind !== "back").flatMap((each) => this.#read(each) ?? []);
+      return { kind: "gathered", failures, back: sightings.filter((each) => each.kind === "back") };
+    } finally {
+      this.#underWay -= 1;
+    }
+  }
+
+  /** Only those that ended just now are waited for: of others the record is there, or never will be. */
+  async #waitForRecords(ended: readonly Sighting[]): Promise<void> {
+    let missing = ended;
+    for (;;) {
+      const now = Date.now();
+      missing = missing.filter((each) => Math.abs(now - each.at_ms) < PATIENCE_MS && !this.#hasRecord(each));
+      if (missing.length === 0) return;
+      await pause(LOOK_EVERY_MS, undefined, { ref: false });
+    }
+  }
+
+  #hasRecord(sighting: Sighting): boolean {
+    const path = this.#layout.zombieSpec(sighting.worker_id, sighting.attempt ?? 0);
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  }
+
+  #read(sighting: Sighting): Failure | null {
+    const isAttempt = sighting.kind === "ended" && sighting.attempt !== null;
+    const remains = isAttempt ? readRemains(this.#layout, sighting.worker_id, sighting.attempt ?? 0) : null;
+    if (whyNothing(this.#layout, sighting, remains) !== null) return null;
+    return nameFailure(sighting, remains?.words ?? null);
+  }
+
+  #remember(sightings: readonly Sighting[]): void {
+    const now = Date.now();
+    for (const { kind, worker_id, attempt } of sightings)
+      if (kind === "ended" && attempt !== null) this.#seen.set(`${worker_id}.attempt-${attempt}`, now);
+    for (const [attempt, at] of this.#seen) {
+      if (now - at < REMEMBER_MS) break;
+      this.#seen.delete(attempt);
+    }
+  }
+}

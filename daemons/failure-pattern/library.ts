@@ -1,0 +1,137 @@
+/** Keeps the published patterns in order: snapshots, index, compaction, and room for new ones. @module */
+
+import { weatherCode } from "../../lib/platform/files.js";
+import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
+import type { PatternIndex, PatternRecord } from "../../lib/schema/pattern.js";
+import { settingsFor } from "../../lib/schema/policy.js";
+import { writeInstant } from "../../lib/schema/primitives.js";
+import { PatternStore } from "../../lib/store/patterns.js";
+import type { Event } from "./messages.js";
+import type { FailurePatternSettings } from "./policy.js";
+import { recordOf } from "./record.js";
+import { type PatternPart, patternKey } from "./state.js";
+
+const DAY_MS = 86_400_000;
+/** So much above the limit is let grow before room is made, so that not every new pattern costs a look at all. */
+const SLACK = 1.1;
+
+type Host = Pick<
+  DaemonContext<Event, FailurePatternSettings>,
+  "layout" | "log" | "partsWith" | "part" | "offer" | "policy"
+>;
+
+export class Library implements Source {
+  readonly name = "patterns";
+  readonly scanEverySeconds = 5;
+  readonly isCaughtUp: () => boolean;
+  readonly #host: Host;
+  readonly #store: PatternStore;
+  #count: number | null = null;
+  #isIndexOld = true;
+  #isWoken = false;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(host: Host, isCaughtUp: () => boolean) {
+    this.#host = host;
+    this.#store = new PatternStore(host.layout);
+    this.isCaughtUp = isCaughtUp;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#wake(), 250);
+    this.#timer.unref();
+    this.scan();
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#store.close();
+  }
+
+  reopen(): void {
+    this.#store.reopen();
+  }
+
+  publish(record: PatternRecord): void {
+    this.#store.append(record);
+    this.#isIndexOld = true;
+  }
+
+  patterns(): PatternPart[] {
+    return [...this.#host.partsWith<PatternPart>("pattern:")].map(([, pattern]) => pattern);
+  }
+
+  /** A new pattern takes the place of the one that was given nothing for the longest time; those never published first. */
+  makeRoom(patternId: string): void {
+    if (this.#host.part(patternKey(patternId)) !== null) return;
+    const { max_patterns } = this.#host.policy().settings.storage;
+    this.#count = (this.#count ?? this.patterns().length) + 1;
+    if (this.#count <= max_patterns * SLACK + 1) return;
+    const inOrder = this.patterns().sort((a, b) => rank(a) - rank(b) || a.counted_ms - b.counted_ms);
+    const leaving = inOrder.slice(0, Math.max(0, inOrder.length - max_patterns));
+    this.#count = inOrder.length - leaving.length + 1;
+    for (const { pattern_id } of leaving) this.#host.offer({ kind: "forget", pattern_id });
+  }
+
+  /** The index, compaction and what has expired. */
+  scan(): void {
+    try {
+      this.#expire();
+      const published = this.patterns().filter((each) => each.status !== "candidate");
+      if (this.#store.wantsCompaction(published.length))
+        this.#store.rewrite(published.map((each) => this.#record(each)));
+      if (this.#isIndexOld) this.#store.writeIndex(indexOf(published, Date.now()));
+      this.#isIndexOld = false;
+    } catch (error) {
+      const code = weatherCode(error);
+      if (code === null) throw error;
+      this.#host.log.warn({ code }, "the index of patterns is put off");
+    }
+  }
+
+  /** Patterns that wait for their quiet are asked once everything written meanwhile has been read. */
+  #wake(): void {
+    if (this.#isWoken || !this.isCaughtUp()) return;
+    this.#isWoken = true;
+    if (this.#timer !== null) clearInterval(this.#timer);
+    for (const { pattern_id } of this.patterns()) this.#host.offer({ kind: "pattern-due", pattern_id });
+  }
+
+  #expire(): void {
+    const { pattern_retention_days, event_retention_days } = this.#host.policy().settings.storage;
+    const now = Date.now();
+    for (const pattern of this.patterns()) {
+      const days = pattern.status === "candidate" ? event_retention_days : pattern_retention_days;
+      if (pattern.status === "active" || now - pattern.counted_ms < days * DAY_MS) continue;
+      this.#host.offer({ kind: "forget", pattern_id: pattern.pattern_id });
+      this.#isIndexOld = true;
+      this.#count = null;
+    }
+  }
+
+  #record(pattern: PatternPart): PatternRecord {
+    return recordOf(pattern, Date.now(), settingsFor(this.#host.policy(), pattern.worker_type));
+  }
+}
+
+function rank(pattern: PatternPart): number {
+  return ["candidate", "resolved", "active"].indexOf(pattern.status);
+}
+
+function indexOf(published: readonly PatternPart[], nowMs: number): PatternIndex {
+  const active = published.filter((each) => each.status === "active");
+  const by = (key: (pattern: PatternPart) => string): Record<string, number> => {
+    const counts: Record<string, number> = {};
+    for (const each of active) counts[key(each)] = (counts[key(each)] ?? 0) + 1;
+    return counts;
+  };
+  return {
+    updated_at: writeInstant(nowMs),
+    patterns: published.length,
+    active: active.length,
+    by_category: by((each) => each.category),
+    by_type: by((each) => `${each.category}:${each.type}`),
+    by_worker_type: by((each) => each.worker_type),
+    by_severity: by((each) => each.severity),
+  };
+}

@@ -1,0 +1,197 @@
+/** When a pattern becomes active, changes and is over, and when it is published. Pure. @module */
+import { compareLevels, severityOf } from "../../lib/domain/statistics/severity.js";
+import type { Decided, Stamped, Wake } from "../../lib/runtime/core.js";
+import type { EventType } from "../../lib/schema/catalogue.js";
+import { type DecisionDraft, type Gate, makeEvent } from "../../lib/schema/events.js";
+import { type Policy, settingsFor } from "../../lib/schema/policy.js";
+import { writeInstant } from "../../lib/schema/primitives.js";
+import { addFailures, blankPattern, removeRecovered } from "./counting.js";
+import type { Effect, Event } from "./messages.js";
+import type { FailurePatternSettings } from "./policy.js";
+import { confidenceOf, meanGapSeconds, rateOf, recordOf, sentenceOf, windowCount } from "./record.js";
+import { type PatternPart, patternKey, type Slice } from "./state.js";
+
+type PatternSlice = Pick<Slice, "pattern">;
+type PatternEvent = Stamped<Extract<Event, { kind: "counted" | "recovered" | "pattern-due" | "lag-known" | "forget" }>>;
+type Decision = Decided<PatternSlice, Effect>;
+
+const HOUR_MS = 3_600_000;
+/** A pattern that fails all the time is published no more often. */
+const PUBLISH_EVERY_MS = 5000;
+/** How soon one asks again whether everything has been read. */
+const ASK_AGAIN_MS = 5000;
+/** Quiet for so many mean gaps is over. */
+const GAPS_OF_QUIET = 6;
+/** A timer does not reach further. */
+const WAKE_MS_MAX = 7 * 24 * HOUR_MS;
+
+/** Applies what happened to one pattern. */
+export function onPattern(slice: PatternSlice, event: PatternEvent, policy: Policy<FailurePatternSettings>): Decision {
+  const before = slice.pattern ?? null;
+  if (event.kind === "forget") return { slice: { pattern: null }, effects: before === null ? [] : [noWake(before)] };
+  if (event.kind === "counted") {
+    const turn = new Turn(before, event, settingsFor(policy, event.worker_type));
+    turn.pattern = addFailures(before ?? blankPattern(event), event, event.stamp.atMs);
+    turn.weigh();
+    turn.detect();
+    return turn.done();
+  }
+  if (before === null) return { slice, effects: [] };
+  const turn = new Turn(before, event, settingsFor(policy, before.worker_type));
+  if (event.kind === "recovered") turn.pattern = removeRecovered(before, event.workers);
+  else if (event.kind === "pattern-due") turn.due();
+  else turn.lagKnown(event.caught_up);
+  return turn.done();
+}
+
+/** For how long a pattern must be quiet to be over: longer than its own rhythm, at least an hour, at most the window. */
+export function quietMs(pattern: PatternPart, settings: FailurePatternSettings): number {
+  const windowMs = settings.detection.time_window_hours * HOUR_MS;
+  const gapMs = (meanGapSeconds(pattern) ?? Number.POSITIVE_INFINITY) * 1000;
+  return Math.min(windowMs, Math.max(HOUR_MS, GAPS_OF_QUIET * gapMs));
+}
+
+class Turn {
+  pattern: PatternPart;
+  readonly #before: PatternPart | null;
+  readonly #event: PatternEvent;
+  readonly #settings: FailurePatternSettings;
+  readonly #effects: (Effect | Wake)[] = [];
+  #decision: DecisionDraft | undefined;
+  #reports = 0;
+  #isUrgent = false;
+  #asks = false;
+
+  constructor(before: PatternPart | null, event: PatternEvent, settings: FailurePatternSettings) {
+    this.#before = before;
+    this.pattern = before as PatternPart;
+    this.#event = event;
+    this.#settings = settings;
+  }
+
+  get #nowMs(): number {
+    return this.#event.stamp.atMs;
+  }
+
+  #set(changes: Partial<PatternPart>): void {
+    this.pattern = { ...this.pattern, ...changes };
+  }
+
+  /** From the frequency threshold on it is a pattern. What is long over is published, and nobody is alarmed by it. */
+  detect(): void {
+    const { pattern } = this;
+    const threshold = this.#settings.detection.frequency_threshold;
+    const found = windowCount(pattern, pattern.last_seen_ms, this.#settings);
+    if (pattern.status === "active" || !this.#settings.enabled || found < threshold) return;
+    const since = pattern.recent.find((each) => each > pattern.last_seen_ms - quietMs(pattern, this.#settings));
+    if (this.#isQuiet()) return this.#set({ status: "resolved", active_since_ms: since ?? pattern.first_seen_ms });
+    const again = pattern.status === "resolved";
+    this.#set({ status: "active", active_since_ms: since ?? pattern.last_seen_ms });
+    this.#edge("pattern_detected", again ? "returned" : "frequency", [
+      gate("frequency_threshold", found, threshold, true),
+      gate("confidence_threshold", confidenceOf(this.pattern), this.#settings.detection.confidence_threshold),
+    ]);
+  }
+
+  /** Worse is said at once; better, when it is looked at in quiet. */
+  weigh(canFall = false): void {
+    const { pattern } = this;
+    const usual = this.#settings.failure_categories[pattern.category]?.default_severity ?? "medium";
+    const open = Object.values(pattern.open);
+    const severity = severityOf(usual, {
+      workers: Math.max(1, pattern.workers.length),
+      ratePerHour: rateOf(pattern, this.#nowMs, this.#settings),
+      open: open.length,
+      unrecoveredMs: open.length === 0 ? 0 : Math.max(0, this.#nowMs - Math.min(...open)),
+    });
+    const order = compareLevels(severity, pattern.severity);
+    if (order === 0 || (order < 0 && !canFall)) return;
+    const was = pattern.severity;
+    this.#set({ severity, is_dirty: true });
+    if (pattern.status === "active" && this.#before?.status === "active")
+      this.#edge("pattern_changed", "severity", [gate("severity", severity, was, true)]);
+  }
+
+  /** Its time has come: what is not published yet is, and one asks whether it is over. */
+  due(): void {
+    if (this.pattern.status === "active" && this.#isQuiet()) {
+      this.#asks = true;
+      this.#effects.push({ kind: "ask-lag", pattern_id: this.pattern.pattern_id });
+    }
+    this.#isUrgent = this.pattern.is_dirty;
+  }
+
+  /** Quiet counts only when everything that was written has been read. */
+  lagKnown(caughtUp: boolean): void {
+    if (this.pattern.status !== "active" || !this.#isQuiet()) return;
+    if (!caughtUp) {
+      this.#asks = true;
+      return;
+    }
+    const quiet = this.#nowMs - this.pattern.last_seen_ms;
+    this.#set({ status: "resolved", open: {} });
+    this.#edge("pattern_resolved", "quiet", [
+      gate("quiet_seconds", Math.round(quiet / 1000), Math.round(quietMs(this.pattern, this.#settings) / 1000), true),
+    ]);
+  }
+
+  done(): Decision {
+    const mono = this.#event.stamp.monoMs;
+    const isPublic = this.pattern.status !== "candidate" && this.#settings.enabled;
+    const lastMono = this.pattern.published_mono_ms;
+    // The monotonic clock of an earlier boot says nothing.
+    const isTime = lastMono === null || lastMono > mono || mono - lastMono >= PUBLISH_EVERY_MS;
+    if (isPublic && this.pattern.is_dirty && (this.#isUrgent || isTime)) {
+      this.#set({ is_dirty: false, published_mono_ms: mono });
+      this.#effects.push({ kind: "publish", record: recordOf(this.pattern, this.#nowMs, this.#settings) });
+    }
+    this.#arm(isPublic);
+    return { slice: { pattern: this.pattern }, effects: this.#effects, decision: this.#decision };
+  }
+
+  #arm(isPublic: boolean): void {
+    const { stamp } = this.#event;
+    const { pattern } = this;
+    const waits: number[] = [];
+    if (isPublic && pattern.is_dirty) waits.push(PUBLISH_EVERY_MS);
+    if (pattern.status === "active")
+      waits.push(
+        this.#asks ? ASK_AGAIN_MS : Math.max(0, pattern.last_seen_ms + quietMs(pattern, this.#settings) - stamp.atMs),
+      );
+    if (waits.length === 0) return;
+    const atMonoMs = stamp.monoMs + Math.min(WAKE_MS_MAX, ...waits);
+    this.#effects.push({ kind: "wake", key: patternKey(pattern.pattern_id), atMonoMs });
+  }
+
+  #isQuiet(): boolean {
+    return this.#nowMs - this.pattern.last_seen_ms >= quietMs(this.pattern, this.#settings);
+  }
+
+  /** Something that is worth an event, a decision record and a snapshot at once. */
+  #edge(type: EventType, reason: string, gates: readonly Gate[]): void {
+    this.#set({ is_dirty: true });
+    this.#isUrgent = true;
+    const { pattern } = this;
+    const message = sentenceOf(pattern);
+    const { pattern_id, category, severity, status } = pattern;
+    const data = {
+      ...{ pattern_id, category, type: pattern.type, status, severity, confidence: confidenceOf(pattern) },
+      total_occurrences: pattern.total,
+      window_occurrences: windowCount(pattern, this.#nowMs, this.#settings),
+      last_seen: writeInstant(pattern.last_seen_ms),
+    };
+    const content = { message, reason, data };
+    const subject = { worker_type: pattern.worker_type };
+    const record = makeEvent(this.#event.stamp, this.#reports++, "failure-pattern", type, subject, content);
+    this.#effects.push({ kind: "report", record });
+    this.#decision = { subject: pattern_id, verdict: type.replace("pattern_", ""), reason, message, gates };
+  }
+}
+
+function gate(name: string, value: unknown, threshold: unknown, passed?: boolean): Gate {
+  return { gate: name, value, threshold, passed: passed ?? Number(value) >= Number(threshold) };
+}
+
+function noWake(pattern: PatternPart): Wake {
+  return { kind: "wake", key: patternKey(pattern.pattern_id), atMonoMs: null };
+}

@@ -1,0 +1,108 @@
+/** A pattern as it is published. Pure. @module */
+import { patternSentence, rootCauseOf } from "../../lib/domain/pattern-words.js";
+import { countWithin, ratePerHour } from "../../lib/domain/statistics/rate-windows.js";
+import type { PatternRecord } from "../../lib/schema/pattern.js";
+import { writeInstant } from "../../lib/schema/primitives.js";
+import { RECENT_MAX } from "./counting.js";
+import type { FailurePatternSettings } from "./policy.js";
+import type { PatternPart } from "./state.js";
+
+const HOUR_MS = 3_600_000;
+const HOURS_SHOWN = 24;
+const EXAMPLE_MAX = 400;
+
+/** Failures within the window that ends at an instant. */
+export function windowCount(pattern: PatternPart, atMs: number, settings: FailurePatternSettings): number {
+  const windowMs = settings.detection.time_window_hours * HOUR_MS;
+  const recent = pattern.recent.filter((each) => each > atMs - windowMs && each <= atMs).length;
+  // The list of instants ends somewhere; the hours go on, a little coarser.
+  return recent < RECENT_MAX ? recent : Math.max(recent, countWithin(pattern.hours, atMs, windowMs));
+}
+
+export function rateOf(pattern: PatternPart, atMs: number, settings: FailurePatternSettings): number {
+  const windowMs = settings.detection.time_window_hours * HOUR_MS;
+  const since = Math.max(pattern.first_seen_ms, pattern.active_since_ms ?? pattern.first_seen_ms - windowMs);
+  return ratePerHour(windowCount(pattern, atMs, settings), since, atMs, windowMs);
+}
+
+/** The mean time between the last failures, seconds; null before there are three. */
+export function meanGapSeconds(pattern: PatternPart): number | null {
+  const { recent } = pattern;
+  const first = recent[0];
+  const last = recent.at(-1);
+  if (first === undefined || last === undefined || recent.length < 3 || last === first) return null;
+  return (last - first) / (recent.length - 1) / 1000;
+}
+
+/** When the failures that are now active began; of a pattern that is over, its first. */
+export function sinceMs(pattern: PatternPart): number {
+  return Math.max(
+    pattern.first_seen_ms,
+    Math.min(pattern.active_since_ms ?? pattern.first_seen_ms, pattern.last_seen_ms),
+  );
+}
+
+/** The confidence that is published: of the classification, times the purity of the group. */
+export function confidenceOf(pattern: PatternPart): number {
+  return rounded(pattern.confidence * pattern.purity, 2);
+}
+
+export function sentenceOf(pattern: PatternPart): string {
+  const facts = {
+    type: pattern.type,
+    workerType: pattern.worker_type,
+    isActive: pattern.status === "active",
+    total: pattern.total,
+    share: pattern.share,
+    sinceMs: sinceMs(pattern),
+    lastSeenMs: pattern.last_seen_ms,
+    meanGapSeconds: meanGapSeconds(pattern),
+    expectedBeforeMs: null,
+  };
+  return patternSentence(facts, (atMs) => `${writeInstant(atMs).slice(0, 16)}Z`).slice(0, 160);
+}
+
+/** The snapshot of a pattern. */
+export function recordOf(pattern: PatternPart, nowMs: number, settings: FailurePatternSettings): PatternRecord {
+  const gap = meanGapSeconds(pattern);
+  const window = windowCount(pattern, nowMs, settings);
+  return {
+    pattern_id: pattern.pattern_id,
+    category: pattern.category,
+    type: pattern.type,
+    worker_type: pattern.worker_type,
+    status: pattern.status === "active" ? "active" : "resolved",
+    confidence: confidenceOf(pattern),
+    evidence: pattern.evidence,
+    severity: pattern.severity,
+    signature: pattern.signature,
+    frequency: {
+      total_occurrences: pattern.total,
+      window_occurrences: window,
+      first_seen: writeInstant(pattern.first_seen_ms),
+      last_seen: writeInstant(pattern.last_seen_ms),
+      rate_per_hour: rounded(rateOf(pattern, nowMs, settings), 3),
+      ...(gap === null ? {} : { mean_gap_seconds: rounded(gap, 1) }),
+      share_of_recent: pattern.share,
+      by_hour: byHour(pattern, nowMs),
+    },
+    root_cause: rootCauseOf({ ...pattern, occurrences: pattern.total }),
+    message: sentenceOf(pattern),
+    workers: [...pattern.workers].slice(-10),
+    tasks: [...pattern.tasks].slice(-10),
+    example_event_ids: [...pattern.examples],
+    example: pattern.example.slice(0, EXAMPLE_MAX),
+    updated_at: writeInstant(nowMs),
+  };
+}
+
+/** Failures in each of the last 24 hours that something is known of, oldest first. */
+function byHour(pattern: PatternPart, nowMs: number): number[] {
+  const last = Math.floor(Math.min(nowMs, pattern.status === "active" ? nowMs : pattern.last_seen_ms) / HOUR_MS);
+  const counts = new Map(pattern.hours);
+  return Array.from({ length: HOURS_SHOWN }, (_, index) => counts.get(last - HOURS_SHOWN + 1 + index) ?? 0);
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
