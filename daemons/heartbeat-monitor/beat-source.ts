@@ -1,5 +1,5 @@
 /** Beats: one file for each worker, read when it changes; the folder's readability is watched too. @module */
-import { readdirSync, statSync } from "node:fs";
+import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { systemCode } from "../../lib/errors.js";
 import { weatherCode } from "../../lib/platform/files.js";
@@ -58,8 +58,7 @@ export class BeatSource implements Source {
   /** Whether the folder can be read at all; asked once a second, since silence may be ours. */
   check(): void {
     try {
-      if (statSync(this.#context.layout.heartbeatsDir, { throwIfNoEntry: false }) === undefined)
-        return this.#inTrouble("ENOENT");
+      accessSync(this.#context.layout.heartbeatsDir, constants.R_OK | constants.X_OK);
     } catch (error) {
       return this.#inTrouble(systemCode(error) ?? "unknown");
     }
@@ -72,8 +71,17 @@ export class BeatSource implements Source {
     this.#hint(`${workerId}.json`);
   }
 
-  /** The worker's beat, if it is another than the one delivered last. */
+  /** The worker's beat, if it is another than the one delivered last; null also where it cannot be read, which is said. */
   freshBeatOf(workerId: string): BeatFacts | null {
+    try {
+      return this.#readFresh(workerId);
+    } catch (error) {
+      this.#failed(workerId, error);
+      return null;
+    }
+  }
+
+  #readFresh(workerId: string): BeatFacts | null {
     const path = join(this.#context.layout.heartbeatsDir, `${workerId}.json`);
     const stat = statSync(path, { throwIfNoEntry: false });
     const known = this.#seen.get(workerId);
@@ -106,12 +114,8 @@ export class BeatSource implements Source {
     if (!name.endsWith(".json") || name.startsWith(".")) return;
     const workerId = name.slice(0, -".json".length);
     if (!isId(workerId)) return;
-    try {
-      const beat = this.freshBeatOf(workerId);
-      if (beat !== null) this.#context.offer({ kind: "beat", worker_id: workerId, beat });
-    } catch (error) {
-      this.#failed(workerId, error);
-    }
+    const beat = this.freshBeatOf(workerId);
+    if (beat !== null) this.#context.offer({ kind: "beat", worker_id: workerId, beat });
   }
 
   /** One file that may not be read is its owner's fault; everything else is the folder's, the disk's or our own. */

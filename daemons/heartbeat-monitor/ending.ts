@@ -326,12 +326,19 @@ export function tightenStop(turn: Turn): void {
   wakeWhileStopping(turn);
 }
 
-/** Looks each second whether it is over, and forces it when its time is up. */
+/**
+ * Looks whether it is over, soon at first and then each second, and forces it when its time is up.
+ *
+ * Most leave within milliseconds of their signal, and their replacement waits for it.
+ */
 function wakeWhileStopping(turn: Turn): void {
-  const killAt = turn.worker?.ending?.kill_at_mono_ms ?? Number.POSITIVE_INFINITY;
-  turn.wakeAt(Math.min(killAt, turn.now + STOP_LOOK_MS));
+  const { ending } = turn.worker as WorkerPart;
+  const killAt = ending?.kill_at_mono_ms ?? Number.POSITIVE_INFINITY;
+  const waitedMs = turn.now - (ending?.since_mono_ms ?? turn.now);
+  turn.wakeAt(Math.min(killAt, turn.now + Math.min(STOP_LOOK_MS, Math.max(STOP_FIRST_LOOK_MS, waitedMs))));
 }
 
+const STOP_FIRST_LOOK_MS = 20;
 const STOP_LOOK_MS = 1000;
 
 /**

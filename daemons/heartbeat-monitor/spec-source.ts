@@ -11,7 +11,7 @@ import { listDesired, readDesired } from "../../lib/store/desired.js";
 import { type Hold, readHolds } from "../../lib/store/holds.js";
 import { MAX_BYTES, type Reading, readRecord } from "../../lib/store/records.js";
 import { SpecStore } from "../../lib/store/specs.js";
-import type { Event, ExitFacts, HoldFacts, WorkerPart } from "./facts.js";
+import type { Event, ExitFacts, FleetPart, HoldFacts, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { exitFacts, processOf, specFacts } from "./read-facts.js";
 import { Shelter } from "./shelter.js";
@@ -23,6 +23,9 @@ const LOOK_AGAIN_MS = 250;
 const UNFINISHED_MS = 2000;
 /** Editors remove a file before they write it anew: a spec is gone only when it stays away for this long. */
 const GONE_MS = 500;
+
+/** As much of a hold as tells whether it was said before. */
+type SaidHold = Pick<Hold, "name" | "expiresAtMs">;
 
 export class SpecSource implements Source {
   readonly name = "specs";
@@ -37,7 +40,8 @@ export class SpecSource implements Source {
   /** Called when a worker is watched from now on. */
   onMet: (workerId: string) => void = () => {};
   #scans = 0;
-  #holds: readonly Hold[] = [];
+  /** What was last said to be in force; null before the first look. */
+  #holds: readonly Hold[] | null = null;
   #holdsKey = "";
 
   constructor(context: DaemonContext<Event, HeartbeatSettings>) {
@@ -114,7 +118,7 @@ export class SpecSource implements Source {
       const nowMs = Date.now();
       const holds = readHolds(this.#context.layout, nowMs);
       const live = holds.filter((hold) => hold.expiresAtMs > nowMs);
-      const before = this.#holds;
+      const before = this.#holds ?? this.#holdsOfLastRun();
       this.#holds = live;
       const key = JSON.stringify(live);
       if (key === this.#holdsKey) return;
@@ -123,6 +127,12 @@ export class SpecSource implements Source {
       this.#context.offer({ kind: "holds", holds: live.map(holdFacts) });
       this.#sayHolds(before, live);
     });
+  }
+
+  /** A monitor that starts again does not say again what its last run said. */
+  #holdsOfLastRun(): SaidHold[] {
+    const { holds } = this.#context.part<FleetPart>("fleet") ?? { holds: [] };
+    return holds.map(({ name, expires_at_ms }) => ({ name, expiresAtMs: expires_at_ms }));
   }
 
   #follow(path: string, onHint: (name: string | null) => void): void {
@@ -266,7 +276,7 @@ export class SpecSource implements Source {
     this.#context.offer({ kind: "desired", worker_id: workerId, desired: desired?.state ?? "running" });
   }
 
-  #sayHolds(before: readonly Hold[], live: readonly Hold[]): void {
+  #sayHolds(before: readonly SaidHold[], live: readonly Hold[]): void {
     for (const hold of live) {
       if (before.some((one) => one.name === hold.name && one.expiresAtMs === hold.expiresAtMs)) continue;
       const until = new Date(hold.expiresAtMs).toISOString().replace(/\.\d+Z$/, "Z");
