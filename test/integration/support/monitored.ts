@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { packageRoot } from "../../../lib/platform/package.js";
 import { identityOf } from "../../../lib/platform/processes.js";
 import type { WorkerSpecRecord } from "../../../lib/schema/worker-spec.js";
-import { resolveHome } from "../../../lib/store/home.js";
+import { openHome, resolveHome } from "../../../lib/store/home.js";
 import { Layout } from "../../../lib/store/layout.js";
 import { SpecStore } from "../../../lib/store/specs.js";
 import { startAttempt } from "../../../lib/targets/process.js";
@@ -25,6 +25,7 @@ export class Monitored {
   readonly line = new CommandLine();
   readonly layout: Layout;
   readonly specs: SpecStore;
+  readonly #policy: Readonly<Record<string, unknown>>;
   monitor: ChildProcess | null = null;
 
   constructor(policy: Readonly<Record<string, unknown>> = SHORT) {
@@ -32,7 +33,14 @@ export class Monitored {
     if (home === null) throw new Error(`No home in ${this.line.home}`);
     this.layout = new Layout(home);
     this.specs = new SpecStore(this.layout);
-    writeFileSync(this.layout.config("heartbeat-policy"), JSON.stringify(policy), { mode: 0o640 });
+    this.#policy = policy;
+    this.layOut();
+  }
+
+  /** Makes the layout and the policy, also where an empty file system was mounted over them. */
+  layOut(): void {
+    openHome(this.layout.home, { create: true, claimOwnership: false });
+    writeFileSync(this.layout.config("heartbeat-policy"), JSON.stringify(this.#policy), { mode: 0o640 });
   }
 
   /** Starts the monitor and waits until it is ready. */
