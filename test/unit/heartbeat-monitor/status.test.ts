@@ -1,0 +1,126 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { BLANK_FLEET } from "../../../daemons/heartbeat-monitor/decide.js";
+import type { Event, FleetPart, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
+import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
+import { readyFacts } from "../../../daemons/heartbeat-monitor/recount.js";
+import { StatusFile } from "../../../daemons/heartbeat-monitor/status.js";
+import type { DaemonContext } from "../../../lib/runtime/daemon.js";
+import { openHome, resolveHome } from "../../../lib/store/home.js";
+import { Layout } from "../../../lib/store/layout.js";
+import { openScene, policyOf } from "../../scenario/monitor-world.js";
+
+const NOW = Date.parse("2026-11-21T21:08:04Z");
+
+let folder: string;
+let layout: Layout;
+let workers: WorkerPart[];
+let fleet: FleetPart;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "heald-status-"));
+  const home = resolveHome({}, folder, folder);
+  if (home === null) throw new Error("No home");
+  openHome(home, { create: true, claimOwnership: false });
+  layout = new Layout(home);
+  workers = [];
+  fleet = BLANK_FLEET;
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Parts as the core makes them: a small scene, frozen. */
+function watched(): WorkerPart[] {
+  const { world } = openScene();
+  for (const id of ["b", "a"]) world.add(id);
+  world.run(60);
+  world.silence("a");
+  world.run(150);
+  return ["b", "a"].map((id) => world.part(id) as WorkerPart);
+}
+
+function status(): StatusFile {
+  const context = {
+    layout,
+    policy: () => policyOf(),
+    part: (key: string) => (key === "fleet" ? fleet : null),
+    partsWith: () => workers.map((worker) => [worker.worker_id, worker] as const),
+  };
+  return new StatusFile(context as unknown as DaemonContext<Event, HeartbeatSettings>);
+}
+
+describe("status.json", () => {
+  test("shows every worker, sorted, with its state, and is not ok while one is in trouble", () => {
+    workers = watched();
+    const composed = status().compose(NOW);
+    expect(composed).toMatchObject({
+      ok: false,
+      at: "2026-11-21T21:08:04Z",
+      workers: [
+        { worker_id: "a", state: "hung", desired: "running", why: "hung", attempt: 1 },
+        { worker_id: "b", state: "healthy", why: null, health_score: 100 },
+      ],
+    });
+    expect(composed.summary).toMatch(/^2 workers, 1 in trouble/);
+  });
+
+  test("shows who waits for a restart, behind which gate and until when", () => {
+    const request = {
+      worker_id: "c",
+      worker_type: "t",
+      attempt: 1,
+      deferred: { gate: "backoff", reason: "waits", next_at: "2026-11-21T22:00:00Z", count: 2 },
+    };
+    writeFileSync(join(layout.queueDir, "c-restart.json"), JSON.stringify(request));
+    expect(status().compose(NOW)).toMatchObject({
+      ok: false,
+      workers: [{ worker_id: "c", state: "exited", why: "backoff", next_at: "2026-11-21T22:00:00Z" }],
+    });
+  });
+
+  test("shows breakers, holds and what is left of the minute's cleanups; one that is broken hides nothing else", () => {
+    writeFileSync(join(layout.breakersDir, "t.json"), '{"worker_type":"t","state":"open","failure_count":5}');
+    writeFileSync(join(layout.breakersDir, "bad.json"), "{");
+    const hold = { name: "all", scope: "all", target: "", acts: ["kill"], starts_at_ms: 0 } as const;
+    fleet = {
+      ...BLANK_FLEET,
+      cleanups: [1, 2],
+      holds: [
+        { ...hold, expires_at_ms: NOW + 1 },
+        { ...hold, expires_at_ms: NOW },
+      ],
+    };
+    expect(status().compose(NOW)).toMatchObject({
+      ok: false,
+      breakers: [{ worker_type: "t", state: "open", failure_count: 5 }],
+      holds: [{ name: "all" }],
+      budgets: { cleanups_left_this_minute: 18 },
+      detector: { trusted: true, guard: "clear" },
+    });
+  });
+
+  test("is one compact line, written on change and at most once a second", () => {
+    workers = watched();
+    const file = status();
+    file.pulse();
+    const text = readFileSync(layout.status, "utf8");
+    expect(text.split("\n")).toHaveLength(2);
+    expect(text).not.toMatch(/": /);
+    workers = [];
+    file.touch();
+    file.pulse();
+    expect(readFileSync(layout.status, "utf8")).toBe(text);
+  });
+});
+
+describe("readyFacts()", () => {
+  test("counts workers and suspects by type, without those whose end is being filed", () => {
+    const [b, a] = watched() as [WorkerPart, WorkerPart];
+    const filing = { ...b, ending: { phase: "filing" } } as WorkerPart;
+    expect(readyFacts([a, b, filing])).toEqual({
+      monitored: { "test-worker": 2 },
+      suspects: { "test-worker": { [String(a.suspect_bucket)]: 1 } },
+    });
+  });
+});
