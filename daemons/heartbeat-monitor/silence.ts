@@ -151,7 +151,7 @@ function sayLevel(turn: Turn, level: "late" | "warning" | "critical", silent: nu
   const message = `${worker.worker_id} has been silent for ${Math.round(silent / 1000)} s (every ${Math.round(limits.intervalMs / 1000)} s expected)`;
   turn.say(LEVEL_EVENTS[level], {
     message,
-    data: { silent_seconds: Math.round(silent / 100) / 10, missed_beats: missed, health_score: score },
+    data: { silent_seconds: Math.round(silent / 100) / 10, intervals_silent: missed, health_score: score },
   });
 }
 
