@@ -6,6 +6,7 @@
  */
 import { parseArgs } from "node:util";
 import { churn } from "./churn.js";
+import { grouping } from "./grouping.js";
 import { hang } from "./hang.js";
 import { idle } from "./idle.js";
 import { machine } from "./lab.js";
@@ -26,6 +27,8 @@ export interface Result {
 interface Options {
   readonly workers: number | null;
   readonly seconds: number | null;
+  /** The folder of the labelled corpora. */
+  readonly corpora: string | null;
 }
 
 const BENCHMARKS: Readonly<Record<string, (options: Options) => Promise<Result>>> = {
@@ -36,17 +39,24 @@ const BENCHMARKS: Readonly<Record<string, (options: Options) => Promise<Result>>
   parts: () => parts(),
   startup: ({ workers }) => startup(workers ?? 10_000),
   churn: ({ workers, seconds }) => churn(workers ?? 10_000, seconds ?? 600),
+  grouping: ({ corpora }) => grouping(corpora),
 };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { workers: { type: "string" }, seconds: { type: "string" }, json: { type: "boolean" } },
+  options: {
+    workers: { type: "string" },
+    seconds: { type: "string" },
+    corpora: { type: "string" },
+    json: { type: "boolean" },
+  },
 });
 const [name = "all"] = positionals;
 const names = name === "all" ? Object.keys(BENCHMARKS).filter((one) => one !== "churn") : [name];
 const options = {
   workers: values.workers ? Number(values.workers) : null,
   seconds: values.seconds ? Number(values.seconds) : null,
+  corpora: values.corpora ?? null,
 };
 const results: Result[] = [];
 for (const one of names) {

@@ -38,6 +38,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry(MORE, "breaker", "list and reset circuit breakers", () => import("./commands/breaker.js")),
   entry(MORE, "policy", "check policies, and show what is in force", () => import("./commands/policy.js")),
   entry(MORE, "events", "the events of all logs in order", () => import("./commands/events.js")),
+  entry(MORE, "group", "group the lines of a text by template", () => import("./commands/group.js")),
 ];
 
 function entry(group: string, name: string, summary: string, load: CommandEntry["load"]): CommandEntry {
