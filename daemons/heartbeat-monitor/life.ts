@@ -4,10 +4,11 @@ import { decayedScore, missedIntervals } from "../../lib/domain/health-score.js"
 import { canaryDone } from "../../lib/domain/mass-guard.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { DesiredState } from "../../lib/schema/records.js";
-import { beginEnding, callOff, gatherNow, tightenStop, tryEnding } from "./ending.js";
+import { beginEnding, callOff, gatherNow, tryEnding } from "./ending.js";
 import type { BeatFacts, Event, ExitFacts, KnownProcess, SpecFacts, WorkerPart } from "./facts.js";
 import { countMonitored, endSuspicion } from "./fleet.js";
 import { advance, lookNow } from "./silence.js";
+import { tightenStop } from "./stopping.js";
 import type { Turn } from "./turn.js";
 
 /** Statuses that are not of a worker that should be alive; such a spec in active/ is left to the person who wrote it. */

@@ -4,10 +4,11 @@ import { decayedScore, missedIntervals } from "../../lib/domain/health-score.js"
 import type { Thresholds } from "../../lib/domain/thresholds.js";
 import { type Verdict, verdictOf } from "../../lib/domain/verdict.js";
 import type { EndReason, EventType, WorkerState } from "../../lib/schema/catalogue.js";
-import { beginEnding, continueEnding, tryEnding, tryStop } from "./ending.js";
+import { beginEnding, continueEnding, tryEnding } from "./ending.js";
 import type { Looked, WorkerPart } from "./facts.js";
 import { beginSuspicion, endSuspicion } from "./fleet.js";
 import { afterReboot, onBeat, onExit, onRunsAgain, writeBlock } from "./life.js";
+import { tryStop } from "./stopping.js";
 import type { Turn } from "./turn.js";
 
 const SHUTDOWN_LOOK_MS = 5000;

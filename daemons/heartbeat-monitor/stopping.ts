@@ -1,0 +1,67 @@
+/** Stopping a worker because a person wants it. @module */
+
+import { gatherNow, newEnding, signal, wakeWhileStopping } from "./ending.js";
+import type { Ending, WorkerPart } from "./facts.js";
+import { gate, type Turn } from "./turn.js";
+import { type Wish, wishFor } from "./wishes.js";
+
+/** For so long a claim may be on its way to a spec that was just written. */
+const LAUNCH_PATIENCE_MS = 2000;
+
+/** Begins to do what a person wants. Returns false if there is nothing to do, or nothing that may be done. */
+export function tryStop(turn: Turn): boolean {
+  const worker = turn.worker as WorkerPart;
+  const wish = wishFor(worker);
+  if (wish === null) return false;
+  if (worker.process === null && worker.spec.has_launch) {
+    const patientUntil = worker.state_since_mono_ms + LAUNCH_PATIENCE_MS;
+    if (worker.state === "starting" && turn.now < patientUntil) {
+      turn.wakeAt(patientUntil);
+      return true;
+    }
+  }
+  if (worker.process?.may_signal === false) {
+    sayMayNotStop(turn, wish);
+    return false;
+  }
+  beginStop(turn, wish);
+  return true;
+}
+
+function sayMayNotStop(turn: Turn, wish: Wish): void {
+  const worker = turn.worker as WorkerPart;
+  if (worker.held_by === "may_signal") return;
+  turn.set({ held_by: "may_signal" });
+  turn.decide(
+    "refused",
+    "may_signal",
+    `${worker.worker_id} should be ${wish}, but was adopted without leave to signal it; it is left running`,
+    [gate("may_signal", false, true, false)],
+  );
+}
+
+/** A draining worker is asked once and never forced. */
+function beginStop(turn: Turn, how: Wish): void {
+  const worker = turn.worker as WorkerPart;
+  const grace = how === "draining" ? null : turn.now + worker.spec.stop.grace_ms;
+  const ending = newEnding(turn, {
+    reason: "stopped",
+    evidence: how,
+    zombie: false,
+    phase: "stopping",
+    kill_at_mono_ms: grace,
+  });
+  turn.set({ ending, gone_since_mono_ms: null });
+  if (worker.process === null) return gatherNow(turn);
+  signal(turn, worker.spec.stop.signal, worker.spec.stop.scope);
+  wakeWhileStopping(turn);
+}
+
+/** A worker that drains is to be stopped now: it gets its grace time, and no more. */
+export function tightenStop(turn: Turn): void {
+  const worker = turn.worker as WorkerPart;
+  const ending = worker.ending as Ending;
+  if (ending.evidence !== "draining" || wishFor(worker) !== "stopped") return;
+  turn.set({ ending: { ...ending, evidence: "stopped", kill_at_mono_ms: turn.now + worker.spec.stop.grace_ms } });
+  wakeWhileStopping(turn);
+}
