@@ -1,7 +1,7 @@
 /**
  * Measures the real daemons on real processes.
  *
- * usage: npm run bench -- recovery|hang|mass|idle|startup|parts|churn|all [--workers N] [--seconds N] [--json]
+ * usage: npm run bench -- recovery|hang|mass|idle|startup|parts|churn|patterns|all [--workers N] [--seconds N] [--json]
  * @module
  */
 import { parseArgs } from "node:util";
@@ -11,6 +11,7 @@ import { hang } from "./hang.js";
 import { idle } from "./idle.js";
 import { machine } from "./lab.js";
 import { parts } from "./parts.js";
+import { patterns } from "./patterns.js";
 import { mass, recovery } from "./recovery.js";
 import { startup } from "./startup.js";
 
@@ -29,6 +30,7 @@ interface Options {
   readonly seconds: number | null;
   /** The folder of the labelled corpora. */
   readonly corpora: string | null;
+  readonly seed: number;
 }
 
 const BENCHMARKS: Readonly<Record<string, (options: Options) => Promise<Result>>> = {
@@ -40,6 +42,7 @@ const BENCHMARKS: Readonly<Record<string, (options: Options) => Promise<Result>>
   startup: ({ workers }) => startup(workers ?? 10_000),
   churn: ({ workers, seconds }) => churn(workers ?? 10_000, seconds ?? 600),
   grouping: ({ corpora }) => grouping(corpora),
+  patterns: ({ seed }) => patterns(seed),
 };
 
 const { values, positionals } = parseArgs({
@@ -48,6 +51,7 @@ const { values, positionals } = parseArgs({
     workers: { type: "string" },
     seconds: { type: "string" },
     corpora: { type: "string" },
+    seed: { type: "string" },
     json: { type: "boolean" },
   },
 });
@@ -57,6 +61,7 @@ const options = {
   workers: values.workers ? Number(values.workers) : null,
   seconds: values.seconds ? Number(values.seconds) : null,
   corpora: values.corpora ?? null,
+  seed: values.seed ? Number(values.seed) : 1,
 };
 const results: Result[] = [];
 for (const one of names) {

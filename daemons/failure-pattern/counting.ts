@@ -1,11 +1,10 @@
 /** What a pattern learns from failures and recoveries. Pure; every list is bounded. @module */
-import { countEvent } from "../../lib/domain/statistics/rate-windows.js";
+import { addToHistory, beginHistory, type History, type HistoryOptions } from "../../lib/domain/statistics/history.js";
 import type { Event } from "./messages.js";
 import type { PatternPart } from "./state.js";
 
 type Counted = Extract<Event, { kind: "counted" }>;
 
-export const RECENT_MAX = 64;
 const WORKERS_MAX = 50;
 const TASKS_MAX = 20;
 const EXAMPLES_MAX = 5;
@@ -16,16 +15,11 @@ const OPEN_MS_MAX = 24 * 3_600_000;
 /** A pattern with nothing in it yet. */
 export function blankPattern(counted: Counted): PatternPart {
   const { pattern_id, category, type, worker_type, signature, template, example } = counted;
-  const first = Math.min(...counted.occurrences.map((each) => each.at_ms));
   return {
     ...{ pattern_id, category, type, worker_type, signature, template, example },
     status: "candidate",
-    total: 0,
-    first_seen_ms: first,
-    last_seen_ms: first,
+    history: EMPTY,
     counted_ms: 0,
-    recent: [],
-    hours: [],
     evidence: counted.occurrences[0]?.evidence ?? "text",
     confidence: 0,
     purity: 1,
@@ -34,6 +28,8 @@ export function blankPattern(counted: Counted): PatternPart {
     tasks: [],
     examples: [],
     open: {},
+    follows: [],
+    is_forecast: false,
     share: counted.recent,
     active_since_ms: null,
     published_mono_ms: null,
@@ -41,16 +37,21 @@ export function blankPattern(counted: Counted): PatternPart {
   };
 }
 
+/** Stands for a history until the first failure is counted, which is within the same decision. */
+const EMPTY: History = { ...beginHistory(0), total: 0 };
+
 /** Adds failures to a pattern. */
-export function addFailures(before: PatternPart, counted: Counted, nowMs: number): PatternPart {
-  let hours = before.hours;
-  let total = before.total;
-  const instants: number[] = [];
+export function addFailures(
+  before: PatternPart,
+  counted: Counted,
+  nowMs: number,
+  options: HistoryOptions,
+): PatternPart {
+  let history = before.history;
   const open: Record<string, number> = { ...before.open };
   for (const each of counted.occurrences) {
-    hours = countEvent(hours, each.at_ms, each.weight);
-    total += each.weight;
-    for (let copy = 0; copy < Math.min(each.weight, RECENT_MAX); copy++) instants.push(each.at_ms);
+    for (let copy = 0; copy < each.weight; copy++)
+      history = history.total === 0 ? beginHistory(each.at_ms) : addToHistory(history, each.at_ms, options);
     delete open[each.worker_id];
     open[each.worker_id] = each.at_ms;
   }
@@ -58,12 +59,8 @@ export function addFailures(before: PatternPart, counted: Counted, nowMs: number
   return {
     ...before,
     template: counted.template,
-    total,
-    hours,
-    first_seen_ms: Math.min(before.first_seen_ms, ...instants),
-    last_seen_ms: Math.max(before.last_seen_ms, ...instants),
+    history,
     counted_ms: nowMs,
-    recent: [...before.recent, ...instants].sort((a, b) => a - b).slice(-RECENT_MAX),
     evidence: latest?.evidence ?? before.evidence,
     confidence: meanConfidence(before, counted),
     purity: counted.purity,
@@ -83,6 +80,7 @@ export function addFailures(before: PatternPart, counted: Counted, nowMs: number
       EXAMPLES_MAX,
     ),
     open: withoutOld(open, nowMs),
+    follows: counted.follows,
     share: counted.recent,
     is_dirty: true,
   };
@@ -98,8 +96,8 @@ export function removeRecovered(before: PatternPart, workers: readonly string[])
 
 /** How sure the classification is, over all failures of the pattern. */
 function meanConfidence(before: PatternPart, counted: Counted): number {
-  let sum = before.confidence * before.total;
-  let weight = before.total;
+  let sum = before.confidence * before.history.total;
+  let weight = before.history.total;
   for (const each of counted.occurrences) {
     sum += each.confidence * each.weight;
     weight += each.weight;

@@ -30,7 +30,7 @@ export function decide(
       };
     }
     case "gathered":
-      return onGathered(slice, event);
+      return onGathered(slice, event, policy);
     default:
       return onPattern(slice, event, policy);
   }

@@ -1,8 +1,11 @@
 /** Sorts failures into patterns: no death twice, one signature for what is the same, and a count for each pattern. Pure. @module */
+import { addToPairs, NO_PAIRS, type PairFound, type PairsState, pairsIn } from "../../lib/domain/statistics/pairs.js";
 import type { Decided, Stamped } from "../../lib/runtime/core.js";
+import type { Policy } from "../../lib/schema/policy.js";
 import { Ledger } from "./ledger.js";
-import type { Count, Effect, Event, Failure, Occurrence, Recover, Sighting } from "./messages.js";
+import type { Count, Effect, Event, Failure, Follows, Occurrence, Recover, Sighting } from "./messages.js";
 import { patternIdOf } from "./naming.js";
+import type { FailurePatternSettings } from "./policy.js";
 import type { KindsPart, Slice } from "./state.js";
 
 type Gathered = Stamped<Extract<Event, { kind: "gathered" }>>;
@@ -14,9 +17,13 @@ const TYPES_MAX = 500;
 const GROUPS_MAX = 500;
 
 /** Applies what was gathered. */
-export function onGathered(slice: GatheredSlice, event: Gathered): Decided<GatheredSlice, Effect> {
+export function onGathered(
+  slice: GatheredSlice,
+  event: Gathered,
+  { settings }: Policy<FailurePatternSettings>,
+): Decided<GatheredSlice, Effect> {
   const ledger = new Ledger(slice.ledger ?? null);
-  const kinds = new Kinds(slice.kinds ?? null);
+  const kinds = new Kinds(slice.kinds ?? null, settings.correlation_analysis);
   const counts = new Map<string, Count>();
   const recovered = new Map<string, string[]>();
   for (const each of inOrder(event)) {
@@ -33,8 +40,8 @@ export function onGathered(slice: GatheredSlice, event: Gathered): Decided<Gathe
     const template = signature;
     const patternId = patternIdOf(each, signature);
     ledger.count(each, patternId);
-    kinds.count(each, signature, patternId);
     const at = Math.min(each.at_ms, event.stamp.atMs);
+    kinds.count(each, signature, patternId, at);
     const before = counts.get(patternId);
     counts.set(patternId, {
       kind: "count",
@@ -51,7 +58,7 @@ export function onGathered(slice: GatheredSlice, event: Gathered): Decided<Gathe
       follows: [],
     });
   }
-  const counted = [...counts.values()].map((count) => ({ ...count, ...kinds.aboutPattern(count) }));
+  const counted = [...counts.values()].map((count) => ({ ...count, ...kinds.aboutPattern(count, event.stamp.atMs) }));
   const back = [...recovered].map(([pattern_id, workers]): Recover => ({ kind: "recover", pattern_id, workers }));
   return {
     slice: { ledger: ledger.part(), grouping: slice.grouping ?? null, kinds: kinds.part() },
@@ -74,11 +81,18 @@ class Kinds {
   readonly #recent: Map<string, readonly string[]>;
   readonly #groups: Map<string, Readonly<Record<string, number>>>;
   readonly #before: KindsPart | null;
+  readonly #correlation: FailurePatternSettings["correlation_analysis"];
+  readonly #windowMs: number;
+  #pairs: PairsState;
+  #found: readonly PairFound[] | null = null;
   #failures: number;
   #ignored: number;
 
-  constructor(part: KindsPart | null) {
+  constructor(part: KindsPart | null, correlation: FailurePatternSettings["correlation_analysis"]) {
     this.#before = part;
+    this.#correlation = correlation;
+    this.#windowMs = correlation.window_seconds * 1000;
+    this.#pairs = part?.pairs ?? NO_PAIRS;
     this.#recent = new Map(Object.entries(part?.recent ?? {}));
     this.#groups = new Map(Object.entries(part?.groups ?? {}));
     this.#failures = part?.failures ?? 0;
@@ -89,8 +103,9 @@ class Kinds {
     this.#ignored += 1;
   }
 
-  count(failure: Failure, signature: string, patternId: string): void {
+  count(failure: Failure, signature: string, patternId: string, atMs: number): void {
     this.#failures += failure.weight;
+    if (this.#correlation.enabled) this.#pairs = addToPairs(this.#pairs, patternId, atMs, this.#windowMs);
     const { worker_type } = failure;
     const recent = [...(this.#recent.get(worker_type) ?? []), patternId].slice(-RECENT_MAX);
     this.#recent.delete(worker_type);
@@ -101,7 +116,7 @@ class Kinds {
     this.#groups.set(key, { ...group, [patternId]: (group[patternId] ?? 0) + 1 });
   }
 
-  aboutPattern(count: Count): Pick<Count, "purity" | "recent"> {
+  aboutPattern(count: Count, nowMs: number): Pick<Count, "purity" | "recent" | "follows"> {
     const recent = this.#recent.get(count.worker_type) ?? [];
     const group = this.#groups.get(`${count.worker_type}|${count.signature}`) ?? {};
     const all = Object.values(group).reduce((sum, each) => sum + each, 0);
@@ -109,7 +124,21 @@ class Kinds {
     return {
       purity: all === 0 ? 1 : (group[count.pattern_id] ?? 0) / all,
       recent: { occurrences, of: recent.length },
+      follows: this.#followedBy(count.pattern_id, nowMs),
     };
+  }
+
+  #followedBy(patternId: string, nowMs: number): Follows[] {
+    this.#found ??= pairsIn(this.#pairs, nowMs, this.#windowMs, this.#correlation.minimum_related_events);
+    return this.#found
+      .filter((pair) => pair.second === patternId)
+      .map(({ first, count, expected, p_value, lagMs }) => ({
+        pattern: first,
+        occurrences: count,
+        expected: Number(expected.toPrecision(3)),
+        p_value: Number(p_value.toPrecision(3)),
+        lag_seconds: Math.round(lagMs / 1000),
+      }));
   }
 
   part(): KindsPart | null {
@@ -118,6 +147,7 @@ class Kinds {
     return {
       recent: Object.fromEntries([...this.#recent].slice(-TYPES_MAX)),
       groups: Object.fromEntries([...this.#groups].slice(-GROUPS_MAX)),
+      pairs: this.#pairs,
       failures: this.#failures,
       ignored: this.#ignored,
     };

@@ -1,5 +1,8 @@
 /** When a pattern becomes active, changes and is over, and when it is published. Pure. @module */
+
+import { findingsIn, type HistoryOptions } from "../../lib/domain/statistics/history.js";
 import { compareLevels, severityOf } from "../../lib/domain/statistics/severity.js";
+import { zoneOffsetHours } from "../../lib/domain/statistics/zones.js";
 import type { Decided, Stamped, Wake } from "../../lib/runtime/core.js";
 import type { EventType } from "../../lib/schema/catalogue.js";
 import { type DecisionDraft, type Gate, makeEvent } from "../../lib/schema/events.js";
@@ -31,9 +34,7 @@ export function onPattern(slice: PatternSlice, event: PatternEvent, policy: Poli
   if (event.kind === "forget") return { slice: { pattern: null }, effects: before === null ? [] : [noWake(before)] };
   if (event.kind === "counted") {
     const turn = new Turn(before, event, settingsFor(policy, event.worker_type));
-    turn.pattern = addFailures(before ?? blankPattern(event), event, event.stamp.atMs);
-    turn.weigh();
-    turn.detect();
+    turn.count(event);
     return turn.done();
   }
   if (before === null) return { slice, effects: [] };
@@ -77,16 +78,26 @@ class Turn {
     this.pattern = { ...this.pattern, ...changes };
   }
 
+  count(event: Extract<PatternEvent, { kind: "counted" }>): void {
+    const options = historyOptions(this.#settings);
+    this.pattern = addFailures(this.#before ?? blankPattern(event), event, event.stamp.atMs, options);
+    this.weigh();
+    this.detect();
+    this.#tellOfForecast();
+  }
+
   /** From the frequency threshold on it is a pattern. What is long over is published, and nobody is alarmed by it. */
   detect(): void {
     const { pattern } = this;
     const threshold = this.#settings.detection.frequency_threshold;
-    const found = windowCount(pattern, pattern.last_seen_ms, this.#settings);
+    const found = windowCount(pattern, pattern.history.last_ms, this.#settings);
     if (pattern.status === "active" || !this.#settings.enabled || found < threshold) return;
-    const since = pattern.recent.find((each) => each > pattern.last_seen_ms - quietMs(pattern, this.#settings));
-    if (this.#isQuiet()) return this.#set({ status: "resolved", active_since_ms: since ?? pattern.first_seen_ms });
+    const since = pattern.history.recent.find(
+      (each) => each > pattern.history.last_ms - quietMs(pattern, this.#settings),
+    );
+    if (this.#isQuiet()) return this.#set({ status: "resolved", active_since_ms: since ?? pattern.history.first_ms });
     const again = pattern.status === "resolved";
-    this.#set({ status: "active", active_since_ms: since ?? pattern.last_seen_ms });
+    this.#set({ status: "active", active_since_ms: since ?? pattern.history.last_ms });
     this.#edge("pattern_detected", again ? "returned" : "frequency", [
       gate("frequency_threshold", found, threshold, true),
       gate("confidence_threshold", confidenceOf(this.pattern), this.#settings.detection.confidence_threshold),
@@ -128,8 +139,8 @@ class Turn {
       this.#asks = true;
       return;
     }
-    const quiet = this.#nowMs - this.pattern.last_seen_ms;
-    this.#set({ status: "resolved", open: {} });
+    const quiet = this.#nowMs - this.pattern.history.last_ms;
+    this.#set({ status: "resolved", open: {}, is_forecast: false });
     this.#edge("pattern_resolved", "quiet", [
       gate("quiet_seconds", Math.round(quiet / 1000), Math.round(quietMs(this.pattern, this.#settings) / 1000), true),
     ]);
@@ -149,6 +160,16 @@ class Turn {
     return { slice: { pattern: this.pattern }, effects: this.#effects, decision: this.#decision };
   }
 
+  /** Told of when it begins to be good enough, and silently withdrawn when it no longer is. */
+  #tellOfForecast(): void {
+    const { pattern } = this;
+    const isOn = pattern.status === "active" && this.#settings.prediction.enabled;
+    const forecast = isOn ? findingsIn(pattern.history, this.#nowMs).forecast : null;
+    if ((forecast !== null) === pattern.is_forecast) return;
+    this.#set({ is_forecast: forecast !== null });
+    if (forecast !== null) this.#edge("pattern_forecast", "skill", [gate("brier_skill", forecast.skill, 0, true)]);
+  }
+
   #arm(isPublic: boolean): void {
     const { stamp } = this.#event;
     const { pattern } = this;
@@ -156,7 +177,9 @@ class Turn {
     if (isPublic && pattern.is_dirty) waits.push(PUBLISH_EVERY_MS);
     if (pattern.status === "active")
       waits.push(
-        this.#asks ? ASK_AGAIN_MS : Math.max(0, pattern.last_seen_ms + quietMs(pattern, this.#settings) - stamp.atMs),
+        this.#asks
+          ? ASK_AGAIN_MS
+          : Math.max(0, pattern.history.last_ms + quietMs(pattern, this.#settings) - stamp.atMs),
       );
     if (waits.length === 0) return;
     const atMonoMs = stamp.monoMs + Math.min(WAKE_MS_MAX, ...waits);
@@ -164,7 +187,7 @@ class Turn {
   }
 
   #isQuiet(): boolean {
-    return this.#nowMs - this.pattern.last_seen_ms >= quietMs(this.pattern, this.#settings);
+    return this.#nowMs - this.pattern.history.last_ms >= quietMs(this.pattern, this.#settings);
   }
 
   /** Something that is worth an event, a decision record and a snapshot at once. */
@@ -172,13 +195,13 @@ class Turn {
     this.#set({ is_dirty: true });
     this.#isUrgent = true;
     const { pattern } = this;
-    const message = sentenceOf(pattern);
+    const message = sentenceOf(pattern, this.#nowMs);
     const { pattern_id, category, severity, status } = pattern;
     const data = {
       ...{ pattern_id, category, type: pattern.type, status, severity, confidence: confidenceOf(pattern) },
-      total_occurrences: pattern.total,
+      total_occurrences: pattern.history.total,
       window_occurrences: windowCount(pattern, this.#nowMs, this.#settings),
-      last_seen: writeInstant(pattern.last_seen_ms),
+      last_seen: writeInstant(pattern.history.last_ms),
     };
     const content = { message, reason, data };
     const subject = { worker_type: pattern.worker_type };
@@ -186,6 +209,17 @@ class Turn {
     this.#effects.push({ kind: "report", record });
     this.#decision = { subject: pattern_id, verdict: type.replace("pattern_", ""), reason, message, gates };
   }
+}
+
+function historyOptions(settings: FailurePatternSettings): HistoryOptions {
+  const { prediction, temporal_analysis } = settings;
+  const [zone] = temporal_analysis.time_zones;
+  return {
+    horizonMs: prediction.horizon_minutes * 60_000,
+    gapsMin: prediction.minimum_similar_samples,
+    level: temporal_analysis.clustering_significance,
+    ...(zone === undefined || zone === "UTC" ? {} : { offsetHours: (atMs: number) => zoneOffsetHours(zone, atMs) }),
+  };
 }
 
 function gate(name: string, value: unknown, threshold: unknown, passed?: boolean): Gate {

@@ -1,7 +1,9 @@
 /** `failure-pattern-policy.json`: when repeated failures count as a pattern, and for how long patterns are kept. @module */
 import { z } from "zod";
+import { isZone } from "../../lib/domain/statistics/zones.js";
 import { type PolicyDefinition, readPolicy } from "../../lib/schema/policy.js";
 import { positiveSeconds, seconds } from "../../lib/schema/primitives.js";
+import type { Problem } from "../../lib/schema/problems.js";
 
 const share = z.number().min(0).max(1);
 const days = z.number().gt(0).max(3660);
@@ -205,10 +207,24 @@ function categoriesOf(explicit: NonNullable<Explicit["failure_categories"]>): Re
   return all;
 }
 
+/** What only code can check: time zones, and the expression of the report's time. */
+function check(explicit: Explicit): readonly Problem[] {
+  const problems: Problem[] = [];
+  const zone = (field: string, value: string | undefined): void => {
+    if (value !== undefined && !isZone(value))
+      problems.push({ field, message: `must be a time zone such as Europe/Berlin, got ${JSON.stringify(value)}` });
+  };
+  for (const [index, value] of (explicit.temporal_analysis?.time_zones ?? []).entries())
+    zone(`temporal_analysis.time_zones[${index}]`, value);
+  zone("daily_report.timezone", explicit.daily_report?.timezone);
+  return problems;
+}
+
 export const failurePatternPolicy: PolicyDefinition<FailurePatternSettings, Explicit> = {
   name: "failure-pattern-policy",
   shape,
   complete,
+  check,
   dialect: {
     "correlation_analysis.correlation_window_seconds": "correlation_analysis.window_seconds",
     "prediction.prediction_horizon_minutes": "prediction.horizon_minutes",

@@ -1,9 +1,9 @@
 /** A pattern as it is published. Pure. @module */
 import { patternSentence, rootCauseOf } from "../../lib/domain/pattern-words.js";
+import { findingsIn, RECENT_MAX } from "../../lib/domain/statistics/history.js";
 import { countWithin, ratePerHour } from "../../lib/domain/statistics/rate-windows.js";
 import type { PatternRecord } from "../../lib/schema/pattern.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
-import { RECENT_MAX } from "./counting.js";
 import type { FailurePatternSettings } from "./policy.js";
 import type { PatternPart } from "./state.js";
 
@@ -14,20 +14,20 @@ const EXAMPLE_MAX = 400;
 /** Failures within the window that ends at an instant. */
 export function windowCount(pattern: PatternPart, atMs: number, settings: FailurePatternSettings): number {
   const windowMs = settings.detection.time_window_hours * HOUR_MS;
-  const recent = pattern.recent.filter((each) => each > atMs - windowMs && each <= atMs).length;
+  const recent = pattern.history.recent.filter((each) => each > atMs - windowMs && each <= atMs).length;
   // The list of instants ends somewhere; the hours go on, a little coarser.
-  return recent < RECENT_MAX ? recent : Math.max(recent, countWithin(pattern.hours, atMs, windowMs));
+  return recent < RECENT_MAX ? recent : Math.max(recent, countWithin(pattern.history.hours, atMs, windowMs));
 }
 
 export function rateOf(pattern: PatternPart, atMs: number, settings: FailurePatternSettings): number {
   const windowMs = settings.detection.time_window_hours * HOUR_MS;
-  const since = Math.max(pattern.first_seen_ms, pattern.active_since_ms ?? pattern.first_seen_ms - windowMs);
+  const since = Math.max(pattern.history.first_ms, pattern.active_since_ms ?? pattern.history.first_ms - windowMs);
   return ratePerHour(windowCount(pattern, atMs, settings), since, atMs, windowMs);
 }
 
 /** The mean time between the last failures, seconds; null before there are three. */
 export function meanGapSeconds(pattern: PatternPart): number | null {
-  const { recent } = pattern;
+  const { recent } = pattern.history;
   const first = recent[0];
   const last = recent.at(-1);
   if (first === undefined || last === undefined || recent.length < 3 || last === first) return null;
@@ -37,8 +37,8 @@ export function meanGapSeconds(pattern: PatternPart): number | null {
 /** When the failures that are now active began; of a pattern that is over, its first. */
 export function sinceMs(pattern: PatternPart): number {
   return Math.max(
-    pattern.first_seen_ms,
-    Math.min(pattern.active_since_ms ?? pattern.first_seen_ms, pattern.last_seen_ms),
+    pattern.history.first_ms,
+    Math.min(pattern.active_since_ms ?? pattern.history.first_ms, pattern.history.last_ms),
   );
 }
 
@@ -47,17 +47,18 @@ export function confidenceOf(pattern: PatternPart): number {
   return rounded(pattern.confidence * pattern.purity, 2);
 }
 
-export function sentenceOf(pattern: PatternPart): string {
+export function sentenceOf(pattern: PatternPart, nowMs: number): string {
   const facts = {
     type: pattern.type,
     workerType: pattern.worker_type,
     isActive: pattern.status === "active",
-    total: pattern.total,
+    total: pattern.history.total,
     share: pattern.share,
     sinceMs: sinceMs(pattern),
-    lastSeenMs: pattern.last_seen_ms,
+    lastSeenMs: pattern.history.last_ms,
     meanGapSeconds: meanGapSeconds(pattern),
-    expectedBeforeMs: null,
+    expectedBeforeMs:
+      pattern.status === "active" ? (findingsIn(pattern.history, nowMs).forecast?.beforeMs ?? null) : null,
   };
   return patternSentence(facts, (atMs) => `${writeInstant(atMs).slice(0, 16)}Z`).slice(0, 160);
 }
@@ -77,17 +78,19 @@ export function recordOf(pattern: PatternPart, nowMs: number, settings: FailureP
     severity: pattern.severity,
     signature: pattern.signature,
     frequency: {
-      total_occurrences: pattern.total,
+      total_occurrences: pattern.history.total,
       window_occurrences: window,
-      first_seen: writeInstant(pattern.first_seen_ms),
-      last_seen: writeInstant(pattern.last_seen_ms),
+      first_seen: writeInstant(pattern.history.first_ms),
+      last_seen: writeInstant(pattern.history.last_ms),
       rate_per_hour: rounded(rateOf(pattern, nowMs, settings), 3),
       ...(gap === null ? {} : { mean_gap_seconds: rounded(gap, 1) }),
       share_of_recent: pattern.share,
       by_hour: byHour(pattern, nowMs),
     },
-    root_cause: rootCauseOf({ ...pattern, occurrences: pattern.total }),
-    message: sentenceOf(pattern),
+    ...aboutTime(pattern, nowMs, settings),
+    ...(pattern.follows.length === 0 ? {} : { correlation: { follows: pattern.follows.map((each) => ({ ...each })) } }),
+    root_cause: rootCauseOf({ ...pattern, occurrences: pattern.history.total }),
+    message: sentenceOf(pattern, nowMs),
     workers: [...pattern.workers].slice(-10),
     tasks: [...pattern.tasks].slice(-10),
     example_event_ids: [...pattern.examples],
@@ -96,10 +99,55 @@ export function recordOf(pattern: PatternPart, nowMs: number, settings: FailureP
   };
 }
 
+/** Bursts, cycles, changes and forecasts, where there are any. */
+function aboutTime(
+  pattern: PatternPart,
+  nowMs: number,
+  settings: FailurePatternSettings,
+): Pick<PatternRecord, "temporal" | "forecast"> {
+  const { burst, cycle, rateChange, forecast } = findingsIn(pattern.history, nowMs);
+  const temporal = {
+    ...(cycle === null || !settings.temporal_analysis.enabled
+      ? {}
+      : {
+          peak_hour: rounded(cycle.peakHour, 1),
+          cycle_hours: cycle.cycleHours,
+          time_zone: settings.temporal_analysis.time_zones[0] ?? "UTC",
+          p_value: cycle.p_value,
+        }),
+    ...(burst === null || !settings.anomaly_detection.enabled
+      ? {}
+      : {
+          burst: {
+            occurrences: burst.occurrences,
+            seconds: Math.round((burst.toMs - burst.fromMs) / 1000),
+            ended_at: writeInstant(burst.toMs),
+          },
+        }),
+    ...(rateChange === null || !settings.anomaly_detection.enabled
+      ? {}
+      : { rate_change: { factor: rounded(rateChange.factor, 1), since: writeInstant(rateChange.since_ms) } }),
+  };
+  return {
+    ...(Object.keys(temporal).length === 0 ? {} : { temporal }),
+    ...(forecast === null || !settings.prediction.enabled || pattern.status !== "active"
+      ? {}
+      : {
+          forecast: {
+            expected_before: writeInstant(forecast.beforeMs),
+            probability: rounded(forecast.chance, 2),
+            horizon_minutes: settings.prediction.horizon_minutes,
+            skill: rounded(forecast.skill, 3),
+            samples: forecast.samples,
+          },
+        }),
+  };
+}
+
 /** Failures in each of the last 24 hours that something is known of, oldest first. */
 function byHour(pattern: PatternPart, nowMs: number): number[] {
-  const last = Math.floor(Math.min(nowMs, pattern.status === "active" ? nowMs : pattern.last_seen_ms) / HOUR_MS);
-  const counts = new Map(pattern.hours);
+  const last = Math.floor(Math.min(nowMs, pattern.status === "active" ? nowMs : pattern.history.last_ms) / HOUR_MS);
+  const counts = new Map(pattern.history.hours);
   return Array.from({ length: HOURS_SHOWN }, (_, index) => counts.get(last - HOURS_SHOWN + 1 + index) ?? 0);
 }
 

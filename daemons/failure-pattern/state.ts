@@ -1,8 +1,10 @@
 /** What failure-pattern knows, as parts of plain JSON. @module */
 
-import type { HourCounts } from "../../lib/domain/statistics/rate-windows.js";
+import type { History } from "../../lib/domain/statistics/history.js";
+import type { PairsState } from "../../lib/domain/statistics/pairs.js";
 import type { FollowedLog } from "../../lib/runtime/followed-log.js";
 import type { EvidenceKind, PatternRecord, PatternSeverity } from "../../lib/schema/pattern.js";
+import type { Follows } from "./messages.js";
 import type { Grouping } from "./naming.js";
 
 /** The newest event of a log, and, after the log was cut or replaced, up to where it is read for a second time. */
@@ -36,6 +38,7 @@ export interface KindsPart {
   readonly recent: Readonly<Record<string, readonly string[]>>;
   /** For each group of texts, how many failures of it had which pattern. */
   readonly groups: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly pairs: PairsState;
   readonly failures: number;
   readonly ignored: number;
 }
@@ -50,14 +53,10 @@ export interface PatternPart {
   readonly template: string;
   readonly example: string;
   readonly status: "candidate" | "active" | "resolved";
-  readonly total: number;
-  readonly first_seen_ms: number;
-  readonly last_seen_ms: number;
+  /** Instants, counts and what the statistics keep. */
+  readonly history: History;
   /** When it was last given something to count, by our clock. */
   readonly counted_ms: number;
-  /** Instants of the last failures, in order. */
-  readonly recent: readonly number[];
-  readonly hours: HourCounts;
   readonly evidence: EvidenceKind;
   readonly confidence: number;
   readonly purity: number;
@@ -67,6 +66,10 @@ export interface PatternPart {
   readonly examples: readonly string[];
   /** Workers that failed and are not well again, with the instant. */
   readonly open: Readonly<Record<string, number>>;
+  /** Patterns that this one follows. */
+  readonly follows: readonly Follows[];
+  /** Whether a forecast is told of now. */
+  readonly is_forecast: boolean;
   readonly share: { readonly occurrences: number; readonly of: number };
   /** When it became active this time. */
   readonly active_since_ms: number | null;

@@ -1,0 +1,104 @@
+/** Which kinds of failure follow each other more often than chance would have it. @module */
+import { benjaminiHochberg, poissonTail } from "./poisson.js";
+
+/** Plain JSON; bounded in both its lists. */
+export interface PairsState {
+  readonly kinds: Readonly<Record<string, KindSeen>>;
+  /** By the two kinds, separated by `>`. */
+  readonly pairs: Readonly<Record<string, PairSeen>>;
+}
+
+interface KindSeen {
+  readonly first_ms: number;
+  readonly last_ms: number;
+  /** The last one with a quiet window before it, and how many there were. */
+  readonly onset_ms: number;
+  readonly onsets: number;
+}
+
+interface PairSeen {
+  readonly count: number;
+  readonly lag_ms: number;
+}
+
+export interface PairFound {
+  readonly first: string;
+  readonly second: string;
+  readonly count: number;
+  readonly expected: number;
+  readonly p_value: number;
+  readonly lagMs: number;
+}
+
+export const NO_PAIRS: PairsState = { kinds: {}, pairs: {} };
+const KINDS_MAX = 60;
+const PAIRS_MAX = 600;
+/** At most this share of the pairs told is chance, at each time one looks; and one looks often. */
+const FALSE_SHARE = 0.002;
+
+/**
+ * Takes a failure in. Counted are onsets, failures with a quiet window of their own kind before them: what crashes a hundred
+ * times in a minute has begun once.
+ */
+export function addToPairs(before: PairsState, kind: string, atMs: number, windowMs: number): PairsState {
+  const known = before.kinds[kind];
+  const isOnset = known === undefined || atMs - known.last_ms > windowMs;
+  const seen: KindSeen = {
+    first_ms: known?.first_ms ?? atMs,
+    last_ms: Math.max(known?.last_ms ?? atMs, atMs),
+    onset_ms: isOnset ? atMs : known.onset_ms,
+    onsets: (known?.onsets ?? 0) + (isOnset ? 1 : 0),
+  };
+  const pairs = isOnset ? withOnset(before, kind, atMs, windowMs) : before.pairs;
+  const { [kind]: _, ...others } = before.kinds;
+  return bounded({ kinds: { ...others, [kind]: seen }, pairs });
+}
+
+function withOnset(before: PairsState, kind: string, atMs: number, windowMs: number): PairsState["pairs"] {
+  const pairs: Record<string, PairSeen> = { ...before.pairs };
+  for (const [other, seen] of Object.entries(before.kinds)) {
+    const lagMs = atMs - seen.onset_ms;
+    if (other === kind || lagMs <= 0 || lagMs > windowMs) continue;
+    const key = `${other}>${kind}`;
+    const known = pairs[key];
+    pairs[key] = { count: (known?.count ?? 0) + 1, lag_ms: (known?.lag_ms ?? 0) + lagMs };
+  }
+  return pairs;
+}
+
+/** The kind that was quiet for longest goes first, and its pairs with it. */
+function bounded(state: PairsState): PairsState {
+  const kinds = Object.entries(state.kinds);
+  const pairs = Object.entries(state.pairs);
+  if (kinds.length <= KINDS_MAX && pairs.length <= PAIRS_MAX) return state;
+  const kept = Object.fromEntries(kinds.slice(-KINDS_MAX));
+  const isKept = ([key]: [string, PairSeen]): boolean => key.split(">").every((kind) => kept[kind] !== undefined);
+  return { kinds: kept, pairs: Object.fromEntries(pairs.filter(isKept).slice(-PAIRS_MAX)) };
+}
+
+/**
+ * The pairs that are no chance: with n onsets of the second kind, n(1 − e^(−λw)) are expected to have one of the first within
+ * the window w before them. The Poisson tail of what was counted is held against Benjamini and Hochberg's bound over all pairs
+ * that there could be.
+ *
+ * "Twice as often as expected" is no test: most of such pairs expect less than one.
+ */
+export function pairsIn(state: PairsState, nowMs: number, windowMs: number, countMin: number): readonly PairFound[] {
+  const all = Object.entries(state.pairs).flatMap(([key, { count, lag_ms }]): PairFound[] => {
+    const [first = "", second = ""] = key.split(">");
+    const a = state.kinds[first];
+    const b = state.kinds[second];
+    if (a === undefined || b === undefined || count < Math.max(3, countMin)) return [];
+    const watchedMs = Math.max(windowMs, nowMs - Math.min(a.first_ms, b.first_ms));
+    const expected = b.onsets * (1 - Math.exp((-a.onsets * windowMs) / watchedMs));
+    const p_value = poissonTail(count, expected);
+    return [{ first, second, count, expected, p_value, lagMs: lag_ms / count }];
+  });
+  const kinds = Object.keys(state.kinds).length;
+  const believed = benjaminiHochberg(
+    all.map((pair) => pair.p_value),
+    FALSE_SHARE,
+    Math.max(1, kinds * (kinds - 1)),
+  );
+  return all.filter((_, index) => believed[index]);
+}
