@@ -199,6 +199,8 @@ class Daemon<
   #timers: NodeJS.Timeout[] = [];
   #retention: Schedule | null = null;
   #lagMs = 0;
+  /** Housekeeping did not work the last time. */
+  #putOff = false;
   #stopping = false;
   #finish: (code: number) => void = () => {};
   readonly #finished = new Promise<number>((resolve) => {
@@ -437,9 +439,12 @@ class Daemon<
         loop_lag_ms: this.#lagMs,
         ...this.#body?.figures(),
       });
+      this.#putOff = false;
     } catch (error) {
       // The next round is five seconds away; the weather is reported by whatever must be written.
-      this.#log.warn({ cause: String(error) }, "housekeeping was put off");
+      if (!this.#putOff)
+        this.#log.warn({ cause: String(error) }, "housekeeping is put off until it can be written again");
+      this.#putOff = true;
     }
   }
 

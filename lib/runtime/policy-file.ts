@@ -11,6 +11,7 @@ import { createExclusive, readSmall, safetyOf, weatherCode } from "../platform/f
 import { type Watch, watchFew } from "../platform/watching.js";
 import { type Policy, type PolicyDefinition, readPolicy } from "../schema/policy.js";
 import { sentenceOf } from "../schema/problems.js";
+import { whyNotJson } from "../store/records.js";
 
 const POLICY_BYTES_MAX = 1024 * 1024;
 /** A file younger than this that does not parse is still being written. */
@@ -40,6 +41,7 @@ export class PolicyFile<Settings, Explicit> {
   #watch: Watch | null = null;
   #lookAgain: NodeJS.Timeout | null = null;
   #lastSeen = "";
+  #unsaved: { readonly hash: string; readonly text: string } | null = null;
 
   /** @param textsDir `decisions/policies/`, where the texts of policies in force are kept by hash. */
   constructor(definition: PolicyDefinition<Settings, Explicit>, configDir: string, textsDir: string) {
@@ -74,6 +76,7 @@ export class PolicyFile<Settings, Explicit> {
 
   /** Reads the file again if it differs from what was last seen. */
   look(listener: PolicyListener<Settings>): void {
+    this.#save();
     const outcome = this.#read(UNFINISHED_MS);
     if (outcome.kind === "unfinished") return this.#soon(listener);
     const seen = outcome.kind === "good" ? outcome.inForce.hash : outcome.sentence;
@@ -98,8 +101,20 @@ export class PolicyFile<Settings, Explicit> {
     listener: PolicyListener<Settings>,
   ): void {
     this.#lastSeen = outcome.inForce.hash;
-    createExclusive(join(this.#textsDir, `${outcome.inForce.hash}.json`), outcome.text);
+    this.#unsaved = { hash: outcome.inForce.hash, text: outcome.text };
+    this.#save();
     listener.loaded(outcome.inForce);
+  }
+
+  /** Keeps the text of the policy in force. On a full disk the policy holds all the same, and its text follows later. */
+  #save(): void {
+    if (this.#unsaved === null) return;
+    try {
+      createExclusive(join(this.#textsDir, `${this.#unsaved.hash}.json`), this.#unsaved.text);
+      this.#unsaved = null;
+    } catch (error) {
+      if (weatherCode(error) === null) throw error;
+    }
   }
 
   #lastGood(hash: string | null): Outcome<Settings> | null {
@@ -131,10 +146,11 @@ export class PolicyFile<Settings, Explicit> {
     try {
       return this.#evaluate(JSON.parse(text), text);
     } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
       if (ageMs < unfinishedMs) return { kind: "unfinished" };
       return {
         kind: "bad",
-        sentence: `Cannot load policy "${this.path}": it is not JSON: ${error instanceof Error ? error.message : String(error)}`,
+        sentence: `Cannot load policy "${this.path}": it is not JSON: ${whyNotJson(text)}`,
       };
     }
   }

@@ -94,6 +94,8 @@ describe("a worker that ends by itself", () => {
     );
     expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM"]);
     expect([...world.requested.keys()]).toEqual(["a.1"]);
+    // The signal went to the children: nobody ended the program itself.
+    expect(world.queue.get("a")).toMatchObject({ ended: { by_itself: true } });
     const filedWithinMs = (world.eventsOf("worker_exited")[0]?.at_ms ?? 0) - Date.parse("2026-11-21T00:00:40Z");
     expect(filedWithinMs).toBeLessThan(5000);
   });
