@@ -36,6 +36,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry(WORKERS, "beat", "beat once for a worker", () => import("./commands/beat.js")),
   entry(WORKERS, "cleanup", "end what zombies left running", () => import("./commands/cleanup.js")),
   entry(MORE, "breaker", "list and reset circuit breakers", () => import("./commands/breaker.js")),
+  entry(MORE, "patterns", "what fails again and again, and why", () => import("./commands/patterns.js")),
   entry(MORE, "policy", "check policies, and show what is in force", () => import("./commands/policy.js")),
   entry(MORE, "events", "the events of all logs in order", () => import("./commands/events.js")),
   entry(MORE, "group", "group the lines of a text by template", () => import("./commands/group.js")),

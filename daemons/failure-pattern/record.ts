@@ -82,6 +82,7 @@ export function recordOf(pattern: PatternPart, nowMs: number, settings: FailureP
       window_occurrences: window,
       first_seen: writeInstant(pattern.history.first_ms),
       last_seen: writeInstant(pattern.history.last_ms),
+      active_since: writeInstant(sinceMs(pattern)),
       rate_per_hour: rounded(rateOf(pattern, nowMs, settings), 3),
       ...(gap === null ? {} : { mean_gap_seconds: rounded(gap, 1) }),
       share_of_recent: pattern.share,

@@ -26,6 +26,7 @@ export const patternSchema = z.looseObject({
     window_occurrences: count,
     first_seen: instantSchema,
     last_seen: instantSchema,
+    active_since: instantSchema.nullish(),
     rate_per_hour: z.number().min(0),
     mean_gap_seconds: z.number().min(0).nullish(),
     share_of_recent: z.looseObject({ occurrences: count, of: count }).nullish(),
