@@ -19,6 +19,8 @@ const DEFINITIONS: Readonly<Record<string, () => Promise<Definition>>> = {
   "failure-pattern-policy": async () =>
     (await import("../daemons/failure-pattern/policy.js")).failurePatternPolicy as unknown as Definition,
   "auto-fix-policy": async () => (await import("../daemons/auto-fix/policy.js")).autoFixPolicy as unknown as Definition,
+  "notification-policy": async () =>
+    (await import("../lib/schema/notification-policy.js")).notificationPolicy as unknown as Definition,
 };
 
 /** File names under which the same policies are known elsewhere. */

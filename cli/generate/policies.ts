@@ -4,8 +4,9 @@ import { failurePatternPolicy } from "../../daemons/failure-pattern/policy.js";
 import { heartbeatPolicy } from "../../daemons/heartbeat-monitor/policy.js";
 import { restartPolicy } from "../../daemons/worker-restart/policy.js";
 import { type FieldSentences, type JsonSchema, jsonSchemaOf } from "../../lib/schema/json-schema.js";
+import { DEFAULT_ROUTES, notificationPolicy } from "../../lib/schema/notification-policy.js";
 import { policySchema } from "../../lib/schema/policy.js";
-import { AUTO_FIX, FAILURE_PATTERN, HEARTBEAT, RESTART } from "./policy-sentences.js";
+import { AUTO_FIX, FAILURE_PATTERN, HEARTBEAT, NOTIFICATION, RESTART } from "./policy-sentences.js";
 
 interface DescribedPolicy {
   readonly name: string;
@@ -64,5 +65,12 @@ export const POLICIES: readonly DescribedPolicy[] = [
     inner: AUTO_FIX,
     // A file that gives anything is not a dry run unless it says so.
     defaults: autoFixPolicy.complete({ enabled: true }),
+  }),
+  describe(notificationPolicy, {
+    title: "Notification policy",
+    description:
+      "Through which channels people are told, who is told what and when, and who is next if nobody answers.",
+    inner: NOTIFICATION,
+    defaults: { ...notificationPolicy.complete({}), routes: DEFAULT_ROUTES },
   }),
 ];

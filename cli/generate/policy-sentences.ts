@@ -144,3 +144,58 @@ export const AUTO_FIX: FieldSentences = {
     min_samples: "Verdicts needed before confidence moves.",
   }),
 };
+
+const SECRET = "May be a secret: then env:NAME or file:/PATH, read when a message is sent.";
+
+export const NOTIFICATION: FieldSentences = {
+  ...under("channels.*", {
+    kind: "What it is. console: the daemon's standard output. log: agents/logs/system/notifications.jsonl.",
+    url: `webhook, chat: where to post. ${SECRET}`,
+    headers: `webhook: added to each request. ${SECRET}`,
+    host: "mail: the SMTP server.",
+    port: "mail: its port; 587 for starttls, 465 for tls, 25 for none unless given.",
+    security: "mail: starttls unless given; none with a login only on this host.",
+    user: `mail: login. ${SECRET}`,
+    password: "mail: env:NAME or file:/PATH, read when a message is sent.",
+    from: "mail: the sender.",
+    to: "mail: the receivers.",
+    command: "command: an absolute path; the message is on its standard input.",
+    args: "command: its arguments. There is no shell.",
+    timeout_seconds: "Seconds that one try may take; 10 unless given, 30 for a command.",
+  }),
+  ...under("routes[]", {
+    channels: "Who is told.",
+    severities: "Of which severities; of all unless given.",
+    components: "Of which worker types, services or targets; a * at the end stands for anything. Of all unless given.",
+    kinds: "Of which edges; opened, escalated and resolved unless given. info is news outside of an incident.",
+    in_quiet_hours: "true: also in quiet hours.",
+  }),
+  ...under("escalation", {
+    steps: "One after the other, until somebody acknowledges or the cause is gone.",
+    "steps[].after_seconds": "Seconds after the escalation.",
+    "steps[].channels": "Who is told then.",
+  }),
+  ...under("quiet_hours", {
+    timezone: "The zone of the times below, such as Europe/Berlin.",
+    windows: "When it is quiet. One that ends before it begins goes over midnight.",
+    "windows[].from": "First quiet minute.",
+    "windows[].to": "First minute that is not quiet any more. The same as from: a whole day.",
+    "windows[].days": "The days on which it begins; every day unless given.",
+    let_through: "Severities that are told all the same.",
+  }),
+  ...under("repeat", {
+    interval_seconds: "Seconds after the last time.",
+    times_max: "How often at most. 0: never.",
+  }),
+  ...under("digest", {
+    channels: "Who gets it.",
+    interval_seconds: "Seconds from the first notice in it to its sending.",
+    lines_max: "Notices that one digest shows; further ones are counted.",
+  }),
+  ...under("delivery", {
+    first_retry_seconds: "Seconds before the second try; doubled for each further one.",
+    max_retry_seconds: "Seconds between two tries, at most, unless the channel asks for more.",
+    give_up_after_seconds:
+      "Age in seconds at which a message that cannot be delivered is moved to auto-fix/notify/failed.",
+  }),
+};

@@ -7,6 +7,7 @@
 import type { z } from "zod";
 import { decisionSchema, eventSchema } from "./events.js";
 import type { FieldSentences } from "./json-schema.js";
+import { acknowledgementSchema, deliverySchema } from "./notification-records.js";
 import {
   beatSchema,
   breakerRecordSchema,
@@ -284,6 +285,58 @@ export const RECORDS: readonly DescribedRecord[] = [
       policy_hash: "The policy in force; its text is in decisions/policies/<hash>.json.",
       mode: "live, or dry_run and shadow: decided and written down, not done.",
       incident_id: "The incident that it belongs to.",
+    },
+  },
+  {
+    name: "acknowledgement",
+    path: "auto-fix/acknowledgements/<any>.json",
+    title: "Acknowledgement",
+    description: "A person takes an escalation, and nobody else is called. Removed when it was taken up.",
+    schema: acknowledgementSchema,
+    fields: {
+      incident_id: "The incident, as the message named it.",
+      by: "Who takes it.",
+      at: "When; when it was read unless given.",
+      why: "Shown to whoever looks.",
+    },
+  },
+  {
+    name: "delivery",
+    path: "auto-fix/notify/queue/<delivery_id>.json",
+    title: "Delivery",
+    description: "A message on its way through one channel; in sent/ and failed/, how that ended.",
+    schema: deliverySchema,
+    fields: {
+      delivery_id: "Made of the key; a receiver knows by it that it has the message.",
+      key: "The edge, the channel and the step: what makes it this delivery and no other.",
+      channel: "The channel's name in the policy.",
+      created_at_ms: "When it was decided, in milliseconds; also the order of delivery.",
+      tries: "How often it was tried. Counted before each try.",
+      next_at_ms: "When it is tried next, in milliseconds.",
+      last_problem: "Why the last try failed; never holds a secret.",
+      sent_at: "When it arrived.",
+      gave_up_at: "When it was given up.",
+      message: "What is told.",
+      ...under("message", {
+        kind: "opened, escalated, resolved, info; repeated: an escalation again; digest: the rest, collected.",
+        at_ms: "When it happened, in milliseconds.",
+        severity: "How much it matters.",
+        component: "What it is about.",
+        incident_id: "The incident; empty for a digest.",
+        title: "A few words.",
+        seen: "What was seen.",
+        tried: "What was tried.",
+        suggested: "What is suggested.",
+        command: "The command to run.",
+        lines: "The notices of a digest.",
+        "lines[].at_ms": "When it happened, in milliseconds.",
+        "lines[].kind": "The edge.",
+        "lines[].severity": "How much it matters.",
+        "lines[].component": "What it is about.",
+        "lines[].incident_id": "The incident.",
+        "lines[].title": "A few words.",
+        left_out: "Notices for which the digest had no room.",
+      }),
     },
   },
   {

@@ -33,6 +33,8 @@ export interface PolicyDefinition<Settings, Explicit> {
   readonly complete: (explicit: Explicit) => Settings;
   /** Checks values against each other; only those given explicitly. */
   readonly check?: (explicit: Explicit) => readonly Problem[];
+  /** Fields in which a secret may stand by mistake: what was got there is not repeated in a problem. */
+  readonly hides?: (field: string) => boolean;
   /** Keys of the nested dialect seen in the field, by path. */
   readonly dialect?: Readonly<Record<string, DialectRule>>;
 }
@@ -59,7 +61,7 @@ export function readPolicy<Settings, Explicit>(
   const { value, notes } = translate(raw as Json, definition.dialect ?? {});
   const schema = policySchema(definition);
   const read = readAs(schema as z.ZodType<Json & { overrides?: Record<string, Json> }>, value, keysOf(schema));
-  if (!read.ok) return read;
+  if (!read.ok) return { ok: false, problems: read.problems.map((problem) => hidden(problem, definition.hides)) };
   const { overrides = {}, ...rest } = read.value;
   const explicit = without(rest, REMARKS);
   const problems = [...(definition.check?.(explicit as Explicit) ?? [])];
@@ -75,6 +77,10 @@ export function readPolicy<Settings, Explicit>(
     ok: true,
     value: { policy: { settings: definition.complete(explicit as Explicit), overrides: byType }, notes },
   };
+}
+
+function hidden(problem: Problem, hides: ((field: string) => boolean) | undefined): Problem {
+  return hides?.(problem.field) ? { ...problem, message: problem.message.replace(/, got [\s\S]*$/, "") } : problem;
 }
 
 /** The strict schema of a whole policy file, also for editors. */

@@ -51,6 +51,13 @@ export class Layout {
   readonly breakersDir: string;
   readonly patternsDir: string;
   readonly autoFixDir: string;
+  readonly notifyQueueDir: string;
+  readonly notifySentDir: string;
+  readonly notifyFailedDir: string;
+  readonly notifyState: string;
+  readonly acknowledgementsDir: string;
+  /** What the log channel of notifications writes. */
+  readonly notificationsLog: string;
   readonly metricsDir: string;
   readonly reportsDir: string;
   readonly hooksDir: string;
@@ -91,6 +98,11 @@ export class Layout {
     this.breakersDir = at("circuit-breakers");
     this.patternsDir = at("patterns");
     this.autoFixDir = at("auto-fix");
+    this.notifyQueueDir = at("auto-fix", "notify", "queue");
+    this.notifySentDir = at("auto-fix", "notify", "sent");
+    this.notifyFailedDir = at("auto-fix", "notify", "failed");
+    this.notifyState = at("auto-fix", "notify", "state.json");
+    this.acknowledgementsDir = at("auto-fix", "acknowledgements");
     this.metricsDir = at("metrics");
     this.reportsDir = at("reports", "failure-patterns");
     this.hooksDir = at("hooks");
@@ -102,6 +114,7 @@ export class Layout {
     this.prometheus = join(this.metricsDir, "heald.prom");
     this.workerLogsDir = join(home.logs, "workers");
     this.daemonLogsDir = join(home.logs, "system");
+    this.notificationsLog = join(this.daemonLogsDir, "notifications.jsonl");
   }
 
   /** Every folder of the layout, parents first. */
@@ -113,6 +126,7 @@ export class Layout {
       ...[this.eventsDir, this.archiveDir, this.decisionsDir, this.policyTextsDir, this.stateDir],
       ...[this.queueDir, this.claimedDir, this.doneDir, this.failedRequestsDir, this.rejectedDir],
       ...[this.holdsDir, this.breakersDir, this.patternsDir, ...autoFix, this.metricsDir, this.reportsDir],
+      ...[this.notifyQueueDir, this.notifySentDir, this.notifyFailedDir, this.acknowledgementsDir],
       ...[this.hooksDir, this.runDir, this.workerLogsDir, this.daemonLogsDir],
     ];
   }

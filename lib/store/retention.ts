@@ -82,6 +82,7 @@ export function expire(layout: Layout, daemon: DaemonName, limits: Partial<Reten
     sweep.temporaries([layout.rejectedDir, layout.breakersDir]);
     sweep.requests();
   }
+  if (daemon === "auto-fix") sweep.notifications();
   return sweep.result();
 }
 
@@ -93,7 +94,7 @@ function logsOf(layout: Layout, daemon: DaemonName): string[] {
     ],
     "worker-restart": [layout.eventLog("worker-restart"), layout.history],
     "failure-pattern": [layout.eventLog("failure-pattern"), join(layout.patternsDir, "failure-patterns.jsonl")],
-    "auto-fix": [layout.eventLog("auto-fix"), layout.fixHistory],
+    "auto-fix": [layout.eventLog("auto-fix"), layout.fixHistory, layout.notificationsLog],
   };
   return [...own[daemon], layout.decisions(daemon)];
 }
@@ -178,6 +179,14 @@ class Sweep {
         .filter((path) => this.#isOlder(path, this.#limits.requestDays * DAY_MS));
       this.#each("old requests", old, unlinkIfThere);
     }
+  }
+
+  /** Notices that were delivered or given up, and acknowledgements of nothing that is known. */
+  notifications(): void {
+    const { notifyQueueDir, notifySentDir, notifyFailedDir, acknowledgementsDir } = this.#layout;
+    this.temporaries([notifyQueueDir, notifySentDir, notifyFailedDir, acknowledgementsDir]);
+    for (const folder of [notifySentDir, notifyFailedDir, acknowledgementsDir])
+      this.#each("old notices", this.#oldIn(folder, this.#limits.requestDays * DAY_MS), unlinkIfThere);
   }
 
   /** What killed writers left: names that begin with a dot, which no reader picks up. */

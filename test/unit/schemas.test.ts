@@ -10,6 +10,7 @@ import { readRestartPolicy } from "../../daemons/worker-restart/policy.js";
 import { packageRoot } from "../../lib/platform/package.js";
 import { RECORDS } from "../../lib/schema/described.js";
 import { fieldsOf, type JsonSchema, jsonSchemaOf } from "../../lib/schema/json-schema.js";
+import { readNotificationPolicy } from "../../lib/schema/notification-policy.js";
 import { Layout } from "../../lib/store/layout.js";
 
 const ROOT = packageRoot();
@@ -19,6 +20,7 @@ const READERS: Readonly<Record<string, (raw: unknown) => { readonly ok: boolean 
   "worker-restart-policy": readRestartPolicy,
   "failure-pattern-policy": readFailurePatternPolicy,
   "auto-fix-policy": readAutoFixPolicy,
+  "notification-policy": readNotificationPolicy,
 };
 
 const schemaNamed = (name: string): JsonSchema =>
