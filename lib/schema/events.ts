@@ -144,3 +144,6 @@ export const decisionSchema = z.looseObject({
   mode: z.enum(["live", "dry_run", "shadow"]),
   incident_id: z.string().nullish(),
 });
+
+/** A decision as it stands in `decisions/<daemon>.jsonl`. */
+export type DecisionRecord = z.infer<typeof decisionSchema>;

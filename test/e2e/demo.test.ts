@@ -3,7 +3,7 @@
  * as expected, and no process is left.
  * @module
  */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -82,5 +82,24 @@ describe("the demo", () => {
 
   test("leaves no process", () => {
     expect(familyOf({ name: "HEALD_HOME", value: run.home })).toEqual([]);
+  });
+
+  test("leaves decisions that come out the same when they are computed again", () => {
+    const replay = spawnSync(process.execPath, [
+      join(packageRoot(), "dist", "cli", "main.js"),
+      "replay",
+      "--json",
+      "--home",
+      run.home,
+    ]);
+    const { ok, differences, daemons } = JSON.parse(replay.stdout.toString()) as {
+      ok: boolean;
+      differences: unknown[];
+      daemons: { daemon: string; decisions: number }[];
+    };
+    expect(differences).toEqual([]);
+    expect(ok).toBe(true);
+    expect(daemons.find(({ daemon }) => daemon === "worker-restart")?.decisions).toBeGreaterThan(10);
+    expect(daemons.find(({ daemon }) => daemon === "heartbeat-monitor")?.decisions).toBeGreaterThan(1);
   });
 });
