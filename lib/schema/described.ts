@@ -6,6 +6,7 @@
  */
 import type { z } from "zod";
 import { decisionSchema, eventSchema } from "./events.js";
+import { FAILURE_RULE_SENTENCES, failureRulesSchema } from "./failure-rules.js";
 import type { FieldSentences } from "./json-schema.js";
 import { acknowledgementSchema, deliverySchema } from "./notification-records.js";
 import {
@@ -372,5 +373,13 @@ export const RECORDS: readonly DescribedRecord[] = [
       pid_ns: IDENTITY.pid_ns as string,
       boot_id: "The boot in which the last daemon started.",
     },
+  },
+  {
+    name: "failure-rules",
+    path: "config/failure-rules.json",
+    title: "Failure rules",
+    description: "How one failure gets its category and type. The operator's rules are asked before the shipped ones.",
+    schema: failureRulesSchema,
+    fields: FAILURE_RULE_SENTENCES,
   },
 ];
