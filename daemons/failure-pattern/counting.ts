@@ -14,9 +14,9 @@ const OPEN_MS_MAX = 24 * 3_600_000;
 
 /** A pattern with nothing in it yet. */
 export function blankPattern(counted: Counted): PatternPart {
-  const { pattern_id, category, type, worker_type, signature, template, example } = counted;
+  const { pattern_id, category, type, worker_type, signature, template, example, root_cause } = counted;
   return {
-    ...{ pattern_id, category, type, worker_type, signature, template, example },
+    ...{ pattern_id, category, type, worker_type, signature, template, example, root_cause },
     status: "candidate",
     history: EMPTY,
     counted_ms: 0,
@@ -59,6 +59,7 @@ export function addFailures(
   return {
     ...before,
     template: counted.template,
+    root_cause: counted.root_cause ?? before.root_cause,
     history,
     counted_ms: nowMs,
     evidence: latest?.evidence ?? before.evidence,

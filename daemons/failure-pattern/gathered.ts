@@ -1,4 +1,7 @@
 /** Sorts failures into patterns: no death twice, one signature for what is the same, and a count for each pattern. Pure. @module */
+
+import { assign, type ClusterLimits, type Clusters, newClusters } from "../../lib/domain/grouping/clusters.js";
+import { type ClustersRecord, fromRecord, toRecord } from "../../lib/domain/grouping/clusters-record.js";
 import { addToPairs, NO_PAIRS, type PairFound, type PairsState, pairsIn } from "../../lib/domain/statistics/pairs.js";
 import type { Decided, Stamped } from "../../lib/runtime/core.js";
 import type { Policy } from "../../lib/schema/policy.js";
@@ -15,6 +18,8 @@ type GatheredSlice = Pick<Slice, "ledger" | "grouping" | "kinds">;
 const RECENT_MAX = 16;
 const TYPES_MAX = 500;
 const GROUPS_MAX = 500;
+/** Written with every such failure, so it is kept small; what no rule knows is seldom of many kinds. */
+const LIMITS: ClusterLimits = { shapesMax: 300, bucketMax: 64 };
 
 /** Applies what was gathered. */
 export function onGathered(
@@ -24,6 +29,7 @@ export function onGathered(
 ): Decided<GatheredSlice, Effect> {
   const ledger = new Ledger(slice.ledger ?? null);
   const kinds = new Kinds(slice.kinds ?? null, settings.correlation_analysis);
+  const groups = new Groups(slice.grouping ?? null);
   const counts = new Map<string, Count>();
   const recovered = new Map<string, string[]>();
   for (const each of inOrder(event)) {
@@ -36,8 +42,7 @@ export function onGathered(
       kinds.ignore();
       continue;
     }
-    const signature = each.signature ?? each.type;
-    const template = signature;
+    const { signature, template } = groups.groupOf(each);
     const patternId = patternIdOf(each, signature);
     ledger.count(each, patternId);
     const at = Math.min(each.at_ms, event.stamp.atMs);
@@ -52,6 +57,7 @@ export function onGathered(
       signature,
       template,
       example: before?.example ?? each.message,
+      root_cause: each.root_cause,
       occurrences: [...(before?.occurrences ?? []), occurrenceOf(each, at)],
       purity: 1,
       recent: { occurrences: 0, of: 0 },
@@ -61,7 +67,7 @@ export function onGathered(
   const counted = [...counts.values()].map((count) => ({ ...count, ...kinds.aboutPattern(count, event.stamp.atMs) }));
   const back = [...recovered].map(([pattern_id, workers]): Recover => ({ kind: "recover", pattern_id, workers }));
   return {
-    slice: { ledger: ledger.part(), grouping: slice.grouping ?? null, kinds: kinds.part() },
+    slice: { ledger: ledger.part(), grouping: groups.part(), kinds: kinds.part() },
     effects: [...counted, ...back],
   };
 }
@@ -74,6 +80,28 @@ function inOrder(event: Gathered): readonly (Failure | Sighting)[] {
 function occurrenceOf(failure: Failure, atMs: number): Occurrence {
   const { event_id, worker_id, task_id, evidence, confidence, weight } = failure;
   return { event_id, at_ms: atMs, worker_id, task_id, evidence, confidence, weight };
+}
+
+/** The clusters of lines that no rule knows; taken up only where there is such a line. */
+class Groups {
+  readonly #before: ClustersRecord | null;
+  #clusters: Clusters | null = null;
+
+  constructor(part: ClustersRecord | null) {
+    this.#before = part;
+  }
+
+  groupOf(failure: Failure): { readonly signature: string; readonly template: string } {
+    if (failure.signature !== null) return { signature: failure.signature, template: failure.template };
+    if (failure.line === null) return { signature: failure.type, template: failure.type };
+    this.#clusters ??= this.#before === null ? newClusters(LIMITS) : fromRecord(this.#before, LIMITS);
+    const group = assign(this.#clusters, failure.line);
+    return { signature: `template ${group.id}`, template: group.template };
+  }
+
+  part(): ClustersRecord | null {
+    return this.#clusters === null ? this.#before : toRecord(this.#clusters);
+  }
 }
 
 /** What concerns several patterns, while one decision changes it. */

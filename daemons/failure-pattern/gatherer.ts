@@ -6,6 +6,7 @@ import type { Layout } from "../../lib/store/layout.js";
 import { readRemains, whyNothing } from "./evidence.js";
 import type { Event, Failure, Sighting } from "./messages.js";
 import { nameFailure } from "./naming.js";
+import type { Rules } from "./rules.js";
 
 /** How long the record of an attempt may take to follow the event of its end. */
 const PATIENCE_MS = 3000;
@@ -17,12 +18,14 @@ type Gathered = Extract<Event, { kind: "gathered" }>;
 
 export class Gatherer {
   readonly #layout: Layout;
+  readonly #rules: Rules;
   /** Attempts that were gathered lately, by `<id>.attempt-<n>`, with the instant. */
   readonly #seen = new Map<string, number>();
   #underWay = 0;
 
-  constructor(layout: Layout) {
+  constructor(layout: Layout, rules: Rules) {
     this.#layout = layout;
+    this.#rules = rules;
   }
 
   /** Whether nothing is in hand. */
@@ -67,7 +70,7 @@ export class Gatherer {
     const isAttempt = sighting.kind === "ended" && sighting.attempt !== null;
     const remains = isAttempt ? readRemains(this.#layout, sighting.worker_id, sighting.attempt ?? 0) : null;
     if (whyNothing(this.#layout, sighting, remains) !== null) return null;
-    return nameFailure(sighting, remains?.words ?? null);
+    return nameFailure(this.#rules.book(), sighting, remains?.words ?? null);
   }
 
   #remember(sightings: readonly Sighting[]): void {

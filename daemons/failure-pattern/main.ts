@@ -10,6 +10,7 @@ import { Library } from "./library.js";
 import type { Effect, Event } from "./messages.js";
 import { performer } from "./perform.js";
 import { type FailurePatternSettings, failurePatternPolicy } from "./policy.js";
+import { Rules } from "./rules.js";
 import { sightingOf } from "./sightings.js";
 import type { KindsPart, Slice } from "./state.js";
 import { ZombieSource } from "./zombie-source.js";
@@ -33,7 +34,7 @@ export const definition: Definition = {
   core: failurePatternCore,
   open: (context) => {
     const follower = new LogFollower(context, LOGS, sightingOf);
-    const gatherer = new Gatherer(context.layout);
+    const gatherer = new Gatherer(context.layout, new Rules(context.layout, context.log));
     const isCaughtUp = (): boolean => gatherer.isIdle && follower.figures().lag_bytes === 0;
     const library = new Library(context, isCaughtUp);
     return {

@@ -20,10 +20,15 @@ export interface Failure {
   readonly evidence: EvidenceKind;
   /** How sure the classification is. */
   readonly confidence: number;
-  /** What stands in the patterns' example and, for texts, what the group is made from. */
+  /** The rule's own sentence; null where no rule fits. */
+  readonly root_cause: string | null;
+  /** What stands in the pattern's example. */
   readonly message: string;
-  /** A signature that needs no grouping: the type itself, a task, or what the worker says. */
+  /** What makes it the same as others; null where its line is to be clustered. */
   readonly signature: string | null;
+  /** The signature for people. */
+  readonly template: string;
+  readonly line: string | null;
   readonly weight: number;
 }
 
@@ -62,6 +67,7 @@ export interface Count extends PatternName {
   readonly occurrences: readonly Occurrence[];
   readonly template: string;
   readonly example: string;
+  readonly root_cause: string | null;
   /** Share of the group's failures that are of this type. */
   readonly purity: number;
   /** Of the last failures of this worker type, how many were of this pattern. */

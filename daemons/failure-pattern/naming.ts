@@ -1,6 +1,8 @@
 /** Gives a failure its category and type, and the signature by which failures are one pattern. Pure. @module */
+import { type Classification, classify, type RuleBook } from "../../lib/domain/classify.js";
+import { newClusters } from "../../lib/domain/grouping/clusters.js";
+import { fingerprint } from "../../lib/domain/grouping/fingerprint.js";
 import { shortHash } from "../../lib/domain/hash.js";
-import type { EvidenceKind } from "../../lib/schema/pattern.js";
 import type { Failure, Sighting } from "./messages.js";
 
 /** What a dead attempt left, as far as it could be read. */
@@ -14,44 +16,69 @@ export interface LastWords {
   readonly log_tail: string;
 }
 
-/** A group of texts that say the same, as `lib/domain/grouping` will keep it. */
-export interface Grouping {
-  readonly templates: readonly string[];
-}
-
-interface Named {
-  readonly category: string;
-  readonly type: string;
-  readonly evidence: EvidenceKind;
-  readonly confidence: number;
-}
-
-const SILENT = new Set(["hung", "blocked", "lost", "stuck", "busy", "paused", "unhealthy", "gone"]);
+const EXAMPLE_MAX = 400;
+/** Of another system's corpse nothing more is known than that it was silent. */
+const SILENT: ReadonlySet<string> = new Set(["worker_presumed_dead", "zombie_detected"]);
 
 /** Names one failure. */
-export function nameFailure(sighting: Sighting, words: LastWords | null): Failure {
-  const named = nameOf(sighting, words);
+export function nameFailure(book: RuleBook, sighting: Sighting, words: LastWords | null): Failure {
   const { event_id, event_type, at_ms, worker_id, worker_type, task_id, attempt, weight } = sighting;
-  const givenUp = sighting.kind === "given_up";
-  const message = sighting.message;
+  const found = classify(book, factsOf(sighting, words));
+  const group = groupOf(found, sighting, words);
   return {
-    ...{ event_id, event_type, given_up: givenUp, at_ms, worker_id, worker_type, task_id, attempt, weight },
-    ...named,
-    message,
-    signature: named.type,
+    ...{ event_id, event_type, given_up: sighting.kind === "given_up" },
+    ...{ at_ms, worker_id, worker_type, task_id, attempt, weight },
+    category: found.category,
+    type: found.type,
+    evidence: found.evidence,
+    confidence: found.confidence,
+    root_cause: found.rule_id === null ? null : found.root_cause,
+    message: (found.line ?? sighting.error ?? "").slice(0, EXAMPLE_MAX),
+    ...group,
   };
 }
 
-function nameOf(sighting: Sighting, words: LastWords | null): Named {
-  if (sighting.event_type === "worker_restart_exhausted")
-    return { category: "systemic", type: "max_retries_exceeded", evidence: "exit", confidence: 0.9 };
-  if (sighting.event_type === "task_quarantined")
-    return { category: "systemic", type: "recurring_failure", evidence: "exit", confidence: 0.9 };
-  const reason = words?.reason ?? sighting.reason ?? "lost";
-  if (reason === "memory_limit")
-    return { category: "resource", type: "out_of_memory", evidence: "kernel", confidence: 0.99 };
-  if (SILENT.has(reason)) return { category: "resource", type: "unresponsive", evidence: "exit", confidence: 0.9 };
-  return { category: "unknown", type: "unclassified", evidence: "text", confidence: 0.6 };
+/** The event's own sentence is ours, about the worker; only what the worker said is text of the failure. */
+function factsOf(sighting: Sighting, words: LastWords | null): Parameters<typeof classify>[1] {
+  const code = sighting.error_code === null ? "" : `${sighting.error_code} `;
+  return {
+    event_type: sighting.event_type,
+    reason: words?.reason ?? sighting.reason ?? (SILENT.has(sighting.event_type) ? "lost" : null),
+    exit_code: words?.exit_code ?? sighting.exit_code,
+    signal: words?.signal ?? sighting.signal,
+    killed_by: words?.killed_by ?? null,
+    evidence: words?.evidence ?? sighting.evidence,
+    log_tail: words?.log_tail ?? "",
+    message: `${code}${sighting.error ?? ""}`,
+  };
+}
+
+/**
+ * What makes failures of one type and worker type the same: the task, where a task was given up; nothing more, where kernel or
+ * exit status say it; else what the worker itself names, the stack, or the deciding line with its values masked.
+ */
+function groupOf(
+  found: Classification,
+  sighting: Sighting,
+  words: LastWords | null,
+): Pick<Failure, "signature" | "template" | "line"> {
+  const plain = (signature: string): Pick<Failure, "signature" | "template" | "line"> => ({
+    signature,
+    template: signature,
+    line: null,
+  });
+  if (sighting.event_type === "task_quarantined" && sighting.task_id !== null) return plain(`task ${sighting.task_id}`);
+  if (sighting.fingerprint === null && (found.evidence === "kernel" || found.evidence === "exit"))
+    return plain(found.type);
+  const isNamed = found.rule_id !== null;
+  const print = fingerprint(newClusters(), {
+    explicit: sighting.fingerprint,
+    text: `${sighting.error ?? ""}\n${words?.log_tail ?? ""}`,
+    message: isNamed ? found.line : sighting.error,
+  });
+  if (print !== null) return { signature: `${print.kind} ${print.id}`, template: print.signature, line: null };
+  // Of these only the core knows the like: the line is clustered there.
+  return { signature: null, template: found.type, line: found.line };
 }
 
 /** The id of a pattern: the same failure of the same worker type is the same pattern on every host and after every loss of state. */

@@ -10,6 +10,7 @@ import type { PatternPart } from "./state.js";
 const HOUR_MS = 3_600_000;
 const HOURS_SHOWN = 24;
 const EXAMPLE_MAX = 400;
+const SIGNATURE_MAX = 200;
 
 /** Failures within the window that ends at an instant. */
 export function windowCount(pattern: PatternPart, atMs: number, settings: FailurePatternSettings): number {
@@ -76,7 +77,7 @@ export function recordOf(pattern: PatternPart, nowMs: number, settings: FailureP
     confidence: confidenceOf(pattern),
     evidence: pattern.evidence,
     severity: pattern.severity,
-    signature: pattern.signature,
+    signature: pattern.template.slice(0, SIGNATURE_MAX),
     frequency: {
       total_occurrences: pattern.history.total,
       window_occurrences: window,
@@ -90,7 +91,7 @@ export function recordOf(pattern: PatternPart, nowMs: number, settings: FailureP
     },
     ...aboutTime(pattern, nowMs, settings),
     ...(pattern.follows.length === 0 ? {} : { correlation: { follows: pattern.follows.map((each) => ({ ...each })) } }),
-    root_cause: rootCauseOf({ ...pattern, occurrences: pattern.history.total }),
+    root_cause: rootCauseOf({ ...pattern, cause: pattern.root_cause, occurrences: pattern.history.total }),
     message: sentenceOf(pattern, nowMs),
     workers: [...pattern.workers].slice(-10),
     tasks: [...pattern.tasks].slice(-10),

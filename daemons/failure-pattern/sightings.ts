@@ -1,4 +1,5 @@
 /** Takes from an event what can teach something about failures. Pure; every text is cut, because it is hostile. @module */
+import { harmless } from "../../lib/domain/grouping/harmless.js";
 import type { EventLog } from "../../lib/schema/catalogue.js";
 import { isId, readInstant } from "../../lib/schema/primitives.js";
 
@@ -17,7 +18,12 @@ export interface Sighting {
   readonly attempt: number | null;
   readonly incident_id: string | null;
   readonly reason: string | null;
-  readonly message: string;
+  /** What the worker says of it, not what we say of the worker. */
+  readonly error: string | null;
+  /** What the worker says that it is the same as. */
+  readonly fingerprint: string | null;
+  /** What the monitor went by. */
+  readonly evidence: string | null;
   readonly exit_code: number | null;
   readonly signal: string | null;
   readonly ran_ms: number | null;
@@ -54,7 +60,7 @@ const BACK: ReadonlySet<string> = new Set([
 /** What an event of a log teaches; null if nothing. */
 export function sightingOf(event: Json, _log: EventLog): Sighting | null {
   const type = event.event_type as string;
-  const kind = kindOf(type);
+  const kind = type === "worker_restart_refused" && event.reason === "token_budget" ? "given_up" : kindOf(type);
   if (kind === null) return null;
   const atMs = numberIn(event.at_ms) ?? readInstant(event.timestamp);
   const workerId = isId(event.worker_id) ? event.worker_id : null;
@@ -73,7 +79,9 @@ export function sightingOf(event: Json, _log: EventLog): Sighting | null {
     attempt: numberIn(event.attempt),
     incident_id: textIn(event.incident_id, 128),
     reason: textIn(event.reason, 64),
-    message: textIn(data.error ?? event.error ?? event.message, MESSAGE_MAX) ?? "",
+    error: textIn(data.error ?? event.error ?? (type === "worker_failed" ? event.message : null), MESSAGE_MAX),
+    fingerprint: textIn(data.fingerprint ?? event.fingerprint, 200),
+    evidence: textIn(data.evidence, 200),
     exit_code: numberIn(data.exit_code ?? event.exit_code),
     signal: textIn(data.signal ?? event.signal, 16),
     ran_ms: numberIn(data.ran_ms),
@@ -107,15 +115,12 @@ export function typeOfWorker(workerId: string): string {
 }
 
 function textIn(value: unknown, charactersMax: number): string | null {
-  return typeof value === "string" && value !== "" ? harmless(value.slice(0, charactersMax)) : null;
+  return typeof value === "string" && value !== "" ? clean(value.slice(0, charactersMax)) : null;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
-/** Without what a terminal would act upon; line feeds stay, since stack traces are made of them. */
-export function harmless(text: string): string {
-  return text.replace(CONTROL, "\ufffd");
+/** Line by line, since stack traces are made of lines. */
+function clean(text: string): string {
+  return text.split("\n").map(harmless).join("\n");
 }
 
 function numberIn(value: unknown): number | null {

@@ -1,11 +1,11 @@
 /** What failure-pattern knows, as parts of plain JSON. @module */
 
+import type { ClustersRecord } from "../../lib/domain/grouping/clusters-record.js";
 import type { History } from "../../lib/domain/statistics/history.js";
 import type { PairsState } from "../../lib/domain/statistics/pairs.js";
 import type { FollowedLog } from "../../lib/runtime/followed-log.js";
 import type { EvidenceKind, PatternRecord, PatternSeverity } from "../../lib/schema/pattern.js";
 import type { Follows } from "./messages.js";
-import type { Grouping } from "./naming.js";
 
 /** The newest event of a log, and, after the log was cut or replaced, up to where it is read for a second time. */
 export interface SeenPart {
@@ -52,6 +52,7 @@ export interface PatternPart {
   readonly signature: string;
   readonly template: string;
   readonly example: string;
+  readonly root_cause: string | null;
   readonly status: "candidate" | "active" | "resolved";
   /** Instants, counts and what the statistics keep. */
   readonly history: History;
@@ -83,7 +84,7 @@ export interface Slice {
   readonly seen?: SeenPart | null;
   readonly zombies?: ZombiesPart | null;
   readonly ledger?: LedgerPart | null;
-  readonly grouping?: Grouping | null;
+  readonly grouping?: ClustersRecord | null;
   readonly kinds?: KindsPart | null;
   readonly pattern?: PatternPart | null;
 }

@@ -72,15 +72,17 @@ const CAUSES: Readonly<Record<string, string>> = {
 
 /** What is known of a pattern when its cause is told. */
 export interface CauseFacts {
+  /** What the rule says that named the failures. */
+  readonly cause: string | null;
   readonly type: string;
   readonly workers: readonly string[];
   readonly tasks: readonly string[];
   readonly occurrences: number;
 }
 
-/** The most likely cause, in one sentence: the type's own, or the one task that all failures share. */
+/** The most likely cause, in one sentence: the rule's or the type's own, and the one task that all failures share. */
 export function rootCauseOf(facts: CauseFacts): string {
-  const cause = CAUSES[facts.type] ?? `Failures of type ${facts.type}`;
+  const cause = facts.cause ?? CAUSES[facts.type] ?? `Failures of type ${facts.type}`;
   const [task] = facts.tasks;
   if (task !== undefined && facts.tasks.length === 1 && facts.workers.length > 1 && facts.occurrences >= 3)
     return cut(`${cause}; all of it with one task, ${task}`);
@@ -114,9 +116,12 @@ export function patternSentence(facts: PatternFacts, clock: (atMs: number) => st
         : `${facts.total} times`;
   const rhythm =
     facts.meanGapSeconds === null || facts.total < 3 ? "" : `, about every ${spanInWords(facts.meanGapSeconds)}`;
+  const [from, to] = [clock(facts.sinceMs), clock(facts.lastSeenMs)];
   const since = facts.isActive
-    ? `since ${clock(facts.sinceMs)}`
-    : `from ${clock(facts.sinceMs)} to ${clock(facts.lastSeenMs)}, over now`;
+    ? `since ${from}`
+    : from === to
+      ? `at ${to}, over now`
+      : `from ${from} to ${to}, over now`;
   const next = facts.expectedBeforeMs === null ? "" : `; next expected before ${clock(facts.expectedBeforeMs)}`;
   return `${facts.workerType} ${does} (${often}, ${since}${rhythm}${next})`;
 }
