@@ -1,4 +1,5 @@
 /** Sends one plain mail over SMTP. The door to nodemailer, which is loaded with the first mail. @module */
+import { connect, type Socket } from "node:net";
 import { systemCode } from "../errors.js";
 
 export interface MailServer {
@@ -17,53 +18,61 @@ export interface Mail {
   readonly text: string;
   /** Without angle brackets. */
   readonly messageId: string;
-  /** The first mail of the same conversation. */
+  /** Names the conversation that the mail belongs to; its own id where there is none. */
   readonly threadId: string;
 }
 
 /**
  * Sends a mail; null if the server took it, else what was wrong, without anything that the server said: it may repeat a login.
  *
+ * The connection is ours, so that it can be cut: the whole dialogue has one limit, which a server that speaks a word now
+ * and then would escape, and nothing of it outlives the call.
+ *
  * @param signal Ends it early; the server may have taken the mail then, and a repeat has the same `Message-ID`.
  */
 export async function sendMail(server: MailServer, mail: Mail, signal: AbortSignal): Promise<string | null> {
+  const connection = connect({ host: server.host, port: server.port });
+  // Whoever waits for it is told; without a listener here, one that comes late would end the process.
+  connection.on("error", () => {});
+  const sending = converse(connection, server, mail).then(() => null, problemOf);
+  try {
+    return await within(server.timeoutMs, sending, signal);
+  } finally {
+    connection.destroy();
+  }
+}
+
+async function converse(connection: Socket, server: MailServer, mail: Mail): Promise<void> {
   // biome-ignore lint/style/noRestrictedImports: lib/platform/mail.ts is the one door to nodemailer.
   const { createTransport } = await import("nodemailer");
+  if (connection.connecting) await connected(connection);
   const transport = createTransport({
+    connection,
     host: server.host,
     port: server.port,
     secure: server.security === "tls",
     requireTLS: server.security === "starttls",
     ignoreTLS: server.security === "none",
     ...(server.login === null ? {} : { auth: { user: server.login.user, pass: server.login.password } }),
-    connectionTimeout: server.timeoutMs,
     greetingTimeout: server.timeoutMs,
     socketTimeout: server.timeoutMs,
-    dnsTimeout: server.timeoutMs,
     disableFileAccess: true,
     disableUrlAccess: true,
   });
   const { from, to, subject, text, messageId, threadId } = mail;
   const thread = messageId === threadId ? {} : { inReplyTo: `<${threadId}>`, references: `<${threadId}>` };
-  const sending = transport
-    .sendMail({
-      from,
-      to: [...to],
-      subject,
-      text,
-      messageId: `<${messageId}>`,
-      ...thread,
-      headers: { "Auto-Submitted": "auto-generated" },
-    })
-    .then(() => null, problemOf);
-  try {
-    return await within(server.timeoutMs, sending, signal);
-  } finally {
-    transport.close();
-  }
+  const headers = { "Auto-Submitted": "auto-generated" };
+  await transport.sendMail({ from, to: [...to], subject, text, messageId: `<${messageId}>`, ...thread, headers });
 }
 
-/** The whole dialogue has one limit: a server that speaks a word now and then would pass each of the others. */
+function connected(connection: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    connection.once("connect", resolve);
+    connection.once("error", reject);
+    connection.once("close", () => reject(Object.assign(new Error("closed"), { code: "ECONNRESET" })));
+  });
+}
+
 async function within(limitMs: number, sending: Promise<string | null>, signal: AbortSignal): Promise<string | null> {
   let end: (problem: string) => void = () => {};
   const early = new Promise<string>((resolve) => {

@@ -281,6 +281,29 @@ describe("mail", () => {
     expect(server.mails[1]?.text).toContain(`Message-ID: <${String(waiting?.delivery_id)}@`);
   });
 
+  test("that is under way when the daemon stops is cut off at once, and goes again after the next start", async () => {
+    const server = await new MailReceiver().listen();
+    server.hangs = true;
+    const bench = new Bench(mailTo(server.port, { timeout_seconds: 60 }));
+    bench.tell("opened");
+    await until(() => server.took > 0, "the mail is under way");
+    bench.notifier.stop();
+    await until(() => server.connections === 0, "the connection is closed");
+    server.hangs = false;
+    bench.again();
+    await bench.settled();
+    expect(server.mails).toHaveLength(1);
+  });
+
+  test("is not sent to a server for whose certificate nobody vouches", async () => {
+    const server = await new MailReceiver().listen(undefined, true);
+    const bench = new Bench(mailTo(server.port, { security: "tls" }));
+    bench.tell("opened");
+    await until(() => bench.log().includes("channel ops: the connection failed"), "the server is refused");
+    expect(server.mails).toEqual([]);
+    expect(bench.names("queue")).toHaveLength(1);
+  });
+
   test("does not wait for STARTTLS that a server does not offer, nor send without it", async () => {
     const server = await new MailReceiver().listen();
     const bench = new Bench(mailTo(server.port, { security: "starttls" }));

@@ -65,11 +65,22 @@ export class MailReceiver {
   readonly refuse: number[] = [];
   /** Never finishes taking a mail. */
   hangs = false;
+  /** Mails whose text has arrived, taken or not. */
+  took = 0;
   port = 0;
+  #server: SMTPServer | null = null;
 
-  /** @param login What it demands; none is demanded without. */
-  async listen(login?: { readonly user: string; readonly password: string }): Promise<this> {
+  get connections(): number {
+    return this.#server?.connections.size ?? 0;
+  }
+
+  /**
+   * @param login What it demands; none is demanded without.
+   * @param secure Speaks TLS from the start, with a certificate that nobody vouches for.
+   */
+  async listen(login?: { readonly user: string; readonly password: string }, secure = false): Promise<this> {
     const server = new SMTPServer({
+      secure,
       authOptional: login === undefined,
       allowInsecureAuth: true,
       disabledCommands: login === undefined ? ["STARTTLS", "AUTH"] : ["STARTTLS"],
@@ -86,6 +97,7 @@ export class MailReceiver {
           text += String(chunk);
         });
         stream.on("end", () => {
+          this.took += 1;
           if (this.hangs) return;
           const code = this.refuse.shift();
           if (code !== undefined) return answer(Object.assign(new Error("not now"), { responseCode: code }));
@@ -102,6 +114,7 @@ export class MailReceiver {
       },
     });
     server.on("error", () => {});
+    this.#server = server;
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
     this.port = (server.server.address() as AddressInfo).port;
     onTestFinished(() => new Promise<void>((resolve) => server.close(() => resolve())));
