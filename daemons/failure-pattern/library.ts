@@ -61,6 +61,15 @@ export class Library implements Source {
     return [...this.#host.partsWith<PatternPart>("pattern:")].map(([, pattern]) => pattern);
   }
 
+  /** The published patterns as they are now. */
+  records(): PatternRecord[] {
+    return this.#published().map((each) => this.#record(each));
+  }
+
+  #published(): PatternPart[] {
+    return this.patterns().filter((each) => each.status !== "candidate");
+  }
+
   /** A new pattern takes the place of the one that was given nothing for the longest time; those never published first. */
   makeRoom(patternId: string): void {
     if (this.#host.part(patternKey(patternId)) !== null) return;
@@ -77,9 +86,8 @@ export class Library implements Source {
   scan(): void {
     try {
       this.#expire();
-      const published = this.patterns().filter((each) => each.status !== "candidate");
-      if (this.#store.wantsCompaction(published.length))
-        this.#store.rewrite(published.map((each) => this.#record(each)));
+      const published = this.#published();
+      if (this.#store.wantsCompaction(published.length)) this.#store.rewrite(this.records());
       if (this.#isIndexOld) this.#store.writeIndex(indexOf(published, Date.now()));
       this.#isIndexOld = false;
     } catch (error) {

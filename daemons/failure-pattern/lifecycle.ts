@@ -82,24 +82,32 @@ class Turn {
     const options = historyOptions(this.#settings);
     this.pattern = addFailures(this.#before ?? blankPattern(event), event, event.stamp.atMs, options);
     this.weigh();
-    this.detect();
+    this.#detect(event.occurrences.map((each) => each.at_ms));
     this.#tellOfForecast();
   }
 
-  /** From the frequency threshold on it is a pattern. What is long over is published, and nobody is alarmed by it. */
-  detect(): void {
+  /**
+   * From the frequency threshold on it is a pattern: asked at each failure of the batch, since a backlog comes in one.
+   * What is long over is published, and nobody is alarmed by it.
+   */
+  #detect(instants: readonly number[]): void {
     const { pattern } = this;
+    if (pattern.status === "active" || !this.#settings.enabled) return;
     const threshold = this.#settings.detection.frequency_threshold;
-    const found = windowCount(pattern, pattern.history.last_ms, this.#settings);
-    if (pattern.status === "active" || !this.#settings.enabled || found < threshold) return;
+    const met = instants
+      .map((atMs) => ({ atMs, found: windowCount(pattern, atMs, this.#settings) }))
+      .findLast(({ found }) => found >= threshold);
+    if (met === undefined) return;
     const since = pattern.history.recent.find(
       (each) => each > pattern.history.last_ms - quietMs(pattern, this.#settings),
     );
-    if (this.#isQuiet()) return this.#set({ status: "resolved", active_since_ms: since ?? pattern.history.first_ms });
+    const isPast = this.#nowMs - met.atMs >= this.#settings.detection.time_window_hours * HOUR_MS;
+    if (isPast || this.#isQuiet())
+      return this.#set({ status: "resolved", active_since_ms: since ?? pattern.history.first_ms });
     const again = pattern.status === "resolved";
     this.#set({ status: "active", active_since_ms: since ?? pattern.history.last_ms });
     this.#edge("pattern_detected", again ? "returned" : "frequency", [
-      gate("frequency_threshold", found, threshold, true),
+      gate("frequency_threshold", met.found, threshold, true),
       gate("confidence_threshold", confidenceOf(this.pattern), this.#settings.detection.confidence_threshold),
     ]);
   }

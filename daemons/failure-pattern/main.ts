@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { type DaemonDefinition, runDaemon } from "../../lib/runtime/daemon.js";
 import { LogFollower } from "../../lib/runtime/following.js";
 import type { EventLog } from "../../lib/schema/catalogue.js";
+import { DailyReport } from "./daily-report.js";
 import { failurePatternCore } from "./decide.js";
 import { Gatherer } from "./gatherer.js";
 import { Library } from "./library.js";
@@ -37,9 +38,10 @@ export const definition: Definition = {
     const gatherer = new Gatherer(context.layout, new Rules(context.layout, context.log));
     const isCaughtUp = (): boolean => gatherer.isIdle && follower.figures().lag_bytes === 0;
     const library = new Library(context, isCaughtUp);
+    const report = new DailyReport(context, library, () => follower.figures().lag_bytes);
     return {
       perform: performer(context, follower, gatherer, library),
-      sources: [follower, library, new ZombieSource(context, gatherer, isCaughtUp)],
+      sources: [follower, library, new ZombieSource(context, gatherer, isCaughtUp), report],
       figures: () => ({
         ...follower.figures(),
         failures_learned: context.part<KindsPart>("kinds")?.failures ?? 0,
@@ -48,6 +50,7 @@ export const definition: Definition = {
         patterns_active: library.patterns().filter((each) => each.status === "active").length,
       }),
       reopen: () => library.reopen(),
+      policyChanged: () => report.policyChanged(),
     };
   },
 };

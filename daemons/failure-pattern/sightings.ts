@@ -75,7 +75,7 @@ export function sightingOf(event: Json, _log: EventLog): Sighting | null {
     at_ms: Math.round(atMs),
     worker_id: workerId,
     worker_type: isId(event.worker_type) ? event.worker_type : typeOfWorker(workerId),
-    task_id: textIn(event.task_id, 128),
+    task_id: event.task_id === "null" ? null : textIn(event.task_id, 128),
     attempt: numberIn(event.attempt),
     incident_id: textIn(event.incident_id, 128),
     reason: textIn(event.reason, 64),
