@@ -14,7 +14,7 @@
 import { harmless } from "./harmless.js";
 import { lex } from "./lex.js";
 import { shortHash } from "./name.js";
-import { type Part, partition } from "./partition.js";
+import { areAlike, type Part, partition } from "./partition.js";
 import { fold, oneSpaced, render, squeeze } from "./template.js";
 import { VALUE, type Word } from "./word.js";
 
@@ -80,7 +80,7 @@ export function newClusters(limits: ClusterLimits = CLUSTER_LIMITS): Clusters {
 /** Learns one line and says which group it is in now. A later line may merge that group into another. */
 export function assign(clusters: Clusters, line: string): Group {
   const shape = learn(clusters, line);
-  if (shape.groupId === null) settle(clusters, shape.bucket);
+  if (shape.groupId === null) settleOne(clusters, shape);
   return groupOf(clusters, shape) as Group;
 }
 
@@ -188,6 +188,15 @@ function settle(clusters: Clusters, bucket: string): readonly Part<KnownShape>[]
   const parts = partition(clusters.buckets.get(bucket) as KnownShape[]);
   for (const part of parts) settlePart(clusters, part);
   return parts;
+}
+
+/** Finds the group of a new shape among those that could be one template with it: the others learn nothing from it. */
+function settleOne(clusters: Clusters, shape: KnownShape): void {
+  const bucket = clusters.buckets.get(shape.bucket) as KnownShape[];
+  const near = bucket.filter((other) => other === shape || areAlike(other, shape));
+  const part = partition(near).find(({ members }) => members.includes(shape)) as Part<KnownShape>;
+  settlePart(clusters, part);
+  if (bucket.every(({ groupId }) => groupId !== null)) clusters.unsettled.delete(shape.bucket);
 }
 
 function settlePart(clusters: Clusters, part: Part<KnownShape>): void {

@@ -71,6 +71,24 @@ function areSimilar(shapes: readonly Shape[], places: readonly Place[]): boolean
   return agreeing >= SIMILARITY_MIN * counted;
 }
 
+function isLoose(word: Word): boolean {
+  return word.class === "value" || word.class === "mixed";
+}
+
+/** Whether two shapes of equal separators agree in enough words to be one template; all shapes of a part do, in pairs. */
+export function areAlike(one: Shape, other: Shape): boolean {
+  let agreeing = 0;
+  let counted = 0;
+  for (let at = 0; at < one.words.length; at += 1) {
+    const [word, beside] = [one.words[at] as Word, other.words[at] as Word];
+    const isEqual = word.text === beside.text;
+    if (isEqual ? word.class === "value" : isLoose(word) && isLoose(beside)) continue;
+    counted += 1;
+    if (isEqual) agreeing += 1;
+  }
+  return agreeing >= SIMILARITY_MIN * counted;
+}
+
 function differingPlaces(shapes: readonly Shape[]): Place[] {
   const first = shapes[0] as Shape;
   const places: Place[] = [];
