@@ -247,13 +247,19 @@ function processLook(found: ReturnType<typeof look>): ProcessLook {
   return {
     atMs: found.at.monoMs,
     presence,
-    state: found.presence === "unreaped" ? "Z" : (found.state ?? null),
+    state: stateOf(found),
     traced: found.traced ?? false,
     frozen: found.frozen ?? false,
     cpuMs: found.cpu_ms ?? 0,
     childrenCpuMs: found.children_cpu_ms ?? 0,
     ioBytes: found.io_bytes ?? null,
   };
+}
+
+/** The kernel says Z of a process whose first thread has ended, also while others of it work on: that is no corpse. */
+function stateOf(found: ReturnType<typeof look>): string | null {
+  if (found.presence === "unreaped") return "Z";
+  return found.state === "Z" || found.state === "X" ? null : (found.state ?? null);
 }
 
 /** Whether a known process is the one that runs under its pid now. */

@@ -12,7 +12,9 @@ import {
   hasGroupMembers,
   type Identity,
   identityOf,
+  isCorpse,
   isSame,
+  presenceOf,
   readStat,
   type SignalOutcome,
   signalIdentity,
@@ -32,11 +34,10 @@ export class Remains {
 
   /** How many processes of the attempt are left: the program, or else its group and noted children elsewhere. */
   count(attempt: string, identity: Identity): number {
-    const presence = isSame(identity);
+    const presence = presenceOf(identity);
     if (presence === "other_boot" || presence === "reused") return 0;
-    // isSame also says "same" of a corpse that waits to be reaped; it needs no signal.
     // While the program itself runs, its group need not be searched for, which reads all of /proc.
-    if (presence === "same" && readStat(identity.pid)?.state !== "Z") return 1;
+    if (presence === "same") return 1;
     const group = hasGroupMembers(identity.pid)
       ? groupMembers(identity.pid).filter((member) => member.pid !== identity.pid).length
       : 0;
@@ -65,5 +66,5 @@ export class Remains {
 function isAliveOutside(child: Identity, group: number): boolean {
   if (isSame(child) !== "same") return false;
   const stat = readStat(child.pid);
-  return stat !== null && stat.state !== "Z" && stat.pgrp !== group;
+  return stat !== null && !isCorpse(stat) && stat.pgrp !== group;
 }

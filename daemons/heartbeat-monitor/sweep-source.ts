@@ -10,7 +10,7 @@
 import { compareClocks } from "../../lib/domain/local-health.js";
 import { type Instant, now } from "../../lib/platform/clock.js";
 import { cpuPressure, hostState } from "../../lib/platform/host.js";
-import { isAlive, memoryOfTree, readStat } from "../../lib/platform/processes.js";
+import { isAlive, isCorpse, memoryOfTree, readStat } from "../../lib/platform/processes.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import type { Event, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
@@ -98,7 +98,7 @@ export class SweepSource implements Source {
     const identity = worker.process?.identity;
     if (identity === undefined) return;
     const stat = readStat(identity.pid);
-    if (stat === null || stat.start_time !== identity.start_time || stat.state === "Z") return this.#vanished(worker);
+    if (stat === null || stat.start_time !== identity.start_time || isCorpse(stat)) return this.#vanished(worker);
     const paused = stat.state === "T";
     if (paused !== (worker.state === "paused"))
       this.#context.offer({ kind: "stat", worker_id: worker.worker_id, attempt: worker.spec.attempt, paused });

@@ -5,6 +5,7 @@ export {
   type Identity,
   identityOf,
   isAlive,
+  isCorpse,
   isSame,
   type Presence,
   presenceOf,

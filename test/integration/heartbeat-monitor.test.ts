@@ -1,12 +1,18 @@
 /** Guarantee: the real monitor sees real deaths and hangs, ends what hangs, files each once, and touches nobody else. */
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { groupMembers } from "../../lib/platform/processes.js";
+import { groupMembers, readStat } from "../../lib/platform/processes.js";
 import { until } from "./support/command-line.js";
 import { Monitored } from "./support/monitored.js";
 
 const BEATS = `while :; do printf '{"worker_id":"%s"}' "$HEALD_WORKER_ID" > "$HEALD_HEARTBEAT_FILE.t" && mv "$HEALD_HEARTBEAT_FILE.t" "$HEALD_HEARTBEAT_FILE"; sleep 0.3; done`;
 const REQUIRED = { heartbeat: { mode: "required" as const } };
+
+/** Ends its first thread and works on in another: the kernel says Z of the process from then on. */
+const FIRST_THREAD_ENDS =
+  "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(600,)).start(); ctypes.CDLL(None).pthread_exit(None)";
+const HAS_PYTHON = spawnSync("python3", ["-c", "import ctypes"]).status === 0;
 
 let home: Monitored;
 beforeEach(() => {
@@ -44,6 +50,19 @@ describe("the monitor", () => {
     process.kill(pid, "SIGKILL");
     await until(() => home.requests().length === 1, "a request is filed");
     expect(home.line.read("restart", "queue", "a-restart.json")).toMatchObject({ reason: "gone" });
+  });
+
+  test.skipIf(!HAS_PYTHON)("leaves a worker alone whose first thread has ended while another works on", async () => {
+    await home.start();
+    const pid = await home.spawn("a", `exec python3 -c '${FIRST_THREAD_ENDS}'`);
+    await until(() => readStat(pid)?.state === "Z", "its first thread has ended");
+    // Long after a corpse would have been taken away.
+    await home.spawn("b", "exec sleep 600", { max_runtime_seconds: 4 });
+    await until(() => home.zombies().includes("b.attempt-1.json"), "the other one has had its time");
+    expect(home.types("a")).toEqual(["worker_registered"]);
+    process.kill(pid, "SIGKILL");
+    await until(() => home.requests().includes("a-restart.json"), "a request is filed");
+    expect(home.line.read("restart", "queue", "a-restart.json")).toMatchObject({ reason: "killed" });
   });
 
   test("keeps a worker that ended with 0 as completed, and asks for no restart", async () => {
