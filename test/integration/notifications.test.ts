@@ -453,6 +453,46 @@ describe("what is on disk", () => {
     expect((server.received[2]?.atMs ?? 0) - (server.received[1]?.atMs ?? 0)).toBeGreaterThanOrEqual(450);
   });
 
+  test("by a kill between any two steps sends nothing twice: not filed again, not taken from the queue again", async () => {
+    const server = await new HttpReceiver().listen();
+    const bench = new Bench(hookTo(server.url));
+    bench.tell("opened");
+    await bench.settled();
+    bench.notifier.stop();
+    const [name] = bench.names("sent") as [string];
+    const sent = JSON.parse(readFileSync(join(bench.layout.notifySentDir, name), "utf8")) as object;
+    // Killed before the outbox was cleared, and killed before the sent one left the queue.
+    const state = JSON.parse(readFileSync(bench.layout.notifyState, "utf8")) as object;
+    writeFileSync(bench.layout.notifyState, JSON.stringify({ ...state, outbox: [sent] }));
+    bench.again();
+    bench.notifier.stop();
+    expect(bench.names("queue")).toEqual([]);
+    writeFileSync(join(bench.layout.notifyQueueDir, name), JSON.stringify(sent));
+    bench.again();
+    bench.tell("opened", "inc-2");
+    await bench.settled();
+    expect(server.received.map((each) => each.body.incident_id)).toEqual(["inc-1", "inc-2"]);
+    expect(bench.names("sent")).toHaveLength(2);
+  });
+
+  test("that was decided and not yet filed when the daemon was killed is sent after its next start", async () => {
+    const server = await new HttpReceiver().listen();
+    const bench = new Bench({ ...hookTo(server.url), enabled: false });
+    bench.notifier.stop();
+    bench.policy = policyOf({ ...hookTo(server.url), delivery: FAST });
+    const other = new Bench(hookTo("http://127.0.0.1:1/"));
+    other.tell("opened");
+    await until(() => other.names("queue").length === 1, "it is filed there");
+    other.notifier.stop();
+    const state = JSON.parse(readFileSync(other.layout.notifyState, "utf8")) as object;
+    writeFileSync(
+      bench.layout.notifyState,
+      JSON.stringify({ ...state, outbox: [{ ...other.queued()[0], next_at_ms: 0 }] }),
+    );
+    bench.again();
+    await until(() => server.received.length === 1, "it is sent");
+  });
+
   test("may be steered: a message that a person removes from the queue is not sent", async () => {
     const server = await new HttpReceiver().listen();
     server.behaviours.push(status(500));
