@@ -43,7 +43,6 @@ export async function sendMail(server: MailServer, mail: Mail, signal: AbortSign
 }
 
 async function converse(connection: Socket, server: MailServer, mail: Mail): Promise<void> {
-  // biome-ignore lint/style/noRestrictedImports: lib/platform/mail.ts is the one door to nodemailer.
   const { createTransport } = await import("nodemailer");
   if (connection.connecting) await connected(connection);
   const transport = createTransport({
