@@ -70,7 +70,8 @@ function defer(question: Asked, gates: readonly Gate[], failed: FailedGate, befo
   const { nextAtMs } = failed;
   const isNews = waiting.gate !== failed.gate;
   const isLater = nextAtMs !== waiting.next_at_ms && (nextAtMs === null || nextAtMs - nowMs > WRITE_AGAIN_MS);
-  const writes = isNews || isLater;
+  // A person who writes the request anew still wants to see what it waits for.
+  const writes = isNews || isLater || question.request.bare === true;
   const put: Waiting = {
     ...waiting,
     phase: "waiting",

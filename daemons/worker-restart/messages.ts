@@ -28,6 +28,8 @@ export interface Request {
   /** Whether this restart costs a retry, and its failure counts for the breaker. */
   readonly spends: boolean;
   readonly ended: Ended | null;
+  /** Its file says nothing of a deferral: nobody has deferred it yet, or a person has written it anew. */
+  readonly bare?: boolean;
 }
 
 /** What was found on disk and in /proc when the request was looked at. */

@@ -20,7 +20,8 @@ export function requestOf(record: RestartRequest, mtimeMs: number): Request {
   const byPerson = !(DAEMONS as readonly string[]).includes(by ?? "");
   const createdMs = readInstant(record.created_at) ?? mtimeMs;
   const attempt = record.attempt ?? null;
-  const tellsOfDeath = !byPerson && attempt !== null;
+  // Also what a person has turned into a retry: without it nobody would know any more that the worker is dead.
+  const tellsOfDeath = attempt !== null && (!byPerson || record.ended != null);
   const reason = record.reason ?? "requested";
   return {
     reason: reason.slice(0, 64),
@@ -36,6 +37,7 @@ export function requestOf(record: RestartRequest, mtimeMs: number): Request {
     override: record.override ?? [],
     spends: !byPerson && reason !== "host_reboot" && record.ended?.spends_retry !== false,
     ended: endedOf(record),
+    ...(record.deferred ? {} : { bare: true }),
   };
 }
 

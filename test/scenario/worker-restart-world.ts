@@ -184,7 +184,8 @@ export class FleetWorld implements World<Event, Effect> {
       other,
       ...this.facts,
     };
-    return { kind: "request", ...filed.subject, name, request: filed.request, facts };
+    const request = filed.deferred === null ? { ...filed.request, bare: true } : filed.request;
+    return { kind: "request", ...filed.subject, name, request, facts };
   }
 
   scan(offer: (event: Event) => void): void {

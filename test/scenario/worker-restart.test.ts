@@ -202,6 +202,18 @@ describe("a gate that does not pass", () => {
     expect(end.events.filter((event) => event.includes("deferred"))).toEqual(["worker_restart_deferred scan-1 holds"]);
   });
 
+  test("is named again in a request that a person has written anew", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.facts = { hold: { name: "all", why: "a person looks", until_ms: simulation.nowMs + 3_600_000 } };
+      world.fileDeath("scan-1", 1);
+      simulation.advance(5_000);
+      world.filePersons("scan-1", { attempt: 1, reason: "retry" });
+      simulation.advance(1_000);
+    });
+    expect(end.waiting).toEqual(["scan-1-restart.json holds"]);
+    expect(end.events.filter((event) => event.includes("deferred"))).toEqual(["worker_restart_deferred scan-1 holds"]);
+  });
+
   test("is asked again by itself when its time has come", async () => {
     const end = await scenario({}, ({ simulation, world }) => {
       world.fileDeath("scan-1", 1, { not_before_ms: simulation.nowMs + 60_000 });

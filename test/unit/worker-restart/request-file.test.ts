@@ -19,6 +19,16 @@ describe("requestOf()", () => {
     );
   });
 
+  test("lets a person's retry wait for ever too where it stands for the death of an attempt", () => {
+    const retry = { ...NAMED, requested_by: "person:ops", attempt: 2, ended: { exit_code: 1 } };
+    expect(requestOf(retry, MTIME_MS)).toMatchObject({ by_person: true, spends: false, expires_at_ms: null });
+  });
+
+  test("says of a file whether a deferral stands in it", () => {
+    expect(requestOf(NAMED, MTIME_MS).bare).toBe(true);
+    expect(requestOf({ ...NAMED, deferred: { gate: "holds" } }, MTIME_MS).bare).toBeUndefined();
+  });
+
   test("counts from the file's own time, and after a deferral from the time that it was made", () => {
     const deferred = { ...NAMED, created_at: "2026-11-21T11:00:00Z", deferred: { gate: "holds" } };
     expect(requestOf(deferred, MTIME_MS).filed_at_ms).toBe(Date.parse("2026-11-21T11:00:00Z"));
