@@ -1,11 +1,12 @@
 /**
  * Measures the real daemons on real processes.
  *
- * usage: npm run bench -- recovery|hang|mass|idle|startup|parts|churn|patterns|all [--workers N] [--seconds N] [--json]
+ * usage: npm run bench -- recovery|hang|mass|idle|startup|parts|churn|patterns|digest|all [--workers N] [--seconds N] [--json]
  * @module
  */
 import { parseArgs } from "node:util";
 import { churn } from "./churn.js";
+import { digest } from "./digest.js";
 import { grouping } from "./grouping.js";
 import { hang } from "./hang.js";
 import { idle } from "./idle.js";
@@ -43,6 +44,7 @@ const BENCHMARKS: Readonly<Record<string, (options: Options) => Promise<Result>>
   churn: ({ workers, seconds }) => churn(workers ?? 10_000, seconds ?? 600),
   grouping: ({ corpora }) => grouping(corpora),
   patterns: ({ seed }) => patterns(seed),
+  digest: ({ seconds }) => digest(seconds ?? 60),
 };
 
 const { values, positionals } = parseArgs({

@@ -12,7 +12,7 @@ import type { Rules } from "./rules.js";
 const PATIENCE_MS = 3000;
 const LOOK_EVERY_MS = 100;
 /** For how long it is remembered which attempts were read by their events. */
-const REMEMBER_MS = 300_000;
+const REMEMBER_MS = 120_000;
 
 type Gathered = Extract<Event, { kind: "gathered" }>;
 

@@ -33,6 +33,10 @@ export interface PairFound {
 export const NO_PAIRS: PairsState = { kinds: {}, pairs: {} };
 const KINDS_MAX = 60;
 const PAIRS_MAX = 600;
+/** So much more is let grow before it is cut, so that not every failure pays for it. */
+const SLACK = 1.25;
+/** A kind that was seen once follows nothing yet: a storm of failures that are all different makes no pairs. */
+const ONSETS_MIN = 2;
 /** At most this share of the pairs told is chance, at each time one looks; and one looks often. */
 const FALSE_SHARE = 0.002;
 
@@ -49,7 +53,7 @@ export function addToPairs(before: PairsState, kind: string, atMs: number, windo
     onset_ms: isOnset ? atMs : known.onset_ms,
     onsets: (known?.onsets ?? 0) + (isOnset ? 1 : 0),
   };
-  const pairs = isOnset ? withOnset(before, kind, atMs, windowMs) : before.pairs;
+  const pairs = isOnset && seen.onsets >= ONSETS_MIN ? withOnset(before, kind, atMs, windowMs) : before.pairs;
   const { [kind]: _, ...others } = before.kinds;
   return bounded({ kinds: { ...others, [kind]: seen }, pairs });
 }
@@ -58,7 +62,7 @@ function withOnset(before: PairsState, kind: string, atMs: number, windowMs: num
   const pairs: Record<string, PairSeen> = { ...before.pairs };
   for (const [other, seen] of Object.entries(before.kinds)) {
     const lagMs = atMs - seen.onset_ms;
-    if (other === kind || lagMs <= 0 || lagMs > windowMs) continue;
+    if (other === kind || seen.onsets < ONSETS_MIN || lagMs <= 0 || lagMs > windowMs) continue;
     const key = `${other}>${kind}`;
     const known = pairs[key];
     pairs[key] = { count: (known?.count ?? 0) + 1, lag_ms: (known?.lag_ms ?? 0) + lagMs };
@@ -68,12 +72,12 @@ function withOnset(before: PairsState, kind: string, atMs: number, windowMs: num
 
 /** The kind that was quiet for longest goes first, and its pairs with it. */
 function bounded(state: PairsState): PairsState {
-  const kinds = Object.entries(state.kinds);
-  const pairs = Object.entries(state.pairs);
-  if (kinds.length <= KINDS_MAX && pairs.length <= PAIRS_MAX) return state;
-  const kept = Object.fromEntries(kinds.slice(-KINDS_MAX));
+  const names = Object.keys(state.kinds);
+  const pairCount = Object.keys(state.pairs).length;
+  if (names.length <= KINDS_MAX * SLACK && pairCount <= PAIRS_MAX * SLACK) return state;
+  const kept = Object.fromEntries(Object.entries(state.kinds).slice(-KINDS_MAX));
   const isKept = ([key]: [string, PairSeen]): boolean => key.split(">").every((kind) => kept[kind] !== undefined);
-  return { kinds: kept, pairs: Object.fromEntries(pairs.filter(isKept).slice(-PAIRS_MAX)) };
+  return { kinds: kept, pairs: Object.fromEntries(Object.entries(state.pairs).filter(isKept).slice(-PAIRS_MAX)) };
 }
 
 /**

@@ -25,7 +25,7 @@ describe("poissonTail()", () => {
     [3, 1, 0.08030139707139419],
     [10, 3, 0.001102488125184949],
     [5, 10, 0.9707473119230389],
-    [20, 5, 3.45213582091446e-07],
+    [20, 5, 3.45213582091446e-7],
   ])("of %d where %d are expected is as R computes it", (count, mean, wanted) => {
     expect(poissonTail(count, mean) / wanted).toBeCloseTo(1, 6);
   });
