@@ -18,6 +18,10 @@ export function countMonitored(turn: Turn, workerType: string, change: number): 
   turn.setFleet({ monitored: count === 0 ? others : { ...others, [workerType]: count } });
 }
 
+export function monitoredCount(fleet: FleetPart): number {
+  return Object.values(fleet.monitored).reduce((sum, count) => sum + count, 0);
+}
+
 /** Counts the worker among the suspects, and asks the guard. */
 export function beginSuspicion(turn: Turn): void {
   const worker = turn.worker as WorkerPart;
@@ -76,7 +80,7 @@ function stepGuard(turn: Turn): void {
   if (state !== before) turn.setFleet({ guard: state });
   if (edge === "none") return;
   const suspects = facts.suspects.length;
-  const monitored = Object.values(turn.fleet.monitored).reduce((sum, count) => sum + count, 0);
+  const monitored = monitoredCount(turn.fleet);
   const data = { suspects, monitored, reason: state.reason, worker_types: state.types };
   if (edge === "hold_started" || edge === "hold_widened") sayHoldStarted(turn, data, suspects, monitored);
   else if (edge === "escalated") {
@@ -142,7 +146,7 @@ export function noticeStall(turn: Turn): void {
 }
 
 function moveLocalHealth(turn: Turn, pulse: Extract<Event, { kind: "pulse" }>): void {
-  const monitored = Object.values(turn.fleet.monitored).reduce((sum, count) => sum + count, 0);
+  const monitored = monitoredCount(turn.fleet);
   const suspects = Object.values(turn.fleet.suspects).reduce(
     (sum, buckets) => sum + Object.values(buckets).reduce((inner, count) => inner + count, 0),
     0,

@@ -6,7 +6,7 @@ import { writeInstant } from "../../lib/schema/primitives.js";
 import type { DesiredState } from "../../lib/schema/records.js";
 import { beginEnding, callOff, gatherNow, tryEnding } from "./ending.js";
 import type { BeatFacts, Event, ExitFacts, KnownProcess, SpecFacts, WorkerPart } from "./facts.js";
-import { countMonitored, endSuspicion } from "./fleet.js";
+import { countMonitored, endSuspicion, monitoredCount } from "./fleet.js";
 import { advance, lookNow } from "./silence.js";
 import { tightenStop } from "./stopping.js";
 import type { Turn } from "./turn.js";
@@ -221,14 +221,24 @@ export function onBeat(turn: Turn, beat: BeatFacts): void {
   if (worker.ending !== null && !callOff(turn)) return;
   if (turn.silentMs() < turn.thresholds().lateMs) resume(turn, silentMs);
   settleCanary(turn);
-  const due =
-    worker.block_written_mono_ms === null ||
-    turn.now - worker.block_written_mono_ms >= Math.max(turn.thresholds().intervalMs, BLOCK_EVERY_MS);
+  const due = worker.block_written_mono_ms === null || turn.now - worker.block_written_mono_ms >= blockEveryMs(turn);
   if (first || due || turn.worker?.state !== worker.state) writeBlock(turn, {});
   advance(turn);
 }
 
 const BLOCK_EVERY_MS = 10_000;
+/** Replacing a spec is what beats cost most: a fleet of any size shares about so many refreshes a second. */
+const REFRESHES_PER_SECOND = 7;
+/** However large the fleet, whoever compares `last_seen` with the zombie threshold must not see a dead worker. */
+const BLOCK_SHARE_MAX = 2 / 3;
+
+/** How old a block may become while nothing changes but the time of the last beat. */
+function blockEveryMs(turn: Turn): number {
+  const { intervalMs, zombieMs } = turn.thresholds();
+  const shareMs = (monitoredCount(turn.fleet) * 1000) / REFRESHES_PER_SECOND;
+  // A quarter early: a beat that comes a moment too soon would else put it off for a whole interval.
+  return Math.max(intervalMs, BLOCK_EVERY_MS, Math.min(shareMs, BLOCK_SHARE_MAX * zombieMs - intervalMs / 4));
+}
 const BEFORE_START_MS = 1000;
 /** States that a beat alone does not end. */
 const KEPT_BY_BEATS = new Set(["unhealthy", "stuck"]);

@@ -13,6 +13,9 @@ import type { HeartbeatSettings } from "./policy.js";
 const WRITE_EVERY_MS = 1000;
 /** What others own (breakers, requests, daemons) is looked at this often even when nothing of ours changed. */
 const REFRESH_MS = 5000;
+/** A large fleet's refresh costs more and comes less often. */
+const REFRESH_MS_PER_WORKER = 10;
+const REFRESH_MS_MAX = 30_000;
 
 interface WaitingRequest {
   readonly worker_id: string;
@@ -29,7 +32,10 @@ export class StatusFile {
   readonly #context: DaemonContext<Event, HeartbeatSettings>;
   #dirty = true;
   #writtenAtMs = 0;
-  #last = "";
+  #last = { head: "", tail: "" };
+  #refreshMs = REFRESH_MS;
+  /** A worker's part is never changed, only replaced: its row holds for as long as the part does. */
+  readonly #rows = new WeakMap<WorkerPart, Record<string, unknown>>();
 
   constructor(context: DaemonContext<Event, HeartbeatSettings>) {
     this.#context = context;
@@ -43,16 +49,18 @@ export class StatusFile {
   /** Writes it if it is due; called once a second. */
   pulse(): void {
     const nowMs = Date.now();
-    const stale = nowMs - this.#writtenAtMs >= REFRESH_MS;
-    if ((!this.#dirty && !stale) || nowMs - this.#writtenAtMs < WRITE_EVERY_MS) return;
-    const status = this.compose(nowMs);
-    const { at: _, ...content } = status;
-    const text = JSON.stringify(content);
+    const sinceMs = nowMs - this.#writtenAtMs;
+    const stale = sinceMs >= this.#refreshMs;
+    if ((!this.#dirty && !stale) || sinceMs < WRITE_EVERY_MS) return;
+    const { ok, summary, home, at, ...rest } = this.compose(nowMs);
+    const head = JSON.stringify({ ok, summary, home }).slice(0, -1);
+    const tail = JSON.stringify(rest).slice(1);
     this.#writtenAtMs = nowMs;
     this.#dirty = false;
-    if (text === this.#last && !stale) return;
-    replaceFile(this.#context.layout.status, `${JSON.stringify(status)}\n`);
-    this.#last = text;
+    // Compared without the time, and put together from what was compared: a large fleet makes a long text.
+    if (head === this.#last.head && tail === this.#last.tail && !stale) return;
+    replaceFile(this.#context.layout.status, `${head},"at":${JSON.stringify(at)},${tail}\n`);
+    this.#last = { head, tail };
   }
 
   compose(nowMs: number): Record<string, unknown> & { readonly at: string } {
@@ -119,22 +127,11 @@ export class StatusFile {
   #workers(): Record<string, unknown>[] {
     const workers: Record<string, unknown>[] = [];
     for (const [, worker] of this.#context.partsWith<WorkerPart>("worker:")) {
-      workers.push({
-        worker_id: worker.worker_id,
-        worker_type: worker.spec.worker_type,
-        task_id: worker.spec.task_id,
-        status: worker.spec.status,
-        state: worker.state,
-        attempt: worker.spec.attempt,
-        pid: worker.process?.identity.pid ?? null,
-        desired: worker.desired,
-        why: worker.ending?.reason ?? worker.held_by ?? worker.said_verdict,
-        since: writeInstant(worker.state_since_at_ms),
-        next_at: null,
-        health_score: worker.last_beat?.reported ?? null,
-        last_seen: worker.last_beat === null ? null : writeInstant(worker.last_beat.arrived_at_ms),
-      });
+      const row = this.#rows.get(worker) ?? workerRow(worker);
+      this.#rows.set(worker, row);
+      workers.push(row);
     }
+    this.#refreshMs = Math.min(REFRESH_MS_MAX, Math.max(REFRESH_MS, workers.length * REFRESH_MS_PER_WORKER));
     return workers.sort((a, b) => (String(a.worker_id) < String(b.worker_id) ? -1 : 1));
   }
 
@@ -176,6 +173,24 @@ export class StatusFile {
 
 /** States of a worker that nobody needs to look at. */
 const WELL = new Set(["starting", "healthy", "late", "debugged"]);
+
+function workerRow(worker: WorkerPart): Record<string, unknown> {
+  return {
+    worker_id: worker.worker_id,
+    worker_type: worker.spec.worker_type,
+    task_id: worker.spec.task_id,
+    status: worker.spec.status,
+    state: worker.state,
+    attempt: worker.spec.attempt,
+    pid: worker.process?.identity.pid ?? null,
+    desired: worker.desired,
+    why: worker.ending?.reason ?? worker.held_by ?? worker.said_verdict,
+    since: writeInstant(worker.state_since_at_ms),
+    next_at: null,
+    health_score: worker.last_beat?.reported ?? null,
+    last_seen: worker.last_beat === null ? null : writeInstant(worker.last_beat.arrived_at_ms),
+  };
+}
 
 function waitingWorker(request: WaitingRequest): Record<string, unknown> {
   return {

@@ -39,7 +39,7 @@ class FolderWatch implements Watch {
   readonly #isWanted: (name: string) => boolean;
   readonly #onHint: (name: string | null) => void;
   readonly #onError: (error: unknown) => void;
-  readonly #timer: NodeJS.Timeout;
+  readonly #stopChecks: () => void;
   #watcher: FSWatcher | null = null;
   #armedOn: Stats | null = null;
   #trouble: string | null = null;
@@ -57,13 +57,12 @@ class FolderWatch implements Watch {
     this.#onHint = onHint;
     this.#onError = onError;
     this.#arm();
-    this.#timer = setInterval(() => this.#check(false), CHECK_EVERY_MS);
-    this.#timer.unref();
+    this.#stopChecks = eachSecond(() => this.#check(false));
   }
 
   close(): void {
     this.#closed = true;
-    clearInterval(this.#timer);
+    this.#stopChecks();
     this.#disarm();
   }
 
@@ -110,6 +109,23 @@ class FolderWatch implements Watch {
     this.#disarm();
     if (this.#arm()) this.#onHint(null);
   }
+}
+
+const checks = new Set<() => void>();
+let checkTimer: NodeJS.Timeout | null = null;
+
+/** One timer for all watches: each waking of a process costs more than all of their checks together. */
+function eachSecond(check: () => void): () => void {
+  checks.add(check);
+  checkTimer ??= setInterval(() => {
+    for (const each of checks) each();
+  }, CHECK_EVERY_MS).unref();
+  return () => {
+    checks.delete(check);
+    if (checks.size > 0 || checkTimer === null) return;
+    clearInterval(checkTimer);
+    checkTimer = null;
+  };
 }
 
 /** Inode numbers are given away again at once; the time of birth is not. */
