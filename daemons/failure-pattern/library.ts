@@ -11,6 +11,8 @@ import type { FailurePatternSettings } from "./policy.js";
 import { recordOf } from "./record.js";
 import { type PatternPart, patternKey } from "./state.js";
 
+/** One index for all that is published within this time. */
+const INDEX_AFTER_MS = 500;
 const DAY_MS = 86_400_000;
 /** So much above the limit is let grow before room is made, so that not every new pattern costs a look at all. */
 const SLACK = 1.1;
@@ -30,6 +32,8 @@ export class Library implements Source {
   #isIndexOld = true;
   #isWoken = false;
   #timer: NodeJS.Timeout | null = null;
+  #soon: NodeJS.Timeout | null = null;
+  #isStopped = false;
 
   constructor(host: Host, isCaughtUp: () => boolean) {
     this.#host = host;
@@ -44,6 +48,7 @@ export class Library implements Source {
   }
 
   stop(): void {
+    this.#isStopped = true;
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#store.close();
   }
@@ -55,6 +60,12 @@ export class Library implements Source {
   publish(record: PatternRecord): void {
     this.#store.append(record);
     this.#isIndexOld = true;
+    this.#soon ??= setTimeout(() => this.#index(), INDEX_AFTER_MS).unref();
+  }
+
+  #index(): void {
+    this.#soon = null;
+    if (!this.#isStopped) this.scan();
   }
 
   patterns(): PatternPart[] {
