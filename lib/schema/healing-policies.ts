@@ -1,0 +1,218 @@
+/**
+ * `healing-policies.json`: conditions on metrics, and what is done when they hold.
+ *
+ * A policy without a scope is refused as soon as it is enabled: a quiet service has a low throughput, and an agent run has
+ * a high latency, without being ill.
+ *
+ * @module
+ */
+import { z } from "zod";
+import {
+  ACTIONS,
+  actionSchema,
+  type FixAction,
+  keySchema,
+  RESTARTING,
+  TARGETS,
+  targetProblems,
+} from "./fix-actions.js";
+import { changeProblems } from "./fix-registry.js";
+import type { PolicyDefinition } from "./policy.js";
+import { idSchema, positiveSeconds, seconds } from "./primitives.js";
+import type { Problem } from "./problems.js";
+
+export const OPERATORS = ["gt", "gte", "lt", "lte", "eq", "ne"] as const;
+
+const conditionShape = {
+  metric: keySchema,
+  operator: z.enum(OPERATORS),
+  threshold: z.number(),
+  for_seconds: seconds.optional(),
+  min_samples: z.number().int().min(1).max(10_000).optional(),
+};
+export const conditionSchema = z.strictObject(conditionShape);
+export type Condition = z.infer<typeof conditionSchema>;
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}$/;
+const policyName = z.string().regex(NAME);
+
+export const healingPolicySchema = z.strictObject({
+  name: policyName,
+  description: z.string().max(1000).optional(),
+  enabled: z.boolean(),
+  conditions: z.array(conditionSchema).min(1).max(16),
+  clear_conditions: z.array(conditionSchema).max(16).optional(),
+  actions: z.array(actionSchema).min(1).max(8),
+  priority: z.number().int().min(1).max(10),
+  cooldown_seconds: seconds.optional(),
+  settle_seconds: seconds.optional(),
+  verify_seconds: positiveSeconds.optional(),
+  max_executions_per_hour: z.number().int().min(1).max(1000).optional(),
+  safety_score: z.number().min(0).max(1).optional(),
+  requires_approval: z.boolean().optional(),
+  scope: z
+    .strictObject({
+      components: z.array(idSchema).max(64).optional(),
+      target: z.enum(TARGETS).optional(),
+      /** The unit or the app, where it is not called as the component. */
+      name: z
+        .string()
+        .regex(/^[A-Za-z0-9@][A-Za-z0-9@._:-]{0,127}$/)
+        .optional(),
+    })
+    .optional(),
+  escalation: z
+    .strictObject({ next: policyName.optional(), person_after_seconds: positiveSeconds.optional() })
+    .optional(),
+  predict: z
+    .strictObject({
+      horizon_minutes: z
+        .number()
+        .gt(0)
+        .max(7 * 24 * 60),
+    })
+    .optional(),
+});
+export type HealingPolicy = z.infer<typeof healingPolicySchema>;
+
+/** An action may be named by its word alone. */
+const readSchema = z.preprocess((value) => {
+  if (typeof value !== "object" || value === null || !Array.isArray((value as { actions?: unknown }).actions))
+    return value;
+  const { actions } = value as { readonly actions: readonly unknown[] };
+  return { ...value, actions: actions.map((action) => (typeof action === "string" ? { type: action } : action)) };
+}, healingPolicySchema);
+
+export const healingShape = z.strictObject({
+  policies: z.array(healingPolicySchema).max(200).optional().describe("The policies."),
+});
+const readShape = z.strictObject({ policies: z.array(readSchema).max(200).optional() });
+type Explicit = z.infer<typeof healingShape>;
+
+/** A condition with its time and its samples. */
+export interface FullCondition {
+  readonly metric: string;
+  readonly operator: (typeof OPERATORS)[number];
+  readonly threshold: number;
+  readonly for_seconds: number;
+  readonly min_samples: number;
+}
+
+/** A policy with every default filled in. */
+export interface Healing {
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly conditions: readonly FullCondition[];
+  readonly clear_conditions: readonly FullCondition[];
+  readonly actions: readonly FixAction[];
+  readonly priority: number;
+  readonly cooldown_seconds: number;
+  readonly settle_seconds: number;
+  readonly verify_seconds: number;
+  readonly max_executions_per_hour: number;
+  readonly safety_score: number;
+  readonly requires_approval: boolean;
+  readonly components: readonly string[];
+  readonly target: (typeof TARGETS)[number];
+  readonly target_name: string | null;
+  readonly next: string | null;
+  readonly predict_minutes: number | null;
+}
+
+export interface HealingSettings {
+  readonly policies: readonly Healing[];
+}
+
+const FOR_SECONDS = 180;
+const MIN_SAMPLES = 5;
+
+export function healingDefinition(shipped: readonly HealingPolicy[]): PolicyDefinition<HealingSettings, Explicit> {
+  return {
+    name: "healing-policies",
+    shape: readShape,
+    complete: (explicit) => ({ policies: (explicit.policies ?? shipped).map(completed) }),
+    check,
+  };
+}
+
+const complete = (condition: Condition): FullCondition => ({
+  ...condition,
+  for_seconds: condition.for_seconds ?? FOR_SECONDS,
+  min_samples: condition.min_samples ?? MIN_SAMPLES,
+});
+
+function completed(policy: HealingPolicy): Healing {
+  const restarts = policy.actions.some((action) => RESTARTING.has(action.type));
+  const conditions = policy.conditions.map(complete);
+  const longest = Math.max(...conditions.map((each) => each.for_seconds));
+  const settle = policy.settle_seconds ?? 120;
+  return {
+    name: policy.name,
+    enabled: policy.enabled,
+    conditions,
+    clear_conditions: (policy.clear_conditions ?? []).map(complete),
+    actions: policy.actions,
+    priority: policy.priority,
+    cooldown_seconds: policy.cooldown_seconds ?? (restarts ? 900 : 300),
+    settle_seconds: settle,
+    verify_seconds: policy.verify_seconds ?? settle + Math.max(60, longest * 2),
+    max_executions_per_hour: policy.max_executions_per_hour ?? 4,
+    safety_score: policy.safety_score ?? Math.min(...policy.actions.map((action) => ACTIONS[action.type].safety)),
+    requires_approval: policy.requires_approval ?? false,
+    components: policy.scope?.components ?? [],
+    target: policy.scope?.target ?? "process",
+    target_name: policy.scope?.name ?? null,
+    next: policy.escalation?.next ?? null,
+    predict_minutes: policy.predict?.horizon_minutes ?? null,
+  };
+}
+
+function check(explicit: Explicit): Problem[] {
+  const policies = explicit.policies ?? [];
+  const problems = policies.flatMap((policy, index) => problemsOf(policy, `policies.${index}.`));
+  const names = policies.map((policy) => policy.name);
+  for (const [index, name] of names.entries())
+    if (names.indexOf(name) !== index)
+      problems.push({ field: `policies.${index}.name`, message: `"${name}" is there twice` });
+  return [...problems, ...ladderProblems(policies)];
+}
+
+function problemsOf(policy: HealingPolicy, field: string): Problem[] {
+  const problems = targetProblems(policy.actions, policy.scope?.target ?? "process", field);
+  problems.push(...changeProblems(policy.actions, field));
+  if (!policy.enabled) return problems;
+  const named = JSON.stringify(policy.name);
+  if ((policy.scope?.components ?? []).length === 0)
+    problems.push({
+      field: `${field}scope.components`,
+      message: `must name the components that ${named} is for: without them it would act on whatever is quiet or busy by nature`,
+    });
+  if ((policy.clear_conditions ?? []).length === 0)
+    problems.push({
+      field: `${field}clear_conditions`,
+      message: `must say when ${named} is over: what starts an action does not tell when it has helped`,
+    });
+  return problems;
+}
+
+/** A ladder must end. */
+function ladderProblems(policies: readonly HealingPolicy[]): Problem[] {
+  const next = new Map(policies.map((policy) => [policy.name, policy.escalation?.next ?? null]));
+  const problems: Problem[] = [];
+  for (const [index, policy] of policies.entries()) {
+    const field = `policies.${index}.escalation.next`;
+    const wanted = policy.escalation?.next;
+    if (wanted !== undefined && !next.has(wanted))
+      problems.push({ field, message: `must be a policy of this file, got "${wanted}"` });
+    const way: string[] = [policy.name];
+    for (let at = next.get(policy.name) ?? null; at !== null; at = next.get(at) ?? null) {
+      if (at === policy.name) {
+        problems.push({ field, message: `leads in a circle: ${[...way, at].join(" -> ")}` });
+        break;
+      }
+      if (way.includes(at)) break;
+      way.push(at);
+    }
+  }
+  return problems;
+}

@@ -1,0 +1,91 @@
+/** The folders of auto-fix: proposals, a person's answers, the journal of each run, and the history of outcomes. @module */
+import { lstatSync } from "node:fs";
+import { join } from "node:path";
+import { createExclusive, readSmall, replaceFile, safetyOf } from "../platform/files.js";
+import type { FixHistory, PendingRecord, RunRecord } from "../schema/fix-records.js";
+import { isId } from "../schema/primitives.js";
+import { jsonNamesIn, textOf, unlinkIfThere } from "./entries.js";
+import type { Layout } from "./layout.js";
+import { EventLogWriter } from "./logs.js";
+import { MAX_BYTES } from "./records.js";
+
+const HISTORY_BYTES_MAX = 32 * 1024 * 1024;
+
+export const FIX_FOLDERS = ["pending", "approved", "rejected", "undo", "runs"] as const;
+export type FixFolder = (typeof FIX_FOLDERS)[number];
+
+export function fixFile(layout: Layout, folder: FixFolder, runId: string): string {
+  if (!isId(runId)) throw new RangeError(`Cannot make a path of ${JSON.stringify(runId)}: it is not an id`);
+  return join(layout.autoFixDir, folder, `${runId}.json`);
+}
+
+/** The runs that have a file in a folder. */
+export function fixesIn(layout: Layout, folder: FixFolder): string[] {
+  return jsonNamesIn(join(layout.autoFixDir, folder))
+    .map((name) => name.slice(0, -".json".length))
+    .filter(isId);
+}
+
+/** The journal of a run outlives a power loss: it holds what an undo needs. */
+export function writeRun(layout: Layout, run: RunRecord): void {
+  replaceFile(fixFile(layout, "runs", run.run_id), textOf(run), { sync: true });
+}
+
+export function writePending(layout: Layout, pending: PendingRecord): void {
+  createExclusive(fixFile(layout, "pending", pending.run_id), textOf(pending), { sync: true });
+}
+
+export function removePending(layout: Layout, runId: string): void {
+  unlinkIfThere(fixFile(layout, "pending", runId));
+}
+
+/** A person's answer: a file that was moved, and that nobody but its owner could have written. */
+export type PersonsAnswer =
+  | { readonly kind: "absent" }
+  | { readonly kind: "refused"; readonly why: string }
+  | { readonly kind: "given"; readonly by: string; readonly record: Readonly<Record<string, unknown>> };
+
+/** Reads what lies in `approved/`, `rejected/` or `undo/` under a run's name. */
+export function readAnswer(layout: Layout, folder: FixFolder, runId: string): PersonsAnswer {
+  const path = fixFile(layout, folder, runId);
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return { kind: "absent" };
+  const unsafe = safetyOf(path);
+  if (unsafe !== null) return { kind: "refused", why: unsafe };
+  const text = readSmall(path, { maxBytes: MAX_BYTES.request })?.text ?? "";
+  try {
+    const json: unknown = JSON.parse(text);
+    if (typeof json !== "object" || json === null || Array.isArray(json))
+      return { kind: "refused", why: "it is no JSON object" };
+    const record = json as Readonly<Record<string, unknown>>;
+    return { kind: "given", by: typeof record.by === "string" ? record.by : `uid-${stat.uid}`, record };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return { kind: "refused", why: "it is not JSON" };
+  }
+}
+
+/** Says beside a refused answer why it counts for nothing. */
+export function refuseAnswer(layout: Layout, folder: FixFolder, runId: string, why: string): void {
+  replaceFile(`${fixFile(layout, folder, runId)}.why`, `${why}\n`);
+}
+
+/** Appends an outcome; after a crash only if it is not there yet. */
+export function appendFixHistory(
+  layout: Layout,
+  record: FixHistory & { readonly history_id: string },
+  again: boolean,
+): void {
+  const writer = new EventLogWriter(layout.fixHistory, {
+    maxBytes: HISTORY_BYTES_MAX,
+    archiveDir: layout.archiveDir,
+    owner: true,
+  });
+  try {
+    if (again) writer.appendOnce(record, "history_id");
+    else writer.append(record);
+    writer.rotateIfLarge(record.at_ms, "auto-fix");
+  } finally {
+    writer.close();
+  }
+}
