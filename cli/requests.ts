@@ -11,6 +11,9 @@ import { attemptOf } from "../lib/store/specs.js";
 import { person } from "./person.js";
 import type { Worker } from "./subjects.js";
 
+/** What --override-hold passes: every hold, that of a quarantined task too, which has a gate of its own. */
+export const HOLD_GATES = ["holds", "poison_task"];
+
 export interface RestartOrder {
   readonly reason: "requested" | "retry";
   /** Also while it runs. */

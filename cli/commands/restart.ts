@@ -3,7 +3,7 @@ import { confirmMany } from "../ask.js";
 import { type Call, type CommandDefinition, JSON_OPTION, YES_OPTION } from "../command.js";
 import { openForWriting } from "../home.js";
 import { flagOption, textOption } from "../options.js";
-import { fileRequest } from "../requests.js";
+import { fileRequest, HOLD_GATES } from "../requests.js";
 import { daemonState } from "../running.js";
 import { note, print, printJson } from "../screen.js";
 import { CHOICE_OPTIONS, chooseWorkers } from "../subjects.js";
@@ -14,7 +14,7 @@ export const command: CommandDefinition = {
   arguments: "[id...]",
   options: [
     ...CHOICE_OPTIONS,
-    { flags: "--override-hold", description: "pass the holds; logged" },
+    { flags: "--override-hold", description: "pass the holds, also that of a quarantined task; logged" },
     { flags: "--why <text>", description: "kept in the requests" },
     YES_OPTION,
     JSON_OPTION,
@@ -27,7 +27,7 @@ async function restart(call: Call): Promise<undefined> {
   const layout = openForWriting(call);
   const workers = chooseWorkers(layout, call);
   await confirmMany(workers.length, "restart", flagOption(call.options, "yes"));
-  const override = flagOption(call.options, "overrideHold") ? ["holds"] : [];
+  const override = flagOption(call.options, "overrideHold") ? HOLD_GATES : [];
   const order = { reason: "requested", force: true, override, why: textOption(call.options, "why") } as const;
   const results = workers.map((worker) => ({
     worker_id: worker.workerId,

@@ -6,7 +6,7 @@ import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { knownIdentity } from "../fleet.js";
 import { openForWriting } from "../home.js";
 import { flagOption, textOption } from "../options.js";
-import { fileRequest } from "../requests.js";
+import { fileRequest, HOLD_GATES } from "../requests.js";
 import { daemonState } from "../running.js";
 import { note, print, printJson } from "../screen.js";
 import { findWorker, type Worker } from "../subjects.js";
@@ -21,7 +21,7 @@ export const command: CommandDefinition = {
   arguments: "<id>",
   options: [
     { flags: "--now", description: "do not wait for back-off, retries and budgets" },
-    { flags: "--override-hold", description: "pass the holds; logged" },
+    { flags: "--override-hold", description: "pass the holds, also that of a quarantined task; logged" },
     { flags: "--why <text>", description: "kept in the request" },
     JSON_OPTION,
   ],
@@ -35,7 +35,7 @@ function retry(call: Call): undefined {
   refuseRunning(layout, worker);
   const override = [
     ...(flagOption(call.options, "now") ? PATIENCE_GATES : []),
-    ...(flagOption(call.options, "overrideHold") ? ["holds"] : []),
+    ...(flagOption(call.options, "overrideHold") ? HOLD_GATES : []),
   ];
   const order = { reason: "retry", force: false, override, why: textOption(call.options, "why") } as const;
   const filed = fileRequest(layout, worker, order, Date.now());

@@ -3,7 +3,16 @@
  * codes and JSON. Runs the compiled command; `npm test` builds it first.
  */
 import { spawn } from "node:child_process";
-import { appendFileSync, chmodSync, mkdirSync, readFileSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { identityIn } from "../../cli/fleet.js";
@@ -26,8 +35,7 @@ describe("the command line", () => {
     const { out } = await at.heald("--help");
     const names = [...out.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map((match) => match[1] as string);
     expect(names).toEqual(expect.arrayContaining(["status", "why", "spawn", "events"]));
-    for (const gone of ["backtest", "fsck", "drill", "top"])
-      expect(names).not.toContain(gone);
+    for (const gone of ["backtest", "fsck", "drill", "top"]) expect(names).not.toContain(gone);
     const helps = await Promise.all(
       names.filter((name) => name !== "help").map(async (name) => ({ name, ...(await at.heald(name, "--help")) })),
     );
@@ -212,7 +220,7 @@ describe("steering", () => {
     expect(at.read("restart", "queue", "w-3-restart.json")).toMatchObject({
       worker_id: "w-3",
       force: true,
-      override: ["holds"],
+      override: ["holds", "poison_task"],
       requested_by: expect.stringMatching(/^person:/),
     });
     expect(at.read("desired", "w-3.json")).toMatchObject({ state: "running" });
@@ -620,7 +628,10 @@ describe("the daemons in the background", () => {
     ]);
     const ended = finished(child);
     await until(() => at.list("run").includes("auto-fix.pid"), "it is ready");
-    await until(() => readFileSync(pidFile, "utf8") === `${child.pid}\n`, "the pid file holds its pid");
+    await until(
+      () => existsSync(pidFile) && readFileSync(pidFile, "utf8") === `${child.pid}\n`,
+      "the pid file holds its pid",
+    );
     expect(readFileSync(`/proc/${child.pid}/cmdline`, "utf8")).toContain("auto-fix-daemon");
     const second = await at.heald("daemon", "auto-fix");
     expect(second).toMatchObject({
