@@ -1,6 +1,7 @@
 /** heartbeat-monitor: wires its sources to its core and runs. @module */
 import { isProgram } from "../../lib/platform/package.js";
 import { type DaemonContext, type DaemonDefinition, runDaemon } from "../../lib/runtime/daemon.js";
+import { loadTotals } from "../../lib/store/metrics.js";
 import { BeatSource } from "./beat-source.js";
 import { core } from "./decide.js";
 import type { Effect, Event, FleetPart, Slice, WorkerPart } from "./facts.js";
@@ -34,6 +35,7 @@ export const definition: Definition = {
     const specs = new SpecSource(context);
     const status = new StatusFile(context);
     const shelter = new Shelter(context);
+    const { heartbeats_received: before } = loadTotals(context.layout, "heartbeat-monitor", ["heartbeats_received"]);
     specs.onMet = (workerId) => beats.greet(workerId);
     const performer = new Performer(context, beats, specs);
     context.reporter.onReported = () => status.touch();
@@ -57,7 +59,7 @@ export const definition: Definition = {
     return {
       perform: performer.perform,
       sources: [starting, pulse, specs, beats, new ProbeSource(context), new OutputSource(context), ready],
-      figures: () => figuresOf(context, beats.received),
+      figures: () => figuresOf(context, before + beats.received),
       policyChanged: () => lookAtAll(context),
     };
   },

@@ -1,6 +1,6 @@
 /** Guarantee: the real monitor sees real deaths and hangs, ends what hangs, files each once, and touches nobody else. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { groupMembers, readStat } from "../../lib/platform/processes.js";
 import { until } from "./support/command-line.js";
@@ -162,5 +162,13 @@ describe("the monitor", () => {
     const silent = await home.spawn("b", "exec sleep 600", REQUIRED);
     await until(() => !home.isAlive(silent), "another threshold has passed");
     expect(home.types("a")).toEqual(["worker_registered"]);
+  });
+
+  test("counts beats on from where its last run stopped", async () => {
+    writeFileSync(home.layout.metrics("heartbeat-monitor"), '{"heartbeats_received":1000000}');
+    const received = (): unknown => home.line.read("metrics", "heartbeat-monitor-metrics.json").heartbeats_received;
+    await home.start();
+    await home.spawn("a", BEATS);
+    await until(() => Number(received()) > 1_000_000, "beats are counted");
   });
 });
