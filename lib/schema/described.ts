@@ -9,6 +9,8 @@ import { decisionSchema, eventSchema } from "./events.js";
 import { FAILURE_RULE_SENTENCES, failureRulesSchema } from "./failure-rules.js";
 import type { FieldSentences } from "./json-schema.js";
 import { acknowledgementSchema, deliverySchema } from "./notification-records.js";
+import { patternIndexSchema, patternSchema } from "./pattern.js";
+import { PATTERN, PATTERN_INDEX } from "./pattern-sentences.js";
 import {
   beatSchema,
   breakerRecordSchema,
@@ -353,6 +355,22 @@ export const RECORDS: readonly DescribedRecord[] = [
       policy_hash: "The policy in force.",
       loop_lag_ms: "How late its loop was last, in milliseconds.",
     },
+  },
+  {
+    name: "pattern",
+    path: "patterns/failure-patterns.jsonl",
+    title: "Failure pattern",
+    description: "A snapshot of failures that repeat; the last line of a pattern_id counts.",
+    schema: patternSchema,
+    fields: PATTERN,
+  },
+  {
+    name: "pattern-index",
+    path: "patterns/pattern-index.json",
+    title: "Index of failure patterns",
+    description: "Counts of the patterns that are active.",
+    schema: patternIndexSchema,
+    fields: PATTERN_INDEX,
   },
   {
     name: "version",
