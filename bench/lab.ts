@@ -1,7 +1,6 @@
 /** A home of its own for a benchmark: real daemons, real workers, and the means to measure them. @module */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import {
-  closeSync,
   constants,
   existsSync,
   mkdirSync,
@@ -9,10 +8,10 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  readSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { Socket } from "node:net";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { packageRoot } from "../lib/platform/package.js";
@@ -40,12 +39,21 @@ export const OPEN_RESTART_POLICY = {
 
 export const TYPE = "bench-worker";
 
+/** A worker's word that it runs, and when it was heard. */
+export interface Started {
+  readonly id: string;
+  readonly pid: number;
+  readonly atMs: number;
+}
+
 export class Lab {
   readonly folder: string;
   readonly layout: Layout;
   readonly #daemons = new Map<DaemonName, ChildProcess>();
   readonly #fifo: string;
-  #fifoDescriptor = -1;
+  readonly #ear: Socket;
+  readonly #heard: Started[] = [];
+  #onWord: () => void = () => {};
   #rest = "";
 
   constructor(policies: { readonly heartbeat?: object; readonly restart?: object } = {}) {
@@ -65,7 +73,12 @@ export class Lab {
     this.#fifo = join(this.folder, "started");
     spawnSync("mkfifo", [this.#fifo]);
     // Opened for reading and writing, so that it neither blocks nor ends when a writer leaves.
-    this.#fifoDescriptor = openSync(this.#fifo, constants.O_RDWR | constants.O_NONBLOCK);
+    this.#ear = new Socket({
+      fd: openSync(this.#fifo, constants.O_RDWR | constants.O_NONBLOCK),
+      readable: true,
+      writable: false,
+    });
+    this.#ear.on("data", (data) => this.#listen(data));
     mkdirSync(this.layout.templatesDir, { recursive: true });
     writeFileSync(this.layout.template(TYPE), JSON.stringify({ worker_type: TYPE, launch: this.launch() }), {
       mode: 0o640,
@@ -133,44 +146,44 @@ export class Lab {
     if (options.launch) startAttempt(this.layout, record as Parameters<typeof startAttempt>[1]);
   }
 
-  /** Lines that workers wrote since the last call: `<worker id> <pid>`. Never blocks. */
-  started(): { readonly id: string; readonly pid: number; readonly atMs: number }[] {
-    const buffer = Buffer.alloc(65_536);
-    let text = this.#rest;
+  /** What workers said since the last call. */
+  started(): Started[] {
+    return this.#heard.splice(0);
+  }
+
+  /** Waits for a number of workers to say that they run. */
+  async awaitStarted(count: number, boundMs: number): Promise<Started[]> {
+    const seen: Started[] = [];
+    const end = performance.now() + boundMs;
     for (;;) {
-      let count = 0;
-      try {
-        count = readSync(this.#fifoDescriptor, buffer);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
-      }
-      if (count === 0) break;
-      text += buffer.toString("utf8", 0, count);
+      seen.push(...this.#heard.splice(0, count - seen.length));
+      if (seen.length >= count) return seen;
+      const leftMs = end - performance.now();
+      if (leftMs <= 0)
+        throw new Error(`Only ${seen.length} of ${count} workers started within ${boundMs} ms; see ${this.folder}`);
+      await this.#nextWord(leftMs);
     }
-    const atMs = performance.now();
-    const lines = text.split("\n");
-    this.#rest = lines.pop() ?? "";
-    return lines.map((line) => {
-      const [id = "", pid = "0"] = line.split(" ");
-      return { id, pid: Number(pid), atMs };
+  }
+
+  #nextWord(boundMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, boundMs);
+      this.#onWord = () => {
+        clearTimeout(timer);
+        resolve();
+      };
     });
   }
 
-  /** Waits, awake, for a number of workers to say that they run. Polling costs a core but adds no wake-up time of its own. */
-  async awaitStarted(
-    count: number,
-    boundMs: number,
-  ): Promise<{ readonly id: string; readonly pid: number; readonly atMs: number }[]> {
-    const seen: { readonly id: string; readonly pid: number; readonly atMs: number }[] = [];
-    const end = performance.now() + boundMs;
-    while (seen.length < count) {
-      seen.push(...this.started());
-      if (performance.now() > end)
-        throw new Error(`Only ${seen.length} of ${count} workers started within ${boundMs} ms; see ${this.folder}`);
-      // A short sleep leaves the second core to the daemons and adds at most 0.2 ms to a figure.
-      if (seen.length < count) await nap();
+  #listen(data: Buffer): void {
+    const atMs = performance.now();
+    const lines = (this.#rest + data.toString("utf8")).split("\n");
+    this.#rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const [id = "", pid = "0"] = line.split(" ");
+      this.#heard.push({ id, pid: Number(pid), atMs });
     }
-    return seen;
+    this.#onWord();
   }
 
   async close(keep = false): Promise<void> {
@@ -178,7 +191,7 @@ export class Lab {
     for (const child of this.#daemons.values())
       if (child.exitCode === null) await new Promise((resolve) => child.once("exit", resolve));
     for (const name of readdirSync(this.layout.launchesDir)) endWorker(join(this.layout.launchesDir, name));
-    closeSync(this.#fifoDescriptor);
+    this.#ear.destroy();
     if (!keep) rmSync(this.folder, { recursive: true, force: true });
   }
 }
@@ -189,14 +202,6 @@ function endWorker(launchPath: string): void {
   const stat = existsSync(`/proc/${record.pid}/stat`) ? readFileSync(`/proc/${record.pid}/stat`, "latin1") : "";
   const startTime = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
   if (startTime === record.start_time) process.kill(record.pid, "SIGKILL");
-}
-
-const NAP = new Int32Array(new SharedArrayBuffer(4));
-
-/** A wait of a tenth of a millisecond, then a turn of the event loop. */
-function nap(): Promise<void> {
-  Atomics.wait(NAP, 0, 0, 0.1);
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 export async function until(condition: () => boolean, boundMs: number, what: string): Promise<void> {
