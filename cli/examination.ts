@@ -6,6 +6,7 @@ import { hostName, pidNamespace } from "../lib/platform/clock.js";
 import { freeBytes, safetyOf } from "../lib/platform/files.js";
 import { limits } from "../lib/platform/host.js";
 import { ownerSchema, versionSchema } from "../lib/schema/records.js";
+import { BreakerStore } from "../lib/store/breakers.js";
 import { namesIn } from "../lib/store/entries.js";
 import { readHolds } from "../lib/store/holds.js";
 import { FORMAT, type Home } from "../lib/store/home.js";
@@ -51,6 +52,7 @@ export async function examine(home: Home): Promise<Finding[]> {
     ...hooks(layout),
     ...specs(layout),
     ...holds(layout),
+    ...breakers(layout),
     ...rejected(layout),
   ];
 }
@@ -228,6 +230,18 @@ function holds(layout: Layout): Finding[] {
         ? warning("hold", `${hold.name} forbids ${hold.acts.join(", ")}`)
         : wrong("hold", `${hold.unreadable}; it holds everything`),
     );
+}
+
+/** What the daemon thinks of a bad one is known to it alone: the last good state stays in force. */
+function breakers(layout: Layout): Finding[] {
+  const store = new BreakerStore(layout);
+  return store.list().flatMap((type) => {
+    const reading = store.read(type);
+    if (reading.kind === "bad") return [wrong("circuit breaker", `${reading.sentence}; heald breaker reset ${type}`)];
+    return reading.kind === "ok" && reading.value.state !== "closed"
+      ? [warning("circuit breaker", `that of ${type} is ${reading.value.state}`)]
+      : [];
+  });
 }
 
 function rejected(layout: Layout): Finding[] {

@@ -184,7 +184,8 @@ export class BreakerSource implements Source {
 
   #refuse(file: string, problem: string): void {
     this.#context.reporter.news("record_refused", {
-      message: `"${file}" is refused`,
+      // A sentence about the file names it; one about a line of it does not.
+      message: problem.includes(file) ? problem : `${file}: ${problem}`,
       reason: "unreadable",
       data: { file, problem: problem.slice(0, 1000) },
     });

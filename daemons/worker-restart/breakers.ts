@@ -39,7 +39,8 @@ export function onHand(slice: Slice, event: StampedEvent<"breaker-by-hand">, set
     : setByHand(breaker, event.wanted, atMs, settings, event.next_probe_at_ms);
   const type = { ...slice.type, read_to: laterOf(slice.type.read_to, event.read_to), has_file: true };
   const step = changeBreaker(slice, event.worker_type, type, next, event.stamp, settings);
-  const what = event.removed ? "removed the circuit breaker's file" : `set the circuit breaker to ${event.wanted}`;
+  const of = `the circuit breaker of ${event.worker_type}`;
+  const message = event.removed ? `A person removed the file of ${of}` : `A person set ${of} to ${event.wanted}`;
   const said = makeEvent(
     event.stamp,
     9,
@@ -47,7 +48,7 @@ export function onHand(slice: Slice, event: StampedEvent<"breaker-by-hand">, set
     "person_changed_file",
     { worker_type: event.worker_type },
     {
-      message: `A person ${what} of ${event.worker_type}`,
+      message,
       data: { state: step.slice.type.breaker.state },
     },
   );
@@ -59,7 +60,7 @@ export function onHand(slice: Slice, event: StampedEvent<"breaker-by-hand">, set
       subject: event.worker_type,
       verdict: step.slice.type.breaker.state,
       reason: "by_hand",
-      message: `A person ${what} of ${event.worker_type}`.slice(0, 160),
+      message: message.slice(0, 160),
       gates: [],
     },
   };
@@ -104,7 +105,8 @@ function newsOf(workerType: string, before: BreakerState, breaker: BreakerState,
   const { failure_count, reason, state } = breaker;
   const data = { state, failure_count, next_probe_at: instantOf(breaker.next_probe_at_ms), by: reason };
   if (state === "open") {
-    const message = `Circuit breaker of ${workerType} opened after ${failure_count} failures; next probe at ${instantOf(breaker.next_probe_at_ms)}`;
+    const cause = reason === "by_hand" ? "was opened by hand" : `opened after ${failure_count} failures`;
+    const message = `Circuit breaker of ${workerType} ${cause}; next probe at ${instantOf(breaker.next_probe_at_ms)}`;
     return [report(stamp, 5, "circuit_breaker_tripped", about, { message, reason, data })];
   }
   if (before.state === state) return [];

@@ -342,7 +342,7 @@ export function onUnreadable(slice: Slice, event: StampedEvent<"request-unreadab
     "record_refused",
     {},
     {
-      message: `The request "${event.name}" is refused`,
+      message: event.why,
       reason: "unreadable",
       data: { daemon: "worker-restart", file: `restart/queue/${event.name}`, problem: event.why.slice(0, 1000) },
     },

@@ -533,8 +533,14 @@ describe("looking", () => {
     chmodSync(at.path("config", "auto-fix-policy.json"), 0o666);
     writeFileSync(at.path("hooks", "before_kill"), "#!/bin/sh\n");
     chmodSync(at.path("hooks", "before_kill"), 0o777);
+    writeFileSync(at.path("circuit-breakers", "scan.json"), '{"worker_type":"scan","state":"opn"}');
+    writeFileSync(at.path("circuit-breakers", "copy.json"), '{"worker_type":"copy","state":"open"}');
     const { code, out } = await at.heald("doctor");
     expect(code).toBe(1);
+    expect(out).toMatch(
+      /wrong +circuit breaker: .*scan\.json": state must be one of .*got "opn"; heald breaker reset scan/,
+    );
+    expect(out).toMatch(/warning +circuit breaker: that of copy is open/);
     expect(out).toMatch(/wrong +worker spec: .*torn\.json": line 3, column 1/);
     expect(out).toMatch(/wrong +worker spec: .*other\.json": worker_id must be the file's name "other", got "mine"/);
     expect(out).toMatch(/wrong +auto-fix-policy: .*writable by others/);

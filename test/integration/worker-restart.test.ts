@@ -224,6 +224,9 @@ describe("worker-restart as a process", () => {
     await until(() => existsSync(at("restart/rejected/evil-restart.json")), "it is rejected");
     expect(readFileSync(at("restart/rejected/evil-restart.json"), "utf8")).toBe(evil);
     expect(readFileSync(at("restart/rejected/evil-restart.json.why"), "utf8")).toMatch(/worker_id must match/);
+    expect(readFileSync(at("events/daemon-events.jsonl"), "utf8")).toMatch(
+      /"message":"Cannot read request \\"restart\/queue\/evil-restart.json\\": worker_id must match/,
+    );
   });
 
   test("stops within a second on SIGTERM and leaves its workers running", async () => {
