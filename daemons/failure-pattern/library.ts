@@ -140,9 +140,9 @@ function rank(pattern: PatternPart): number {
 function indexOf(published: readonly PatternPart[], nowMs: number): PatternIndex {
   const active = published.filter((each) => each.status === "active");
   const by = (key: (pattern: PatternPart) => string): Record<string, number> => {
-    const counts: Record<string, number> = {};
-    for (const each of active) counts[key(each)] = (counts[key(each)] ?? 0) + 1;
-    return counts;
+    const counts = new Map<string, number>();
+    for (const each of active) counts.set(key(each), (counts.get(key(each)) ?? 0) + 1);
+    return Object.fromEntries(counts);
   };
   return {
     updated_at: writeInstant(nowMs),

@@ -81,7 +81,8 @@ class Turn {
   count(event: Extract<PatternEvent, { kind: "counted" }>): void {
     const options = historyOptions(this.#settings);
     this.pattern = addFailures(this.#before ?? blankPattern(event), event, event.stamp.atMs, options);
-    this.weigh();
+    // Of a pattern that returns, the weight it had before says nothing.
+    this.#weigh(this.#before?.status !== "active");
     this.#detect(event.occurrences.map((each) => each.at_ms));
     this.#tellOfForecast();
   }
@@ -112,8 +113,8 @@ class Turn {
     ]);
   }
 
-  /** Worse is said at once; better, when it is looked at in quiet. */
-  weigh(canFall = false): void {
+  /** While it is active it only gets worse: an incident does not become harmless between two failures. */
+  #weigh(canFall: boolean): void {
     const { pattern } = this;
     const usual = this.#settings.failure_categories[pattern.category]?.default_severity ?? "medium";
     const open = Object.values(pattern.open);
