@@ -242,15 +242,24 @@ function codeOf(error: unknown): LaunchFailureCode {
 }
 
 /** Not looked up in the worker's PATH: what a spec sets there must not decide whether a worker can be started. */
+let setsidCache: string | null = null;
+
 function findSetsid(): string | null {
+  // Nine looks along a PATH for each start add up; one that went away is looked for anew.
+  if (setsidCache !== null && existsSync(setsidCache)) return setsidCache;
   const folders = [...(process.env.PATH ?? "").split(":"), "/usr/bin", "/bin", "/usr/local/bin"];
   const paths = folders.filter((folder) => folder.startsWith("/")).map((folder) => join(folder, "setsid"));
-  return paths.find((path) => existsSync(path)) ?? null;
+  setsidCache = paths.find((path) => existsSync(path)) ?? null;
+  return setsidCache;
 }
 
 /** Workers get the umask that the daemon was given. Read from /proc, since process.umask() would change it to read it. */
+let umaskCache: string | null = null;
+
 function ownUmask(): string {
-  return /^Umask:\s+([0-7]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0022";
+  // Nothing in heald changes it after the start.
+  umaskCache ??= /^Umask:\s+([0-7]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0022";
+  return umaskCache;
 }
 
 /** A log folder that cannot be made must not keep a worker from starting: the launch record says `has_log: false`. */

@@ -3,6 +3,7 @@ import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   closeSync,
+  constants,
   existsSync,
   mkdirSync,
   openSync,
@@ -282,9 +283,10 @@ describe("a claim", () => {
     await until(() => readWhole(request.paths.claim) !== null, "the attempt is claimed");
     expect(readWhole<{ pid?: number }>(request.paths.claim)?.pid).toBeUndefined();
     renameSync(request.paths.claim, join(home.folder, "aside.json"));
-    const reader = spawn("cat", [request.paths.log], { stdio: "ignore" });
+    // Open for both, so that the reader stays however often the writer comes and goes.
+    const reader = openSync(request.paths.log, constants.O_RDWR | constants.O_NONBLOCK);
     await until(() => !isAlive(launcherPid), "the launcher has ended");
-    reader.kill("SIGKILL");
+    closeSync(reader);
     expect(existsSync(join(home.folder, "begun"))).toBe(false);
     expect(existsSync(request.paths.exit)).toBe(false);
   });
@@ -298,9 +300,10 @@ describe("a claim", () => {
     process.kill(launcherPid, "SIGKILL");
     await until(() => !isAlive(launcherPid), "the launcher is gone");
     expect(startedHere(home.folder)).toHaveLength(1);
-    const reader = spawn("cat", [request.paths.log], { stdio: "ignore" });
+    // Open for both, so that the reader stays however often the writer comes and goes.
+    const reader = openSync(request.paths.log, constants.O_RDWR | constants.O_NONBLOCK);
     await until(() => startedHere(home.folder).length === 0, "the child has ended");
-    reader.kill("SIGKILL");
+    closeSync(reader);
     expect(existsSync(join(home.folder, "begun"))).toBe(false);
     expect(readWhole<{ pid?: number }>(request.paths.claim)?.pid).toBeUndefined();
   });
