@@ -8,6 +8,7 @@ import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { isId } from "../../lib/schema/primitives.js";
 import { beatSchema } from "../../lib/schema/records.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
+import { BeatRounds } from "./beat-rounds.js";
 import type { BeatFacts, Event } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { beatFacts } from "./read-facts.js";
@@ -16,6 +17,8 @@ import { Shelter } from "./shelter.js";
 const SCAN_EVERY_SECONDS = 30;
 /** A beat that is being written in place is looked at again after this long. */
 const LOOK_AGAIN_MS = 500;
+/** The kernel's time of a file is that of its last tick: it may be so much too early. */
+const FILE_CLOCK_MS = 4;
 
 export class BeatSource implements Source {
   readonly name = "heartbeats";
@@ -26,24 +29,31 @@ export class BeatSource implements Source {
   readonly #seen = new Map<string, string>();
   #watch: Watch | null = null;
   #trouble = "";
+  readonly #rounds: BeatRounds;
   received = 0;
 
   constructor(context: DaemonContext<Event, HeartbeatSettings>) {
     this.#context = context;
     this.#shelter = new Shelter(context);
+    this.#rounds = new BeatRounds(context, (workerId) => this.#offerFresh(workerId));
   }
 
   start(): void {
+    this.#follow();
+    this.scan();
+  }
+
+  stop(): void {
+    this.#rounds.stop();
+    this.#watch?.close();
+  }
+
+  #follow(): void {
     this.#watch = watchDirectory(
       this.#context.layout.heartbeatsDir,
       (name) => (name === null ? this.scan() : this.#hint(name)),
       (error) => this.#inTrouble(systemCode(error) ?? "unknown"),
     );
-    this.scan();
-  }
-
-  stop(): void {
-    this.#watch?.close();
   }
 
   /** Reads every beat that differs from what was delivered. */
@@ -63,12 +73,33 @@ export class BeatSource implements Source {
       return this.#inTrouble(systemCode(error) ?? "unknown");
     }
     if (this.#trouble !== "") this.scan();
+    this.#chooseWay();
+  }
+
+  /** Notifications for a few beats, rounds for many. */
+  #chooseWay(): void {
+    const inRounds = this.#rounds.areWorthwhile(this.received);
+    if (inRounds === this.#rounds.running) return;
+    this.#context.log.info({ in_rounds: inRounds }, `beats are looked at ${inRounds ? "in rounds" : "as they come"}`);
+    if (inRounds) {
+      this.#rounds.start();
+      this.#watch?.close();
+      return;
+    }
+    this.#follow();
+    this.scan();
+    this.#rounds.stop();
   }
 
   /** A worker is watched from now on: what it has beaten so far counts from the time of its file. */
   greet(workerId: string): void {
     this.#seen.delete(workerId);
     this.#hint(`${workerId}.json`);
+  }
+
+  /** A deadline of the worker is about to speak: a beat that nobody has noticed yet is heard first. */
+  readAgain(workerId: string): void {
+    this.#offerFresh(workerId);
   }
 
   /** The worker's beat, if it is another than the one delivered last; null also where it cannot be read, which is said. */
@@ -107,13 +138,20 @@ export class BeatSource implements Source {
     this.#seen.set(workerId, key);
     this.received += 1;
     // A file seen changing arrives now, whatever its time says; of one seen for the first time its age is all that is known.
-    return beatFacts(value, key, known === undefined ? Math.max(0, nowMs - reading.mtimeMs) : 0);
+    const ageMs = Math.max(0, nowMs - reading.mtimeMs);
+    if (known === undefined) return beatFacts(value, key, ageMs);
+    // In a round it was not seen arriving, but not later than the round before: within that, the file's time is believed.
+    const agoMs = Math.min(this.#rounds.sinceMs(), Math.max(0, ageMs - FILE_CLOCK_MS));
+    return { ...beatFacts(value, key, 0), ago_ms: agoMs };
   }
 
   #hint(name: string): void {
     if (!name.endsWith(".json") || name.startsWith(".")) return;
     const workerId = name.slice(0, -".json".length);
-    if (!isId(workerId)) return;
+    if (isId(workerId)) this.#offerFresh(workerId);
+  }
+
+  #offerFresh(workerId: string): void {
     const beat = this.freshBeatOf(workerId);
     if (beat !== null) this.#context.offer({ kind: "beat", worker_id: workerId, beat });
   }

@@ -198,6 +198,8 @@ export interface BeatFacts {
   readonly pid: number | null;
   /** How long ago the beat arrived: 0 when it was seen arriving, else from the file's age. */
   readonly age_ms: number;
+  /** Of a beat that was seen changing, but late: how long ago it changed. */
+  readonly ago_ms?: number;
   /** Changes with every beat. */
   readonly key: string;
 }

@@ -189,7 +189,8 @@ function sayRegistered(turn: Turn, process: KnownProcess | null): void {
 export function onBeat(turn: Turn, beat: BeatFacts): void {
   const { worker } = turn;
   if (worker === null || (beat.attempt !== null && beat.attempt !== worker.spec.attempt)) return;
-  const arrived = turn.now - Math.max(0, beat.age_ms);
+  const agoMs = Math.max(0, beat.age_ms) + Math.max(0, beat.ago_ms ?? 0);
+  const arrived = turn.now - agoMs;
   // A beat file that is older than the attempt is an earlier attempt's, whatever it says. One seen arriving is not.
   if (beat.age_ms > 0 && worker.started_mono_ms !== null && arrived < worker.started_mono_ms - BEFORE_START_MS) return;
   // An old file that names no attempt may be an earlier attempt's, until the start of this one is known.
@@ -210,7 +211,7 @@ export function onBeat(turn: Turn, beat: BeatFacts): void {
     gone_since_mono_ms: null,
     last_beat: {
       arrived_mono_ms: arrived,
-      arrived_at_ms: turn.stamp.atMs - Math.max(0, beat.age_ms),
+      arrived_at_ms: turn.stamp.atMs - agoMs,
       sequence: beat.sequence,
       reported: beat.reported,
       progress: beat.progress,

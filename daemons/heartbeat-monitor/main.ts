@@ -61,6 +61,7 @@ export const definition: Definition = {
       sources: [starting, pulse, specs, beats, new ProbeSource(context), new OutputSource(context), ready],
       figures: () => figuresOf(context, before + beats.received),
       policyChanged: () => lookAtAll(context),
+      beforeWake: (key) => beats.readAgain(key.slice("worker:".length)),
     };
   },
 };

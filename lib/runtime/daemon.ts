@@ -64,6 +64,8 @@ export interface DaemonBody<Event, Effect> {
   /** Called after SIGHUP and whenever logs are to be opened anew. */
   reopen?(): void;
   policyChanged?(): void;
+  /** Called before the wake of a part is decided upon; what it offers is decided upon first. */
+  beforeWake?(key: string): void;
   stopped?(): void;
 }
 
@@ -334,6 +336,7 @@ class Daemon<
         }
         return body.perform(effect as Effect, performing);
       },
+      beforeWake: (key) => body.beforeWake?.(key),
       onWeather: (weather) => this.#onWeather(weather),
       onFailure: (effect, error) =>
         this.#log.error(

@@ -49,6 +49,8 @@ export interface LoopOptions<
   readonly clock: LoopClock;
   /** A new id that sorts by time; every id of a decision is made from it. */
   newId(atMs: number): string;
+  /** Told of a part whose wake is due, so that what is known of it can be made fresh before the deadline speaks. */
+  beforeWake?(key: string): void;
   /** Told once when bad weather starts and once when it ends (null). */
   onWeather?(weather: Weather | null): void;
   /** Told of an effect that failed for another reason than the weather. */
@@ -116,7 +118,10 @@ export class Loop<
       for (const [key, part] of [...this.#parts]) applyParts(this.#parts, { [key]: this.#core.afterReboot(key, part) });
     }
     this.#seq = recovered.seq;
-    this.#wakes = new WakeQueue(options.clock, (key) => this.offer(this.#core.wake(key)));
+    this.#wakes = new WakeQueue(options.clock, (key) => {
+      options.beforeWake?.(key);
+      this.offer(this.#core.wake(key));
+    });
     for (const entry of recovered.pending) this.#resume(entry);
   }
 

@@ -1,0 +1,111 @@
+/**
+ * Looks at the beats of a large fleet in rounds.
+ *
+ * A notification wakes the process several times for one beat, which costs more than the beat itself. Where many beats
+ * come, one round every few seconds costs a third of that; and a deadline reads its beat once more before it speaks.
+ *
+ * @module
+ */
+import { thresholdsOf } from "../../lib/domain/thresholds.js";
+import { now } from "../../lib/platform/clock.js";
+import type { DaemonContext } from "../../lib/runtime/daemon.js";
+import { settingsFor } from "../../lib/schema/policy.js";
+import type { Event, FleetPart, WorkerPart } from "./facts.js";
+import { monitoredCount } from "./fleet.js";
+import type { HeartbeatSettings } from "./policy.js";
+
+/** Beats a second above which rounds are cheaper than notifications, for a small fleet and for each worker of a large one. */
+const BEATS_PER_SECOND = 10;
+const BEATS_PER_SECOND_AND_WORKER = 1 / 50;
+/** Seconds over which beats are counted. */
+const COUNTED_SECONDS = 10;
+/** A round in this part of the shortest interval. */
+const SHARE_OF_INTERVAL = 1 / 6;
+const EVERY_MS_MIN = 250;
+const EVERY_MS_MAX = 5000;
+/** For how long the period holds before the intervals are looked at again. */
+const PERIOD_HOLDS_MS = 30_000;
+/** Between so many workers the loop may do what is due. */
+const WORKERS_AT_ONCE = 32;
+
+export class BeatRounds {
+  readonly #context: DaemonContext<Event, HeartbeatSettings>;
+  readonly #look: (workerId: string) => void;
+  #counts: number[] = [];
+  #received = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #stopped = true;
+  #everyMs = EVERY_MS_MIN;
+  #periodSetMonoMs = 0;
+  /** When the last round that is over began: what it did not find came after that. */
+  #beganMonoMs = 0;
+
+  constructor(context: DaemonContext<Event, HeartbeatSettings>, look: (workerId: string) => void) {
+    this.#context = context;
+    this.#look = look;
+  }
+
+  /** Counts the beats of one more second, and says whether they should be looked at in rounds from now on. */
+  areWorthwhile(received: number): boolean {
+    this.#counts = [...this.#counts, received - this.#received].slice(-COUNTED_SECONDS);
+    this.#received = received;
+    const fleet = this.#context.part<FleetPart>("fleet");
+    const workers = fleet === null ? 0 : monitoredCount(fleet);
+    const perSecond = this.#counts.reduce((sum, count) => sum + count, 0) / COUNTED_SECONDS;
+    const limit = Math.max(BEATS_PER_SECOND, workers * BEATS_PER_SECOND_AND_WORKER);
+    // Half the rate ends what the whole began, so that the two do not take turns.
+    return perSecond > (this.#stopped ? limit : limit / 2);
+  }
+
+  get running(): boolean {
+    return !this.#stopped;
+  }
+
+  start(): void {
+    this.#stopped = false;
+    this.#periodSetMonoMs = 0;
+    this.#beganMonoMs = now().monoMs;
+    this.#later();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    if (this.#timer) clearTimeout(this.#timer);
+  }
+
+  /** How long ago a changed beat may have come at most. */
+  sinceMs(): number {
+    return this.#stopped ? 0 : now().monoMs - this.#beganMonoMs;
+  }
+
+  #later(): void {
+    this.#timer = setTimeout(() => this.#round(), this.#everyMs);
+  }
+
+  #round(): void {
+    const beganMonoMs = now().monoMs;
+    const workers = [...this.#context.partsWith<WorkerPart>("worker:")];
+    if (beganMonoMs - this.#periodSetMonoMs >= PERIOD_HOLDS_MS) {
+      this.#periodSetMonoMs = beganMonoMs;
+      this.#everyMs = this.#periodMs(workers.map(([, worker]) => worker));
+    }
+    const proceed = (from: number): void => {
+      if (this.#stopped) return;
+      for (const [id] of workers.slice(from, from + WORKERS_AT_ONCE)) this.#look(id);
+      if (from + WORKERS_AT_ONCE < workers.length) setImmediate(proceed, from + WORKERS_AT_ONCE);
+      else {
+        this.#beganMonoMs = beganMonoMs;
+        this.#later();
+      }
+    };
+    proceed(0);
+  }
+
+  #periodMs(workers: readonly WorkerPart[]): number {
+    const policy = this.#context.policy();
+    let shortestMs = EVERY_MS_MAX / SHARE_OF_INTERVAL;
+    for (const { spec } of workers)
+      shortestMs = Math.min(shortestMs, thresholdsOf(settingsFor(policy, spec.worker_type), spec.own).intervalMs);
+    return Math.max(EVERY_MS_MIN, Math.min(EVERY_MS_MAX, shortestMs * SHARE_OF_INTERVAL));
+  }
+}
