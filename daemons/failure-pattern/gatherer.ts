@@ -11,8 +11,9 @@ import type { Rules } from "./rules.js";
 /** How long the record of an attempt may take to follow the event of its end. */
 const PATIENCE_MS = 3000;
 const LOOK_EVERY_MS = 100;
-/** For how long it is remembered which attempts were read by their events. */
+/** For how long it is remembered which attempts were read by their events, and of how many. */
 const REMEMBER_MS = 120_000;
+const REMEMBERED_MAX = 20_000;
 
 type Gathered = Extract<Event, { kind: "gathered" }>;
 
@@ -78,7 +79,7 @@ export class Gatherer {
     for (const { kind, worker_id, attempt } of sightings)
       if (kind === "ended" && attempt !== null) this.#seen.set(`${worker_id}.attempt-${attempt}`, now);
     for (const [attempt, at] of this.#seen) {
-      if (now - at < REMEMBER_MS) break;
+      if (now - at < REMEMBER_MS && this.#seen.size <= REMEMBERED_MAX) break;
       this.#seen.delete(attempt);
     }
   }

@@ -26,13 +26,14 @@ export function rateOf(pattern: PatternPart, atMs: number, settings: FailurePatt
   return ratePerHour(windowCount(pattern, atMs, settings), since, atMs, windowMs);
 }
 
-/** The mean time between the last failures, seconds; null before there are three. */
+/** The mean time between the last failures, of this time that it is active where there are enough, seconds; null before three. */
 export function meanGapSeconds(pattern: PatternPart): number | null {
   const { recent } = pattern.history;
-  const first = recent[0];
-  const last = recent.at(-1);
-  if (first === undefined || last === undefined || recent.length < 3 || last === first) return null;
-  return (last - first) / (recent.length - 1) / 1000;
+  const now = recent.filter((each) => each >= (pattern.active_since_ms ?? 0));
+  const some = now.length >= 3 ? now : recent;
+  const [first, last] = [some[0], some.at(-1)];
+  if (first === undefined || last === undefined || some.length < 3 || last === first) return null;
+  return (last - first) / (some.length - 1) / 1000;
 }
 
 /** When the failures that are now active began; of a pattern that is over, its first. */
