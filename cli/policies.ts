@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { readSmall, safetyOf } from "../lib/platform/files.js";
 import { type Policy, type PolicyDefinition, readPolicy } from "../lib/schema/policy.js";
 import { sentenceOf } from "../lib/schema/problems.js";
+import type { Layout } from "../lib/store/layout.js";
 import { whyNotJson } from "../lib/store/records.js";
 
 type Definition = PolicyDefinition<unknown, never>;
@@ -80,4 +81,10 @@ function outcomeOf(
 ): PolicyOutcome {
   const read = readPolicy(definition, raw);
   return read.ok ? { kind: "good", isThere, ...read.value } : bad(sentenceOf(read.problems));
+}
+
+/** What is wrong with each policy file of a home that its daemons refuse. */
+export async function refusedPolicies(layout: Layout): Promise<string[]> {
+  const outcomes = await Promise.all(POLICY_NAMES.map((name) => readPolicyFile(name, layout.config(name))));
+  return outcomes.flatMap((outcome) => (outcome.kind === "bad" ? [outcome.sentence] : []));
 }

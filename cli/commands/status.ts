@@ -8,6 +8,7 @@ import { type Fleet, isGreen, readFleet } from "../fleet.js";
 import { HOLD_HEADINGS, holdJson, holdRows } from "../holding.js";
 import { NAMED_BY, readHome } from "../home.js";
 import { flagOption } from "../options.js";
+import { refusedPolicies } from "../policies.js";
 import { paint, print, printJson, printTable } from "../screen.js";
 import { age, localTime, until } from "../times.js";
 import { HEADINGS, workerRow } from "./workers.js";
@@ -15,6 +16,10 @@ import { HEADINGS, workerRow } from "./workers.js";
 const SHOWN_MAX = 20;
 const EXIT_NOT_GREEN = 1;
 const EXIT_HELD = 4;
+
+interface Refused {
+  readonly refused_policies: readonly string[];
+}
 
 export const command: CommandDefinition = {
   summary: "what runs, what does not, and why",
@@ -25,10 +30,13 @@ export const command: CommandDefinition = {
   run: status,
 };
 
-function status(call: Call): number {
+async function status(call: Call): Promise<number> {
   const layout = readHome(call);
   const nowMs = Date.now();
-  const fleet = readFleet(layout, nowMs);
+  const refused = await refusedPolicies(layout);
+  const found = readFleet(layout, nowMs);
+  // What a person changed last and believes in force is not: that is not all well.
+  const fleet = { ...found, ok: found.ok && refused.length === 0, refused_policies: refused };
   if (flagOption(call.options, "json"))
     printJson({ ...fleet, daemons: fleet.daemons.map(asJson), holds: fleet.holds.map(holdJson) });
   else show(layout, fleet, nowMs);
@@ -41,7 +49,7 @@ function isHeld(fleet: Fleet): boolean {
   return fleet.holds.length > 0 || fleet.fleet_held;
 }
 
-function show(layout: Layout, fleet: Fleet, nowMs: number): void {
+function show(layout: Layout, fleet: Fleet & Refused, nowMs: number): void {
   print(`home  ${layout.home.home}  (named by ${NAMED_BY[layout.home.namedBy]})`);
   const word = fleet.ok ? paint("green", "green") : paint("red", "not green");
   print(`${isHeld(fleet) ? paint("yellow", "held") : word}  ${fleet.summary}`);
@@ -55,6 +63,7 @@ function show(layout: Layout, fleet: Fleet, nowMs: number): void {
         "the heartbeat-monitor does not run: nothing is watched; this is what the files and /proc say now",
       ),
     );
+  for (const sentence of fleet.refused_policies) print(`${paint("red", sentence)}; the last good one is in force`);
   print();
   printDaemons(fleet.daemons, nowMs);
   showWorkers(fleet, nowMs);

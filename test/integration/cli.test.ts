@@ -423,6 +423,19 @@ describe("looking", () => {
     expect(json.daemons).toHaveLength(4);
   });
 
+  test("status is not green while a policy is refused, and says which, where and why", async () => {
+    writeFileSync(at.path("config", "worker-restart-policy.json"), '{"max_retrys":3}', { mode: 0o640 });
+    const { code, out } = await at.heald("status");
+    expect(code).toBe(1);
+    expect(out).toMatch(
+      /^Cannot load policy ".*worker-restart-policy\.json": max_retrys .*; the last good one is in force$/m,
+    );
+    expect(await at.json("status")).toMatchObject({
+      ok: false,
+      refused_policies: [expect.stringContaining("max_retrys")],
+    });
+  });
+
   test("logs, events and tables never print a control character that came from a file", async () => {
     const evil = "\u001b]0;owned\u0007\u001b[2J\u009b31m\u202e";
     await at.heald("spawn", "--id", "evil", "--type", "t", "--", "printf", `${evil}hello\\n`);
