@@ -2,14 +2,17 @@
 import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { systemCode } from "../../lib/errors.js";
+import { now } from "../../lib/platform/clock.js";
 import { weatherCode } from "../../lib/platform/files.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { isId } from "../../lib/schema/primitives.js";
-import { beatSchema } from "../../lib/schema/records.js";
+import { type Beat, beatSchema } from "../../lib/schema/records.js";
+import { numbersOf } from "../../lib/schema/samples.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
 import { BeatRounds } from "./beat-rounds.js";
-import type { BeatFacts, Event } from "./facts.js";
+import type { BeatFacts, Event, FleetPart } from "./facts.js";
+import { GapBook, type HourOfGaps } from "./gap-book.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { beatFacts } from "./read-facts.js";
 import { Shelter } from "./shelter.js";
@@ -19,6 +22,11 @@ const SCAN_EVERY_SECONDS = 30;
 const LOOK_AGAIN_MS = 500;
 /** The kernel's time of a file is that of its last tick: it may be so much too early. */
 const FILE_CLOCK_MS = 4;
+
+export interface ReportedNumbers {
+  readonly attempt: number | null;
+  readonly numbers: Readonly<Record<string, number>>;
+}
 
 export class BeatSource implements Source {
   readonly name = "heartbeats";
@@ -30,6 +38,9 @@ export class BeatSource implements Source {
   #watch: Watch | null = null;
   #trouble = "";
   readonly #rounds: BeatRounds;
+  /** The numbers of each worker's latest beat, where it had any. */
+  readonly #numbers = new Map<string, ReportedNumbers>();
+  readonly gaps = new GapBook(Date.now());
   received = 0;
 
   constructor(context: DaemonContext<Event, HeartbeatSettings>) {
@@ -139,10 +150,41 @@ export class BeatSource implements Source {
     this.received += 1;
     // A file seen changing arrives now, whatever its time says; of one seen for the first time its age is all that is known.
     const ageMs = Math.max(0, nowMs - reading.mtimeMs);
-    if (known === undefined) return beatFacts(value, key, ageMs);
+    this.#noteNumbers(workerId, value);
+    if (known === undefined) {
+      this.#noteGap(workerId, value, ageMs, false);
+      return beatFacts(value, key, ageMs);
+    }
     // In a round it was not seen arriving, but not later than the round before: within that, the file's time is believed.
     const agoMs = Math.min(this.#rounds.sinceMs(), Math.max(0, ageMs - FILE_CLOCK_MS));
+    this.#noteGap(workerId, value, agoMs, this.#isTrusted());
     return { ...beatFacts(value, key, 0), ago_ms: agoMs };
+  }
+
+  #noteNumbers(workerId: string, { attempt, metrics }: Beat): void {
+    const numbers = metrics ? numbersOf(metrics) : {};
+    if (Object.keys(numbers).length === 0) this.#numbers.delete(workerId);
+    else this.#numbers.set(workerId, { attempt: attempt ?? null, numbers });
+  }
+
+  #noteGap(workerId: string, { attempt, sequence }: Beat, agoMs: number, observed: boolean): void {
+    const arrivedMonoMs = now().monoMs - agoMs;
+    this.gaps.note(workerId, { attempt: attempt ?? null, sequence: sequence ?? null, arrivedMonoMs, observed });
+  }
+
+  /** A gap that is as long as our own stall says nothing about the worker. */
+  #isTrusted(): boolean {
+    return this.#context.part<FleetPart>("fleet")?.suspect_because === null;
+  }
+
+  metricsOf(workerId: string): ReportedNumbers | null {
+    return this.#numbers.get(workerId) ?? null;
+  }
+
+  /** Lets go of what is known of workers that are gone; what was counted of their gaps is given back. */
+  forgetOthers(present: ReadonlySet<string>): HourOfGaps[] {
+    for (const workerId of this.#numbers.keys()) if (!present.has(workerId)) this.#numbers.delete(workerId);
+    return this.gaps.forgetOthers(present);
   }
 
   #hint(name: string): void {

@@ -10,6 +10,7 @@ import { Performer } from "./perform.js";
 import { type HeartbeatSettings, heartbeatPolicy } from "./policy.js";
 import { ProbeSource } from "./probe-source.js";
 import { readyFacts } from "./recount.js";
+import { SampleSource } from "./sample-source.js";
 import { Shelter } from "./shelter.js";
 import { SpecSource } from "./spec-source.js";
 import { StatusFile } from "./status.js";
@@ -35,6 +36,7 @@ export const definition: Definition = {
     const specs = new SpecSource(context);
     const status = new StatusFile(context);
     const shelter = new Shelter(context);
+    const samples = new SampleSource(context, beats);
     const { heartbeats_received: before } = loadTotals(context.layout, "heartbeat-monitor", ["heartbeats_received"]);
     specs.onMet = (workerId) => beats.greet(workerId);
     const performer = new Performer(context, beats, specs);
@@ -58,9 +60,10 @@ export const definition: Definition = {
     };
     return {
       perform: performer.perform,
-      sources: [starting, pulse, specs, beats, new ProbeSource(context), new OutputSource(context), ready],
+      sources: [starting, pulse, specs, beats, new ProbeSource(context), new OutputSource(context), samples, ready],
       figures: () => figuresOf(context, before + beats.received),
       policyChanged: () => lookAtAll(context),
+      reopen: () => samples.reopen(),
       beforeWake: (key) => beats.readAgain(key.slice("worker:".length)),
     };
   },

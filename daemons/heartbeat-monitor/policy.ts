@@ -104,6 +104,10 @@ const shape = z.strictObject({
     .enum(["fixed", "phi"])
     .optional()
     .describe("fixed: the thresholds above. phi: learnt from each worker's own gaps, within them."),
+  sample_interval_seconds: positiveSeconds
+    .min(1)
+    .optional()
+    .describe("Seconds between two samples of each worker in metrics/samples.jsonl. Shorter costs CPU and disk."),
   log: z
     .strictObject({
       max_mb: z.number().gt(0).optional(),
@@ -149,6 +153,7 @@ export interface HeartbeatSettings {
   };
   readonly boot: { readonly resume: boolean; readonly delay_seconds: number; readonly per_second: number };
   readonly detector: "fixed" | "phi";
+  readonly sample_interval_seconds: number;
   readonly log: { readonly max_mb: number; readonly keep_attempts: number; readonly total_mb: number };
   readonly hook_timeout_seconds: number;
 }
@@ -198,6 +203,7 @@ export function complete(explicit: Explicit): HeartbeatSettings {
       per_second: explicit.boot?.per_second ?? 5,
     },
     detector: explicit.detector ?? "fixed",
+    sample_interval_seconds: explicit.sample_interval_seconds ?? 60,
     log: {
       max_mb: explicit.log?.max_mb ?? 50,
       keep_attempts: explicit.log?.keep_attempts ?? 10,

@@ -40,11 +40,16 @@ export function gapBucketMs(bucket: number): number {
   return 2 ** (bucket / BUCKETS_IN_OCTAVE);
 }
 
+/** The bucket into which a gap falls. */
+export function gapBucketOf(gapMs: number): number {
+  return Math.min(BUCKET_MAX, Math.max(0, Math.floor(Math.log2(gapMs) * BUCKETS_IN_OCTAVE)));
+}
+
 /** Adds one gap between two beats. Anything but a positive duration is left out. */
 export function addGap(gaps: GapHistogram, gapMs: number): GapHistogram {
   if (!(gapMs > 0 && Number.isFinite(gapMs))) return gaps;
   const room = gaps.count >= GAPS_MAX ? faded(gaps) : gaps;
-  const bucket = Math.min(BUCKET_MAX, Math.max(0, Math.floor(Math.log2(gapMs) * BUCKETS_IN_OCTAVE)));
+  const bucket = gapBucketOf(gapMs);
   const known = room.buckets.find(([each]) => each === bucket)?.[1] ?? 0;
   const others = room.buckets.filter(([each]) => each !== bucket);
   return {

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { systemCode } from "../errors.js";
 import { foreignness, type Identity, isCorpse } from "./identity.js";
-import { type ProcStat, pageBytes, readProc, readStat } from "./proc-stat.js";
+import { type ProcStat, pageBytes, readProc, readStat, ticksToMs } from "./proc-stat.js";
 
 /** A bound on one walk: a fork bomb must not stop the one who watches it. */
 const TREE_MAX = 4096;
@@ -120,16 +120,33 @@ function hasEntry(environment: Buffer | null, wanted: Buffer): boolean {
   return false;
 }
 
+/** What a process and its descendants use. */
+export interface TreeUsage {
+  /** User and system time of all of them and of those they have waited for, since their starts. */
+  readonly cpuMs: number;
+  readonly rssBytes: number;
+}
+
 /**
- * Sums the resident memory of a process and its live descendants, in bytes; null when the process is not there.
+ * Sums what a process and its live descendants use; null when the process is not there.
  *
- * Pages that several of them share are counted for each: the sum is an upper bound (a PSS would cost milliseconds).
+ * Pages that several of them share are counted for each: the sum is an upper bound (a PSS would cost milliseconds). The
+ * time of a descendant whose parent died before it is lost, so that the sum may fall.
  */
-export function memoryOfTree(identity: Identity): number | null {
+export function usageOfTree(identity: Identity): TreeUsage | null {
   if (foreignness(identity) !== null) return null;
   const root = readStat(identity.pid);
   if (root === null || root.start_time !== identity.start_time || isCorpse(root)) return null;
-  let pages = root.rss_pages;
-  for (const stat of descendantsOf(root)) pages += stat.rss_pages;
-  return pages * pageBytes();
+  let pages = 0;
+  let ticks = 0;
+  for (const stat of [root, ...descendantsOf(root)]) {
+    pages += stat.rss_pages;
+    ticks += stat.utime_ticks + stat.stime_ticks + stat.cutime_ticks + stat.cstime_ticks;
+  }
+  return { cpuMs: ticksToMs(ticks), rssBytes: pages * pageBytes() };
+}
+
+/** Sums the resident memory of a process and its live descendants, in bytes; null when the process is not there. */
+export function memoryOfTree(identity: Identity): number | null {
+  return usageOfTree(identity)?.rssBytes ?? null;
 }

@@ -25,6 +25,7 @@ import {
   tokenBudgetSchema,
   versionSchema,
 } from "./records.js";
+import { SAMPLE_RECORDS } from "./sample-sentences.js";
 import { CONFIGURED, EXECUTION, IDENTITY, under, WORKER } from "./worker-sentences.js";
 import { templateSchema, workerSpecSchema } from "./worker-spec.js";
 
@@ -177,6 +178,7 @@ export const RECORDS: readonly DescribedRecord[] = [
         "For a success, from the request to the running program; for a failure, how long the attempt ran; in milliseconds.",
     },
   },
+  ...SAMPLE_RECORDS,
   {
     name: "breaker",
     path: "circuit-breakers/<worker_type>.json",

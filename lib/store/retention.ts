@@ -28,6 +28,8 @@ export interface RetentionLimits {
   readonly requestDays: number;
   /** Rotated logs. */
   readonly logDays: number;
+  /** Rotated samples: the newest so many are kept, since a large fleet fills one in an hour. */
+  readonly sampleLogs: number;
   /** Entries that one call removes or moves at most. */
   readonly entriesMax: number;
 }
@@ -38,6 +40,7 @@ export const DEFAULT_RETENTION: RetentionLimits = {
   attemptHours: 72,
   requestDays: 30,
   logDays: 30,
+  sampleLogs: 8,
   entriesMax: 2000,
 };
 
@@ -72,6 +75,7 @@ export function expire(layout: Layout, daemon: DaemonName, limits: Partial<Reten
       desiredDir,
     ]);
     sweep.temporaries([layout.coordination, layout.metricsDir, layout.stateDir, layout.runDir]);
+    sweep.olderSamples();
     sweep.zombies();
     sweep.oldSpecs();
     sweep.attempts();
@@ -121,6 +125,11 @@ class Sweep {
       this.#isOlder(path, this.#limits.logDays * DAY_MS),
     );
     this.#each("rotated logs", old, unlinkIfThere);
+  }
+
+  olderSamples(): void {
+    const rotated = archivesOf(this.#layout.samples, this.#layout.archiveDir);
+    this.#each("rotated samples", rotated.slice(0, -this.#limits.sampleLogs), unlinkIfThere);
   }
 
   /** Evidence goes to a folder of its day, where it can still be found. */

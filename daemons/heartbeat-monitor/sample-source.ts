@@ -1,0 +1,208 @@
+/**
+ * Samples: what each worker's processes use and what it reports, one line a minute for each, and its gaps by the hour.
+ *
+ * A round goes over the fleet once in `sample_interval_seconds`, a few workers each second, so that a large fleet does
+ * not spike. Samples are the first thing to go when the disk fills up.
+ *
+ * @module
+ */
+import { cpus, totalmem } from "node:os";
+import { thresholdsOf } from "../../lib/domain/thresholds.js";
+import { now } from "../../lib/platform/clock.js";
+import { freeBytes } from "../../lib/platform/files.js";
+import { type TreeUsage, usageOfTree } from "../../lib/platform/processes.js";
+import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
+import { settingsFor } from "../../lib/schema/policy.js";
+import { writeInstant } from "../../lib/schema/primitives.js";
+import { METRICS_MAX } from "../../lib/schema/samples.js";
+import { EventLogWriter } from "../../lib/store/logs.js";
+import type { BeatSource } from "./beat-source.js";
+import type { Event, WorkerPart } from "./facts.js";
+import type { HourOfGaps } from "./gap-book.js";
+import type { HeartbeatSettings } from "./policy.js";
+import { Shelter } from "./shelter.js";
+
+const MIB = 1_048_576;
+/** Below so many free bytes no sample is written: what is left is for events. */
+const FREE_BYTES_MIN = 1024 * MIB;
+const LOG_BYTES_MAX = 64 * MIB;
+/** Hours of gaps that are written in one second at most. */
+const GAPS_AT_ONCE = 200;
+
+/** What a worker's tree had used when it was looked at last. */
+interface Mark extends TreeUsage {
+  readonly monoMs: number;
+  readonly start_time: number;
+}
+
+export class SampleSource implements Source {
+  readonly name = "samples";
+  readonly scanEverySeconds = 1;
+  readonly #context: DaemonContext<Event, HeartbeatSettings>;
+  readonly #beats: BeatSource;
+  readonly #freeBytes: (path: string) => number;
+  readonly #shelter: Shelter;
+  readonly #writer: EventLogWriter;
+  readonly #cores = Math.max(1, cpus().length);
+  #marks = new Map<string, Mark>();
+  #round: readonly string[] = [];
+  #done = 0;
+  #startedMonoMs = Number.NEGATIVE_INFINITY;
+  #hours: HourOfGaps[] = [];
+  #dropping = false;
+
+  constructor(
+    context: DaemonContext<Event, HeartbeatSettings>,
+    beats: BeatSource,
+    freeBytesOf: (path: string) => number = freeBytes,
+  ) {
+    this.#context = context;
+    this.#beats = beats;
+    this.#freeBytes = freeBytesOf;
+    this.#shelter = new Shelter(context);
+    const { samples, archiveDir } = context.layout;
+    this.#writer = new EventLogWriter(samples, { maxBytes: LOG_BYTES_MAX, archiveDir, owner: true });
+  }
+
+  start(): void {
+    this.#beginRound(now().monoMs);
+  }
+
+  stop(): void {
+    this.#hours.push(...this.#beats.gaps.takeAll());
+    this.#shelter.run("writing samples", () => this.#writeHours(this.#hours.length));
+    this.#writer.close();
+  }
+
+  reopen(): void {
+    this.#writer.reopen();
+  }
+
+  /** Each second: the share of the fleet that is due. */
+  scan(): void {
+    this.#shelter.run("writing samples", () => {
+      const { monoMs } = now();
+      const periodMs = this.#context.policy().settings.sample_interval_seconds * 1000;
+      const share = (monoMs - this.#startedMonoMs) / periodMs;
+      const due = Math.min(this.#round.length, Math.ceil(share * this.#round.length));
+      while (this.#done < due) this.#sample(this.#round[this.#done++] as string);
+      if (share >= 1) this.#beginRound(monoMs);
+      this.#hours.push(...this.#beats.gaps.turn(Date.now()));
+      this.#writeHours(GAPS_AT_ONCE);
+    });
+  }
+
+  #beginRound(monoMs: number): void {
+    this.#startedMonoMs = monoMs;
+    this.#done = 0;
+    const workers = [...this.#context.partsWith<WorkerPart>("worker:")];
+    this.#round = workers.filter(([, worker]) => worker.ending === null).map(([workerId]) => workerId);
+    const present = new Set(workers.map(([workerId]) => workerId));
+    for (const workerId of this.#marks.keys()) if (!present.has(workerId)) this.#marks.delete(workerId);
+    this.#hours.push(...this.#beats.forgetOthers(present));
+    this.#judgeSpace();
+    if (!this.#dropping) this.#writer.rotateIfLarge(Date.now(), "heartbeat-monitor");
+  }
+
+  /** Said when it begins and when it is over. */
+  #judgeSpace(): void {
+    const free = this.#freeBytes(this.#context.layout.metricsDir);
+    const dropping = free < FREE_BYTES_MIN;
+    if (dropping === this.#dropping) return;
+    this.#dropping = dropping;
+    const free_mib = Math.floor(free / MIB);
+    if (dropping)
+      this.#context.log.warn({ free_mib }, `only ${free_mib} MiB are free: samples are dropped until 1 GiB is`);
+    else this.#context.log.info({ free_mib }, "samples are written again");
+  }
+
+  #sample(workerId: string): void {
+    const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
+    if (worker === null || worker.ending !== null) return;
+    const metrics = this.#metrics(workerId, worker);
+    if (Object.keys(metrics).length === 0) return;
+    const { worker_type, attempt } = worker.spec;
+    this.#write({ worker_id: workerId, worker_type, attempt, metrics });
+  }
+
+  /** What the kernel says stands over what the worker says under the same name. */
+  #metrics(workerId: string, worker: WorkerPart): Record<string, number> {
+    const measured = this.#usage(workerId);
+    const reported = Object.entries(this.#reported(workerId, worker)).filter(([name]) => !(name in measured));
+    const room = METRICS_MAX - Object.keys(measured).length;
+    return { ...measured, ...Object.fromEntries(reported.slice(0, room)) };
+  }
+
+  /** The numbers of the latest beat, while they are news: those of a silent worker say nothing about now. */
+  #reported(workerId: string, worker: WorkerPart): Readonly<Record<string, number>> {
+    const beat = worker.last_beat;
+    const latest = this.#beats.metricsOf(workerId);
+    if (beat === null || latest === null) return {};
+    if (latest.attempt !== null && latest.attempt !== worker.spec.attempt) return {};
+    const policy = this.#context.policy();
+    const { lateMs } = thresholdsOf(settingsFor(policy, worker.spec.worker_type), worker.spec.own);
+    const freshMs = Math.max(lateMs, policy.settings.sample_interval_seconds * 1000);
+    return now().monoMs - beat.arrived_mono_ms <= freshMs ? latest.numbers : {};
+  }
+
+  #usage(workerId: string): Record<string, number> {
+    const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
+    const process = worker?.process ?? null;
+    const usage = process === null ? null : usageOfTree(process.identity);
+    if (worker === null || process === null || usage === null) {
+      this.#marks.delete(workerId);
+      return {};
+    }
+    const { monoMs } = now();
+    const { start_time } = process.identity;
+    const before = this.#marks.get(workerId);
+    this.#marks.set(workerId, { ...usage, monoMs, start_time });
+    const limit = worker.spec.memory_limit_bytes ?? totalmem();
+    return {
+      ...(before?.start_time === start_time ? { cpu_util: this.#share(before, usage, monoMs) } : {}),
+      memory_util: rounded(usage.rssBytes / limit, 4),
+      rss_mb: rounded(usage.rssBytes / MIB, 1),
+    };
+  }
+
+  /** Of all cores of the host. Where a descendant's time was lost the sum fell, and nothing was used as far as is known. */
+  #share(before: Mark, usage: TreeUsage, monoMs: number): number {
+    const possibleMs = (monoMs - before.monoMs) * this.#cores;
+    if (possibleMs <= 0) return 0;
+    return rounded(Math.min(1, Math.max(0, usage.cpuMs - before.cpuMs) / possibleMs), 4);
+  }
+
+  #writeHours(atMost: number): void {
+    for (const hour of this.#hours.splice(0, atMost)) {
+      const worker = this.#context.part<WorkerPart>(`worker:${hour.worker_id}`);
+      const attempt = hour.attempt ?? worker?.spec.attempt ?? null;
+      this.#write({
+        kind: "gaps",
+        worker_id: hour.worker_id,
+        ...(worker === null ? {} : { worker_type: worker.spec.worker_type }),
+        ...(attempt === null ? {} : { attempt }),
+        hour: writeInstant(hour.hour_ms),
+        interval_seconds: this.#intervalSeconds(worker),
+        buckets: hour.buckets,
+      });
+    }
+  }
+
+  #intervalSeconds(worker: WorkerPart | null): number {
+    const policy = this.#context.policy();
+    if (worker === null) return policy.settings.heartbeat_interval_seconds;
+    return thresholdsOf(settingsFor(policy, worker.spec.worker_type), worker.spec.own).intervalMs / 1000;
+  }
+
+  #write(record: Readonly<Record<string, unknown>>): void {
+    if (this.#dropping) return;
+    const atMs = Date.now();
+    const { kind, ...rest } = record;
+    const first = kind === undefined ? {} : { kind };
+    this.#writer.append({ ...first, timestamp: writeInstant(atMs), at_ms: atMs, ...rest });
+  }
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
