@@ -10,12 +10,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { RECORDS } from "../../lib/schema/described.js";
 import { type JsonSchema, jsonSchemaOf } from "../../lib/schema/json-schema.js";
+import { fixConfigFiles, fixPages } from "./fix-pages.js";
 import { POLICIES } from "./policies.js";
 import { errorTable, eventTables, fieldTable, policyTable, wordTable } from "./tables.js";
 
 /** The files as they should be, by path below the package's root. */
 export function generatedFiles(root: string): Map<string, string> {
-  return new Map([...schemaFiles(), ...pages(root)]);
+  return new Map([...schemaFiles(), ...fixConfigFiles(), ...fixPages(), ...pages(root)]);
 }
 
 function schemas(): Map<string, JsonSchema> {

@@ -3,9 +3,13 @@ import { autoFixPolicy } from "../../daemons/auto-fix/policy.js";
 import { failurePatternPolicy } from "../../daemons/failure-pattern/policy.js";
 import { heartbeatPolicy } from "../../daemons/heartbeat-monitor/policy.js";
 import { restartPolicy } from "../../daemons/worker-restart/policy.js";
+import { allowedCommandsShape } from "../../lib/schema/allowed-commands.js";
+import { registryShape } from "../../lib/schema/fix-registry.js";
+import { healingShape } from "../../lib/schema/healing-policies.js";
 import { type FieldSentences, type JsonSchema, jsonSchemaOf } from "../../lib/schema/json-schema.js";
 import { DEFAULT_ROUTES, notificationPolicy } from "../../lib/schema/notification-policy.js";
 import { policySchema } from "../../lib/schema/policy.js";
+import { ALLOWED, HEALING, REGISTRY } from "./fix-policy-sentences.js";
 import { AUTO_FIX, FAILURE_PATTERN, HEARTBEAT, NOTIFICATION, RESTART } from "./policy-sentences.js";
 
 interface DescribedPolicy {
@@ -73,4 +77,31 @@ export const POLICIES: readonly DescribedPolicy[] = [
     inner: NOTIFICATION,
     defaults: { ...notificationPolicy.complete({}), routes: DEFAULT_ROUTES },
   }),
+  describe(
+    { name: "auto-fix-registry", shape: registryShape },
+    {
+      title: "Fix registry",
+      description: "Which fix is known for which pattern. Without a file the shipped fixes are in force.",
+      inner: REGISTRY,
+      defaults: {},
+    },
+  ),
+  describe(
+    { name: "healing-policies", shape: healingShape },
+    {
+      title: "Healing policies",
+      description: "Conditions on metrics, and what is done when they hold. The shipped ones are switched off.",
+      inner: HEALING,
+      defaults: {},
+    },
+  ),
+  describe(
+    { name: "allowed-commands", shape: allowedCommandsShape },
+    {
+      title: "Allowed commands",
+      description: "The programs that the action run-command may run. Without a file, none.",
+      inner: ALLOWED,
+      defaults: {},
+    },
+  ),
 ];

@@ -119,6 +119,7 @@ export const AUTO_FIX: FieldSentences = {
   ...under("blast_radius", {
     max_fraction_per_hour: "Share of the fleet.",
     max_workers_per_hour: "Number of workers.",
+    min_workers: "So many may always be touched, however small the fleet.",
   }),
   ...under("breaker", {
     window_fixes: "How many of the last fixes are looked at.",

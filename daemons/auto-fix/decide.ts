@@ -1,42 +1,132 @@
 /**
- * Keeps the place up to which the logs that can lead to a fix have been read. Matches and applies no fix yet.
+ * Decides which fix is applied to what, whether it has helped, and whether it is taken back. Reads no clock, no file, no
+ * process.
  *
- * Reads no clock, no file, no process.
+ * A pattern or a condition is looked at (everything that the gates need, in one event), the gates are asked in their
+ * order, what stands there is written down, the steps are made, and the window is watched. It never changes anything
+ * without its before-image in the journal, and never calls "it ran" a success.
+ *
  * @module
  */
-import type { Core, Decided, Stamped } from "../../lib/runtime/core.js";
-import {
-  type FollowedLog,
-  followedKey,
-  type LinesRead,
-  type ReadOn,
-  takeOver,
-} from "../../lib/runtime/followed-log.js";
-import type { ReportEffect } from "../../lib/runtime/reporting.js";
-import type { Policy } from "../../lib/schema/policy.js";
+import type { Core, Stamped } from "../../lib/runtime/core.js";
+import { type Policy, settingsFor } from "../../lib/schema/policy.js";
+import { onConsider } from "./consider.js";
+import type { Effect, Event, Step } from "./messages.js";
 import type { AutoFixSettings } from "./policy.js";
+import {
+  onApplied,
+  onApplyFailed,
+  onCheckDue,
+  onDeclined,
+  onExpireDue,
+  onMeasured,
+  onPrepared,
+  onResume,
+  onUndoAsked,
+  onUndone,
+} from "./running.js";
+import { addressOf, HEALER_NEW, LEARNING_NEW, MATCH_NEW, type RunPart, refOf, type Slice } from "./state.js";
 
-export type Event = LinesRead;
-export type Effect = ReportEffect | ReadOn;
-export interface Slice {
-  readonly log: FollowedLog | null;
+const NOBODY = { run_id: "", fix_id: "", subject: "", learn: "" };
+
+function address(event: Event): { readonly [Part in keyof Slice]: string } {
+  return addressOf("run_id" in event ? event : NOBODY);
+}
+
+function blank(part: keyof Slice): Slice[keyof Slice] {
+  switch (part) {
+    case "run":
+      return null;
+    case "match":
+      return MATCH_NEW;
+    case "learning":
+      return LEARNING_NEW;
+    case "healer":
+      return HEALER_NEW;
+  }
 }
 
 /** Applies one event. Same inputs, same decision. */
-export function decide(slice: Slice, event: Stamped<Event>): Decided<Slice, Effect> {
-  const { log, effects } = takeOver(slice.log, event, "auto-fix");
-  return { slice: { log }, effects };
+export function decide(slice: Slice, event: Stamped<Event>, policy: Policy<AutoFixSettings>): Step {
+  switch (event.kind) {
+    case "consider":
+      return onConsider(slice, event, settingsFor(policy, event.scope));
+    case "look-due":
+      return { slice, effects: slice.match.open_run === null ? [{ kind: "look", ...refOf(event) }] : [] };
+    case "ladder-cleared":
+      return onLadderCleared(slice, event.component);
+    case "person-clears-breaker":
+      return {
+        slice: { ...slice, healer: { ...slice.healer, tripped_at_ms: null, verdicts: [] } },
+        effects: [],
+      };
+    default:
+      return slice.run === null
+        ? { slice, effects: [] }
+        : ofRun({ ...slice, run: slice.run }, event, settingsFor(policy, slice.run.scope));
+  }
+}
+
+type RunEvent = Exclude<Stamped<Event>, { kind: "consider" | "look-due" | "ladder-cleared" | "person-clears-breaker" }>;
+
+function ofRun(slice: Slice & { readonly run: RunPart }, event: RunEvent, settings: AutoFixSettings): Step {
+  switch (event.kind) {
+    case "prepared":
+      return onPrepared(slice, event);
+    case "applied":
+      return onApplied(slice, event, settings);
+    case "apply-failed":
+      return onApplyFailed(slice, event);
+    case "undone":
+      return onUndone(slice, event);
+    case "measured":
+      return onMeasured(slice, event, settings);
+    case "check-due":
+      return onCheckDue(slice);
+    case "expire-due":
+      return onExpireDue(slice, event);
+    case "declined":
+      return onDeclined(slice, event);
+    case "undo-asked":
+      return onUndoAsked(slice, event);
+    case "resume":
+      return onResume(slice, event);
+    case "forget":
+      return slice.run.phase === "done" ? { slice: { ...slice, run: null }, effects: [] } : { slice, effects: [] };
+  }
+}
+
+/** Its conditions are over: the ladder begins at its foot the next time. */
+function onLadderCleared(slice: Slice, component: string): Step {
+  if (!Object.hasOwn(slice.healer.ladders, component)) return { slice, effects: [] };
+  const { [component]: _over, ...ladders } = slice.healer.ladders;
+  return { slice: { ...slice, healer: { ...slice.healer, ladders } }, effects: [] };
 }
 
 export const autoFixCore: Core<Slice, Event, Effect, Policy<AutoFixSettings>> = {
   name: "auto-fix",
-  address: (event) => ({ log: followedKey(event.log) }),
-  blank: () => null,
+  address,
+  blank,
   decide,
-  // It asks for no wake, and neither of its effects can fail but by the weather.
   wake: (key) => {
-    throw new Error(`Nothing asked for a wake of ${key}`);
+    const [what, run_id = "", fix_id = "", learn = "", subject = ""] = key.split("|");
+    const ref = { run_id, fix_id, learn, subject };
+    if (what === "check") return { kind: "check-due", ...ref };
+    return what === "expire" ? { kind: "expire-due", ...ref } : { kind: "look-due", ...ref };
   },
-  failed: () => null,
-  coalesced: new Set(),
+  failed: (effect, message) => {
+    switch (effect.kind) {
+      case "prepare":
+        return { kind: "apply-failed", ...refOf(effect), step: 0, message: message.slice(0, 300) };
+      case "apply":
+        return { kind: "apply-failed", ...refOf(effect), step: effect.step, message: message.slice(0, 300) };
+      // What cannot be taken back stays as it is, and a person is told.
+      case "undo":
+        return { kind: "undone", ...refOf(effect), step: effect.step, conflicts: [message.slice(0, 200)] };
+      default:
+        return null;
+    }
+  },
+  coalesced: new Set(["check-due", "look-due"]),
+  transient: new Set(["measure", "look"]),
 };

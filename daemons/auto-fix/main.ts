@@ -1,41 +1,48 @@
 #!/usr/bin/env node
-/** The auto-fix daemon: follows the logs that can lead to a fix. @module */
+/** The auto-fix daemon: wires patterns, metrics and people's answers to its core and runs. @module */
+import { isProgram } from "../../lib/platform/package.js";
 import { type DaemonDefinition, runDaemon } from "../../lib/runtime/daemon.js";
-import { LogFollower } from "../../lib/runtime/following.js";
-import type { EventLog } from "../../lib/schema/catalogue.js";
-import { autoFixCore, type Effect, type Event, type Slice } from "./decide.js";
-import { performer } from "./perform.js";
+import { Acting } from "./acting.js";
+import { ApprovalSource } from "./approval-source.js";
+import { autoFixCore } from "./decide.js";
+import { FactReader } from "./facts.js";
+import { figuresOf } from "./figures.js";
+import type { Effect, Event } from "./messages.js";
+import { MetricSource } from "./metric-source.js";
+import { PatternSource } from "./pattern-source.js";
+import { Performer } from "./perform.js";
 import { type AutoFixSettings, autoFixPolicy } from "./policy.js";
+import { Rules } from "./rules.js";
+import type { RunPart, Slice } from "./state.js";
 
-const LOGS: readonly EventLog[] = ["failure-pattern", "worker-restart", "heartbeat", "zombie-cleanup"];
+type Definition = DaemonDefinition<Slice, Event, Effect, AutoFixSettings, Parameters<typeof autoFixPolicy.complete>[0]>;
 
-const definition: DaemonDefinition<
-  Slice,
-  Event,
-  Effect,
-  AutoFixSettings,
-  Parameters<typeof autoFixPolicy.complete>[0]
-> = {
+export const definition: Definition = {
   name: "auto-fix",
-  summary: "Follows the logs that can lead to a fix. This version matches and applies no fixes yet.",
+  summary:
+    "Turns patterns and metric conditions into fixes, within limits; watches each for a window, and undoes those that did not help.",
   policy: autoFixPolicy,
   metricsName: "auto-fix-daemon",
   core: autoFixCore,
   open: (context) => {
-    const follower = new LogFollower(context, LOGS);
+    const rules = new Rules(context, () => {
+      patterns.lookAtAll();
+      metrics.rulesChanged();
+    });
+    const reader = new FactReader(context.layout, rules.allowed);
+    const patterns = new PatternSource(context, rules, reader);
+    const metrics = new MetricSource(context, rules, reader);
+    const acting = new Acting(context.layout, rules.allowed, (id) => patterns.pattern(id));
+    const approvals = new ApprovalSource(context, (run: RunPart, by) =>
+      run.pattern_id === null ? metrics.approved(run, by) : patterns.approved(run, by),
+    );
     return {
-      perform: performer(context, follower),
-      sources: [follower],
-      figures: () => ({
-        ...follower.figures(),
-        dry_run: context.policy().settings.dry_run,
-        fixes_applied: 0,
-        fixes_effective: 0,
-        fixes_undone: 0,
-        fixes_suppressed: 0,
-      }),
+      perform: new Performer({ context, acting, reader, patterns, metrics }).perform,
+      sources: [rules, approvals, patterns, metrics],
+      figures: () => figuresOf(context),
+      policyChanged: () => patterns.lookAtAll(),
     };
   },
 };
 
-process.exitCode = await runDaemon(definition, process.argv.slice(2));
+if (isProgram(import.meta.url)) process.exitCode = await runDaemon(definition, process.argv.slice(2));

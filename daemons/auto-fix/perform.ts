@@ -1,20 +1,126 @@
-/** Performs what the core decided: event lines, and reading on. @module */
-import type { Perform } from "../../lib/runtime/core.js";
-import type { DaemonContext } from "../../lib/runtime/daemon.js";
-import type { LogFollower } from "../../lib/runtime/following.js";
-import type { Effect, Event } from "./decide.js";
+/** Carries out what auto-fix decides. Each effect may be carried out twice: values are compared, and names are exclusive. @module */
 
-export function performer(
-  context: Pick<DaemonContext<Event, unknown>, "reporter">,
-  follower: LogFollower,
-): Perform<Event, Effect> {
-  return (effect, performing) => {
+import { weatherCode } from "../../lib/platform/files.js";
+import type { Answer, Perform } from "../../lib/runtime/core.js";
+import { appendFixHistory, refuseAnswer, removePending, writePending, writeRun } from "../../lib/store/fix-runs.js";
+import { SpecStore } from "../../lib/store/specs.js";
+import type { Acting } from "./acting.js";
+import type { FactReader } from "./facts.js";
+import { measure } from "./measuring.js";
+import type { Effect, Event } from "./messages.js";
+import type { MetricSource } from "./metric-source.js";
+import type { PatternSource } from "./pattern-source.js";
+import { askRestart, endQuarantine, letThrough } from "./requests.js";
+import type { Context } from "./rules.js";
+import { type RunPart, refOf } from "./state.js";
+
+type Of<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
+
+/** Those that are let go after a fix come this far apart. */
+const APART_MS = 1000;
+
+export interface Parts {
+  readonly context: Context;
+  readonly acting: Acting;
+  readonly reader: FactReader;
+  readonly patterns: PatternSource;
+  readonly metrics: MetricSource;
+}
+
+export class Performer {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  readonly perform: Perform<Event, Effect> = (effect, performing) => {
+    const { layout, reporter } = this.#parts.context;
     switch (effect.kind) {
       case "report":
-        context.reporter.report(effect, performing);
-        return undefined;
-      case "read-on":
-        return follower.readOn(effect);
+        return void reporter.report(effect, performing);
+      case "prepare":
+        return { kind: "prepared", ...refOf(effect), before: this.#parts.acting.prepare(effect.run) };
+      case "apply":
+        return this.#apply(effect);
+      case "undo":
+        return this.#undo(effect);
+      case "measure":
+        return this.#measure(effect);
+      case "look":
+        return this.#look(effect);
+      case "trial":
+        return void this.#trial(effect);
+      case "write-run":
+        return void writeRun(layout, effect.record);
+      case "write-pending":
+        return void writePending(layout, effect.record);
+      case "remove-pending":
+        return void removePending(layout, effect.run_id);
+      case "refuse-answer":
+        return void refuseAnswer(layout, effect.folder, effect.run_id, effect.why);
+      case "append-history":
+        return void appendFixHistory(layout, effect.record, performing.again);
     }
   };
+
+  async #apply(effect: Of<"apply">): Promise<Event> {
+    const note = await this.#parts.acting.apply(effect.run, effect.step);
+    return { kind: "applied", ...refOf(effect), step: effect.step, note };
+  }
+
+  async #undo(effect: Of<"undo">): Promise<Event> {
+    const conflicts = await this.#parts.acting.undo(effect.run, effect.step);
+    return { kind: "undone", ...refOf(effect), step: effect.step, conflicts };
+  }
+
+  #measure(effect: Of<"measure">): Answer<Event> {
+    const { context, patterns, metrics } = this.#parts;
+    const run = context.part<RunPart>(`run:${effect.run_id}`);
+    if (run === null) return undefined;
+    const pattern = run.pattern_id === null ? null : patterns.pattern(run.pattern_id);
+    return {
+      kind: "measured",
+      ...refOf(effect),
+      ...measure(context.layout, run, pattern, Date.now()),
+      cleared: run.pattern_id === null ? metrics.cleared(run) : null,
+      pattern_resolved: pattern?.status === "resolved",
+    };
+  }
+
+  #look(effect: Of<"look">): Answer<Event> {
+    const { patterns, metrics } = this.#parts;
+    return (effect.subject.includes("@") ? metrics.again(effect) : patterns.again(effect)) ?? undefined;
+  }
+
+  /** Lets through one worker that waits, all of them, or asks for a restart of those that run. */
+  #trial(effect: Of<"trial">): void {
+    const { layout, log } = this.#parts.context;
+    const nowMs = Date.now();
+    const specs = new SpecStore(layout);
+    if (effect.reason === "rolling") {
+      let nth = 0;
+      for (const id of specs.listActive()) {
+        const reading = specs.readActive(id, nowMs);
+        if (reading.kind !== "ok" || reading.value.worker_type !== effect.scope) continue;
+        if (askRestart(layout, reading.value, effect.run_id, "auto_fix", nowMs + nth * APART_MS)) nth += 1;
+      }
+      return;
+    }
+    const pattern = this.#parts.patterns.pattern(effect.subject);
+    if (effect.reason === "released") for (const task of pattern?.tasks ?? []) endQuarantine(layout, task);
+    const waiting = this.#parts.reader.waiting().filter((id) => effect.workers.includes(id));
+    let through = 0;
+    for (const id of waiting) {
+      if (effect.reason === "trial" && through > 0) break;
+      try {
+        const at = nowMs + through * APART_MS;
+        if (letThrough(layout, id, effect.run_id, effect.reason === "trial" ? "fix_trial" : "fix_released", at))
+          through += 1;
+      } catch (error) {
+        if (weatherCode(error) !== null) throw error;
+        log.warn({ worker_id: id, cause: String(error) }, "a waiting worker could not be let through");
+      }
+    }
+  }
 }

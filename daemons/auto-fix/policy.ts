@@ -50,7 +50,11 @@ const shape = z.strictObject({
     .optional()
     .describe("How far a value may move from where it began (a factor), and how often each kind of fix may run."),
   blast_radius: z
-    .strictObject({ max_fraction_per_hour: share.optional(), max_workers_per_hour: count.optional() })
+    .strictObject({
+      max_fraction_per_hour: share.optional(),
+      max_workers_per_hour: count.optional(),
+      min_workers: count.optional(),
+    })
     .optional()
     .describe("The part of the fleet that fixes may touch in any 60 minutes."),
   breaker: z
@@ -120,7 +124,11 @@ export interface AutoFixSettings {
     readonly per_worker_type: Readonly<Record<string, Rate>>;
     readonly per_fix: { readonly min_seconds_between: number; readonly max_per_day: number };
   };
-  readonly blast_radius: { readonly max_fraction_per_hour: number; readonly max_workers_per_hour: number };
+  readonly blast_radius: {
+    readonly max_fraction_per_hour: number;
+    readonly max_workers_per_hour: number;
+    readonly min_workers: number;
+  };
   readonly breaker: { readonly window_fixes: number; readonly ineffective_fraction: number };
   readonly verification: {
     readonly window_seconds: number;
@@ -173,6 +181,7 @@ export function complete(explicit: Explicit): AutoFixSettings {
     blast_radius: {
       max_fraction_per_hour: blast_radius.max_fraction_per_hour ?? 0.25,
       max_workers_per_hour: blast_radius.max_workers_per_hour ?? 25,
+      min_workers: blast_radius.min_workers ?? 5,
     },
     breaker: {
       window_fixes: explicit.breaker?.window_fixes ?? 6,

@@ -118,6 +118,7 @@ export class FactReader {
       attempts: base.restart?.attempts ?? 0,
       lifetime: base.restart?.lifetime ?? 0,
       other,
+      ...retryOf(resolved),
     };
   }
 
@@ -203,3 +204,9 @@ function tokensLeft(layout: Layout, base: WorkerSpecRecord, resolved: ResolvedAt
 }
 
 export const leaseName = (workerId: string, attempt: number): string => attemptName(workerId, attempt);
+
+function retryOf(resolved: ResolvedAttempt | null): Pick<Facts, "retry"> {
+  const { strategy, initial_delay_seconds: initial, max_delay_seconds: max } = resolved?.retry ?? {};
+  if (strategy !== "exponential" || typeof initial !== "number" || typeof max !== "number") return {};
+  return initial >= 0 && max >= initial ? { retry: { initial, max } } : {};
+}

@@ -287,16 +287,28 @@ export function backoffDueAtMs(question: Question): number {
 }
 
 /** The delay before this retry. */
-export function delayMs({ slice, event, request, settings }: Question): number {
+export function delayMs({ slice, event, request, facts, settings }: Question): number {
   const { ended } = request;
   const fast = ended?.by_itself === true && ended.ran_ms !== null && ended.ran_ms < settings.fast_exit_seconds * 1000;
   return retryDelayMs({
     retry: slice.worker.attempts + 1,
-    policy: settings,
+    policy: facts.retry === undefined ? settings : slower(settings, facts.retry),
     exitedFast: fast,
     sample: unitSample(event.worker_id, request.attempt ?? 0, request.incident_id ?? ""),
     previousDelayMs: slice.worker.last_delay_ms,
   });
+}
+
+/** A template can only ask for more patience than the policy has. */
+function slower(settings: RestartSettings, { initial, max }: NonNullable<Facts["retry"]>): RestartSettings {
+  return {
+    ...settings,
+    delays: null,
+    first_retry_delay_seconds: Math.max(initial, settings.first_retry_delay_seconds),
+    retry_interval_seconds: Math.max(initial, settings.retry_interval_seconds),
+    max_retry_interval_seconds: Math.max(initial, Math.min(max, settings.max_retry_interval_seconds)),
+    backoff_multiplier: Math.max(2, settings.backoff_multiplier),
+  };
 }
 
 function askRateLimits({ slice, request, settings, nowMs }: Question): Answer {

@@ -57,6 +57,8 @@ export interface Facts {
   readonly lifetime: number;
   /** Another request for this worker that waits already. */
   readonly other: string | null;
+  /** The back-off that its template asks for, seconds; the policy's where it asks for none. */
+  readonly retry?: { readonly initial: number; readonly max: number };
 }
 
 export interface Subject {

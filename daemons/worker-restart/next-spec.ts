@@ -8,6 +8,7 @@ import type { StartEffect } from "./messages.js";
 const OF_THE_ATTEMPT = [
   ...["status", "attempt", "created_at", "execution", "last_words", "heartbeat", "restart", "launch", "resources"],
   ...["template_hash", "incident_id", "token_budget", "probe", "requires", "max_runtime_seconds", "why"],
+  ...["timeouts", "retry", "processing", "rate_limits"],
 ];
 
 /** Unknown fields of the old spec are kept: they are its writer's. */

@@ -76,7 +76,7 @@ export class Reporter {
       slice: effect.slice,
       event: effect.event,
       policy_hash: effect.policyHash,
-      mode: "live",
+      mode: draft.mode ?? "live",
       ...(draft.incident_id ? { incident_id: draft.incident_id } : {}),
     };
     if (context.again) this.#decisions.appendOnce(record, "decision_id");

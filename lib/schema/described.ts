@@ -7,6 +7,7 @@
 import type { z } from "zod";
 import { decisionSchema, eventSchema } from "./events.js";
 import { FAILURE_RULE_SENTENCES, failureRulesSchema } from "./failure-rules.js";
+import { FIX_RECORDS } from "./fix-sentences.js";
 import type { FieldSentences } from "./json-schema.js";
 import { acknowledgementSchema, deliverySchema } from "./notification-records.js";
 import { patternIndexSchema, patternSchema } from "./pattern.js";
@@ -344,6 +345,7 @@ export const RECORDS: readonly DescribedRecord[] = [
       }),
     },
   },
+  ...FIX_RECORDS,
   {
     name: "daemon-run",
     path: "run/<daemon>.json",

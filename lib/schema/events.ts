@@ -118,6 +118,8 @@ export interface DecisionDraft {
   readonly message: string;
   readonly gates: readonly Gate[];
   readonly incident_id?: string | undefined;
+  /** live unless said otherwise. */
+  readonly mode?: "live" | "dry_run" | "shadow" | undefined;
 }
 
 export const decisionSchema = z.looseObject({

@@ -83,6 +83,12 @@ export const CONFIGURED: FieldSentences = {
   token_budget: "Tokens of an attempt.",
   "token_budget.allocated": "Tokens taken from the budget at its start.",
   "token_budget.used": "Tokens used; what is left goes back at its end.",
+  timeouts:
+    "Settings about time. task_timeout_seconds is the longest time of an attempt where max_runtime_seconds is not given. The worker has each setting as SETTING_<BLOCK>_<NAME> in its environment.",
+  retry:
+    "Back-off of this type: strategy exponential, initial_delay_seconds and max_delay_seconds, where they ask for more patience than the policy.",
+  processing: "Settings of the work, such as batch_size.",
+  rate_limits: "Settings of the worker's own requests, such as requests_per_minute.",
 };
 
 export const EXECUTION: FieldSentences = {

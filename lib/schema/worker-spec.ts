@@ -109,6 +109,10 @@ export const tokenBudgetBlockSchema = z.looseObject({
   used: z.number().min(0).nullish(),
 });
 
+/** Settings that a worker is told in its environment, such as `SETTING_PROCESSING_BATCH_SIZE`; fixes change them. */
+const settingsSchema = z.record(z.string(), z.unknown());
+export const SETTING_BLOCKS = ["timeouts", "retry", "processing", "rate_limits"] as const;
+
 /** What a template and a spec's `overrides` may say. */
 export const templateBlocks = {
   launch: launchSchema.nullish(),
@@ -120,6 +124,10 @@ export const templateBlocks = {
   max_runtime_seconds: positiveSeconds.nullish(),
   priority: z.union([z.string(), z.number()]).nullish(),
   token_budget: tokenBudgetBlockSchema.nullish(),
+  timeouts: settingsSchema.nullish(),
+  retry: settingsSchema.nullish(),
+  processing: settingsSchema.nullish(),
+  rate_limits: settingsSchema.nullish(),
 };
 
 export const templateSchema = z.looseObject({ worker_type: idSchema, ...templateBlocks });

@@ -119,7 +119,9 @@ export class Layout {
 
   /** Every folder of the layout, parents first. */
   get folders(): readonly string[] {
-    const autoFix = ["pending", "approved", "rejected", "runs"].map((name) => join(this.autoFixDir, name));
+    const autoFix = ["pending", "approved", "rejected", "undo", "runs", "fallback"].map((name) =>
+      join(this.autoFixDir, name),
+    );
     return [
       ...[this.coordination, this.configDir, this.templatesDir, this.activeDir, this.zombieDir, this.archivedDir],
       ...[this.completedDir, this.failedDir, this.desiredDir, this.heartbeatsDir, this.launchesDir, this.exitsDir],
@@ -193,6 +195,11 @@ export class Layout {
 
   breaker(workerType: string): string {
     return join(this.breakersDir, `${checked(workerType)}.json`);
+  }
+
+  /** While it exists, workers of the type should run in their fallback mode. */
+  fallbackFile(workerType: string): string {
+    return join(this.autoFixDir, "fallback", checked(workerType));
   }
 
   /** The runbook knows auto-fix's figures under a name of their own. */

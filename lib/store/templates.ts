@@ -13,6 +13,7 @@ import {
   type Launch,
   type Probe,
   type Requirement,
+  SETTING_BLOCKS,
   type Template,
   templateBlocks,
   templateSchema,
@@ -46,6 +47,10 @@ export interface ResolvedAttempt {
   readonly max_runtime_seconds?: number;
   readonly token_budget?: NonNullable<Template["token_budget"]>;
   readonly priority?: string | number;
+  readonly timeouts?: NonNullable<Template["timeouts"]>;
+  readonly retry?: NonNullable<Template["retry"]>;
+  readonly processing?: NonNullable<Template["processing"]>;
+  readonly rate_limits?: NonNullable<Template["rate_limits"]>;
   readonly template_hash: string;
 }
 
@@ -153,6 +158,9 @@ export function resolveAttempt(template: Template | null, spec: WorkerSpecRecord
   }
   const { launch, resources, heartbeat, restart, probe, requires, max_runtime_seconds, token_budget, priority } =
     read.value;
+  // The task's time-out is one of the settings, and kept by the monitor like any other longest time.
+  const asked = read.value.timeouts?.task_timeout_seconds;
+  const longest = max_runtime_seconds ?? (typeof asked === "number" && asked > 0 ? asked : null);
   return {
     launch: launch ?? {},
     resources: resources ?? {},
@@ -160,11 +168,16 @@ export function resolveAttempt(template: Template | null, spec: WorkerSpecRecord
     ...(restart == null ? {} : { restart }),
     ...(probe == null ? {} : { probe }),
     ...(requires == null ? {} : { requires }),
-    ...(max_runtime_seconds == null ? {} : { max_runtime_seconds }),
+    ...(longest == null ? {} : { max_runtime_seconds: longest }),
     ...(token_budget == null ? {} : { token_budget }),
     ...(priority == null ? {} : { priority }),
+    ...settingsOf(read.value),
     template_hash: hashOf(template ?? {}),
   };
+}
+
+function settingsOf(from: Json): Partial<Pick<ResolvedAttempt, (typeof SETTING_BLOCKS)[number]>> {
+  return Object.fromEntries(SETTING_BLOCKS.flatMap((block) => (from[block] == null ? [] : [[block, from[block]]])));
 }
 
 function configuredOf(spec: WorkerSpecRecord): Json {

@@ -8,7 +8,8 @@
  */
 import { ConfigurationError } from "../errors.js";
 import { type LaunchRequest, startLauncher } from "../platform/launching.js";
-import type { WorkerSpecRecord } from "../schema/worker-spec.js";
+import { isId } from "../schema/primitives.js";
+import { SETTING_BLOCKS, type WorkerSpecRecord } from "../schema/worker-spec.js";
 import type { Layout } from "../store/layout.js";
 import { attemptOf } from "../store/specs.js";
 
@@ -62,7 +63,7 @@ export function launchRequestOf(layout: Layout, spec: WorkerSpecRecord, options:
     command,
     args: launch?.args ?? [],
     cwd: launch?.cwd ?? null,
-    env: launch?.env ?? {},
+    env: { ...settingsOf(spec), ...launch?.env },
     paths: {
       claim: layout.launch(workerId, attempt),
       exit: layout.exit(workerId, attempt),
@@ -72,7 +73,23 @@ export function launchRequestOf(layout: Layout, spec: WorkerSpecRecord, options:
     memoryLimitMb: spec.resources?.memory_limit_mb ?? undefined,
     heartbeatIntervalSeconds: spec.heartbeat?.interval_seconds ?? options.heartbeatIntervalSeconds,
     incidentId: options.incidentId,
-    fallbackFile: options.fallbackFile,
+    fallbackFile: options.fallbackFile ?? fallbackOf(layout, spec),
     nice: options.nice,
   };
+}
+
+const SETTING = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
+const SCALAR: ReadonlySet<string> = new Set(["string", "number", "boolean"]);
+
+/** Its settings as the worker is told them: `processing.batch_size` is `SETTING_PROCESSING_BATCH_SIZE`. */
+function settingsOf(spec: WorkerSpecRecord): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const block of SETTING_BLOCKS)
+    for (const [name, value] of Object.entries(spec[block] ?? {}))
+      if (SETTING.test(name) && SCALAR.has(typeof value)) env[`SETTING_${block}_${name}`.toUpperCase()] = String(value);
+  return env;
+}
+
+function fallbackOf(layout: Layout, spec: WorkerSpecRecord): string | undefined {
+  return isId(spec.worker_type) ? layout.fallbackFile(spec.worker_type) : undefined;
 }

@@ -1,0 +1,421 @@
+/**
+ * What each action does, what stood there before, and how it is taken back.
+ *
+ * Each may be done twice, since a kill can come between the deed and its answer: values are compared, names are exclusive,
+ * and a command that may have run is not run again.
+ *
+ * @module
+ */
+import { existsSync, lstatSync, mkdirSync, realpathSync, renameSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { shortHash } from "../../lib/domain/hash.js";
+import { createExclusive, replaceFile, safetyOf } from "../../lib/platform/files.js";
+import { runProgram } from "../../lib/platform/programs.js";
+import { type AllowedCommands, whyNotAllowed } from "../../lib/schema/allowed-commands.js";
+import { ACTIONS, type ActionOf, type FixAction } from "../../lib/schema/fix-actions.js";
+import type { PatternRecord } from "../../lib/schema/pattern.js";
+import { isId, writeInstant } from "../../lib/schema/primitives.js";
+import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
+import { readDesired, removeDesired, writeDesired } from "../../lib/store/desired.js";
+import { lineOf, textOf, unlinkIfThere } from "../../lib/store/entries.js";
+import type { Layout } from "../../lib/store/layout.js";
+import { SpecStore } from "../../lib/store/specs.js";
+import { editTemplate, type FieldEdit, type FieldValue, ownFields, ownText } from "../../lib/store/template-edit.js";
+import { resolveAttempt, TemplateStore } from "../../lib/store/templates.js";
+import { restartApp } from "../../lib/targets/pm2.js";
+import { startAttempt } from "../../lib/targets/process.js";
+import { restartUnit } from "../../lib/targets/systemd.js";
+import { freeDisk } from "./disk.js";
+import { argumentsOf, textIfThere } from "./facts.js";
+import { askRestart } from "./requests.js";
+import type { BeforeImage, RunPart } from "./state.js";
+
+/** An action could not be done; its message is for people. */
+export class ActionFailed extends Error {
+  override readonly name = "ActionFailed";
+  readonly code = "action_failed";
+}
+
+/** Restarts of a service are this far apart, so that some of it always runs. */
+const APART_MS = 2000;
+const HOLD_SECONDS = 86_400;
+
+type Of<Type extends FixAction["type"]> = ActionOf<Type>;
+
+export class Acting {
+  readonly #layout: Layout;
+  readonly #specs: SpecStore;
+  readonly #templates: TemplateStore;
+  readonly #allowed: () => AllowedCommands;
+  readonly #pattern: (id: string) => PatternRecord | null;
+
+  constructor(layout: Layout, allowed: () => AllowedCommands, pattern: (id: string) => PatternRecord | null) {
+    this.#layout = layout;
+    this.#specs = new SpecStore(layout);
+    this.#templates = new TemplateStore(layout);
+    this.#allowed = allowed;
+    this.#pattern = pattern;
+  }
+
+  /** What stands there now, for each action. @throws {ActionFailed} If it is not any more as it was decided upon. */
+  prepare(run: RunPart): BeforeImage[] {
+    return run.plan.actions.map((action) => this.#before(action, run));
+  }
+
+  /** Does one step. The answer is a note for people. */
+  async apply(run: RunPart, step: number): Promise<string> {
+    const action = run.plan.actions[step] as FixAction;
+    const before = run.before[step] ?? {};
+    const timeoutMs = (action.timeout_seconds ?? ACTIONS[action.type].timeoutSeconds) * 1000;
+    switch (action.type) {
+      case "modify-worker-spec":
+        return this.#modify(run, before);
+      case "restart-worker":
+        return this.#restart(
+          run,
+          this.#running(run.scope)
+            .filter((spec) => run.workers.includes(spec.worker_id))
+            .slice(-1),
+        );
+      case "restart-service":
+        return this.#restartService(run, timeoutMs);
+      case "scale-up":
+        return this.#scaleUp(run, action, before);
+      case "scale-down":
+        return this.#scaleDown(before);
+      case "enable-circuit-breaker":
+        replaceFile(this.#layout.breaker(run.scope), String(before.written), { sync: true });
+        return `the circuit breaker of ${run.scope} is ${action.state ?? "open"}`;
+      case "fallback-mode":
+        createExclusive(
+          this.#layout.fallbackFile(run.scope),
+          lineOf({ run_id: run.run_id, why: run.why.slice(0, 160) }),
+        );
+        return `the fallback flag of ${run.scope} is set`;
+      case "clean-state":
+        return this.#cleanState(run, action, before);
+      case "quarantine":
+        createExclusive(join(this.#layout.holdsDir, String(before.file)), String(before.written), { sync: true });
+        return `the task is held`;
+      case "run-command":
+        return this.#runCommand(run, step, action, timeoutMs);
+      case "free-disk":
+        return freeDisk(this.#layout, action.keep_attempts ?? 3, Date.now());
+      case "ask-person":
+        return "a person has taken it";
+      case "alert-oncall":
+        return "a person is called";
+      case "rollback-deployment":
+        throw new ActionFailed("no supported target has releases to go back to");
+    }
+  }
+
+  /** Takes one step back; the names of what somebody else has changed since. */
+  async undo(run: RunPart, step: number): Promise<readonly string[]> {
+    const action = run.plan.actions[step] as FixAction;
+    const before = run.before[step] ?? {};
+    switch (action.type) {
+      case "modify-worker-spec":
+        return this.#unmodify(run, before);
+      case "enable-circuit-breaker":
+        return this.#unbreak(run, before);
+      case "fallback-mode":
+        if (before.existed !== true) unlinkIfThere(this.#layout.fallbackFile(run.scope));
+        return [];
+      case "quarantine":
+        return this.#unhold(before);
+      case "clean-state":
+        return (before.moves as readonly Move[]).flatMap(({ from, to }) => putBack(from, to));
+      case "scale-up":
+        writeDesired(this.#layout, String(before.worker_id), {
+          state: "stopped",
+          by: "auto-fix",
+          why: `undo of ${run.run_id}`,
+          at: writeInstant(Date.now()),
+        });
+        return [];
+      case "scale-down":
+        if (typeof before.worker_id === "string") removeDesired(this.#layout, before.worker_id);
+        return [];
+      default:
+        return [];
+    }
+  }
+
+  #before(action: FixAction, run: RunPart): BeforeImage {
+    const layout = this.#layout;
+    switch (action.type) {
+      case "modify-worker-spec":
+        return this.#fieldsBefore(action, run);
+      case "enable-circuit-breaker":
+        return { text: textIfThere(layout.breaker(run.scope)), written: breakerText(run, action, Date.now()) };
+      case "fallback-mode":
+        return { existed: existsSync(layout.fallbackFile(run.scope)) };
+      case "quarantine":
+        return this.#holdBefore(run, action);
+      case "clean-state":
+        return { moves: this.#movesOf(run, action) };
+      case "scale-up":
+        return { worker_id: this.#freeId(run.scope) };
+      case "scale-down":
+        return { worker_id: this.#ownWorker(run.scope) };
+      default:
+        return {};
+    }
+  }
+
+  #fieldsBefore(action: Of<"modify-worker-spec">, run: RunPart): BeforeImage {
+    const names = new Set(action.changes.flatMap((change) => [change.field, ...(change.or_fields ?? [])]));
+    const changed = run.diff.filter((each) => names.has(each.what as (typeof action.changes)[number]["field"]));
+    const own = ownFields(
+      this.#layout,
+      run.scope,
+      changed.map((each) => each.what),
+    );
+    const edits: FieldEdit[] = changed.map((each, index) => ({
+      field: each.what,
+      from: own[index] ?? null,
+      to: each.after as FieldValue,
+    }));
+    return { text: ownText(this.#layout, run.scope), edits };
+  }
+
+  async #modify(run: RunPart, before: BeforeImage): Promise<string> {
+    const edits = (before.edits ?? []) as readonly FieldEdit[];
+    const outcome = await editTemplate(this.#layout, run.scope, edits);
+    if (outcome.kind === "refused") throw new ActionFailed(outcome.why);
+    if (outcome.kind === "conflict")
+      throw new ActionFailed(
+        `${outcome.field} was changed to ${JSON.stringify(outcome.found)} by somebody else meanwhile`,
+      );
+    const found = this.#templates.resolve(run.scope);
+    if (found.kind === "bad") throw new ActionFailed(found.sentence);
+    return `the template of ${run.scope} is changed`;
+  }
+
+  /** Per field, and only where the value is still the one that was written. */
+  async #unmodify(run: RunPart, before: BeforeImage): Promise<readonly string[]> {
+    const edits = ((before.edits ?? []) as readonly FieldEdit[]).map(({ field, from, to }) => ({
+      field,
+      from: to,
+      to: from,
+    }));
+    const outcome = await editTemplate(this.#layout, run.scope, edits, true);
+    return outcome.kind === "refused" ? [outcome.why] : outcome.conflicts;
+  }
+
+  #running(scope: string): WorkerSpecRecord[] {
+    const nowMs = Date.now();
+    return this.#specs.listActive().flatMap((id) => {
+      const reading = this.#specs.readActive(id, nowMs);
+      return reading.kind === "ok" && reading.value.worker_type === scope ? [reading.value] : [];
+    });
+  }
+
+  #restart(run: RunPart, specs: readonly WorkerSpecRecord[]): string {
+    if (specs.length === 0) throw new ActionFailed(`no worker of ${run.scope} is there to be restarted`);
+    const nowMs = Date.now();
+    for (const [index, spec] of specs.entries())
+      askRestart(this.#layout, spec, run.run_id, "auto_fix", nowMs + index * APART_MS);
+    return `${specs.length} restarts are asked for`;
+  }
+
+  async #restartService(run: RunPart, timeoutMs: number): Promise<string> {
+    const name = run.plan.target_name ?? run.scope;
+    if (run.plan.target === "process") return this.#restart(run, this.#running(run.scope));
+    const outcome = run.plan.target === "pm2" ? await restartApp(name, timeoutMs) : await restartUnit(name, timeoutMs);
+    if (!outcome.ok) throw new ActionFailed(outcome.why);
+    return `${name} is restarted by ${run.plan.target}`;
+  }
+
+  #freeId(scope: string): string {
+    const stem = `worker-${scope.replace(/-worker$/, "")}-fix-`;
+    for (let number = 1; ; number++) {
+      const id = `${stem}${number}`;
+      if (!isId(id)) throw new ActionFailed(`${scope} is too long for another worker's id`);
+      if (this.#specs.highestAttempt(id) === 0) return id;
+    }
+  }
+
+  #scaleUp(run: RunPart, action: Of<"scale-up">, before: BeforeImage): string {
+    const workerId = String(before.worker_id);
+    const running = this.#running(run.scope);
+    const max = action.max_workers ?? Number.POSITIVE_INFINITY;
+    const others = running.filter((spec) => spec.worker_id !== workerId);
+    if (others.length >= max) throw new ActionFailed(`${others.length} workers run, at most ${max} may`);
+    const found = this.#templates.resolve(run.scope);
+    if (found.kind !== "ok") throw new ActionFailed(`nothing says how to start a ${run.scope}`);
+    const record: WorkerSpecRecord = {
+      worker_id: workerId,
+      worker_type: run.scope,
+      task_id: null,
+      status: "pending",
+      attempt: 1,
+      created_at: writeInstant(Date.now()),
+      created_by: "auto-fix",
+      run_id: run.run_id,
+      ...resolveAttempt(found.template, { worker_id: workerId }),
+    };
+    const reading = this.#specs.createActive(record) ? null : this.#specs.readActive(workerId, Date.now());
+    if (reading !== null && (reading.kind !== "ok" || reading.value.run_id !== run.run_id))
+      throw new ActionFailed(`${workerId} is active already`);
+    startAttempt(this.#layout, record);
+    return `${workerId} is started`;
+  }
+
+  /** The newest worker that we have started ourselves; others are not ours to stop. */
+  #ownWorker(scope: string): string | null {
+    const own = this.#running(scope).filter((spec) => spec.created_by === "auto-fix");
+    return own.at(-1)?.worker_id ?? null;
+  }
+
+  #scaleDown(before: BeforeImage): string {
+    const id = before.worker_id;
+    if (typeof id !== "string") throw new ActionFailed("no worker of ours is left to be stopped");
+    const wish = readDesired(this.#layout, id, Date.now());
+    if (wish?.state !== "stopped")
+      writeDesired(this.#layout, id, {
+        state: "stopped",
+        by: "auto-fix",
+        why: "scale-down",
+        at: writeInstant(Date.now()),
+      });
+    return `${id} is stopped`;
+  }
+
+  #unbreak(run: RunPart, before: BeforeImage): readonly string[] {
+    const path = this.#layout.breaker(run.scope);
+    const wanted = stateIn(String(before.written));
+    if (stateIn(textIfThere(path)) !== wanted) return [`the circuit breaker of ${run.scope}`];
+    const nowMs = Date.now();
+    const back = stateIn(String(before.text)) ?? "closed";
+    const record = {
+      worker_type: run.scope,
+      state: back,
+      failure_count: 0,
+      last_reset: writeInstant(nowMs),
+      manual_reset: back === "closed",
+      reason: "undone",
+    };
+    replaceFile(path, lineOf(record), { sync: true });
+    return [];
+  }
+
+  #holdBefore(run: RunPart, action: Of<"quarantine">): BeforeImage {
+    const task = this.#pattern(run.subject)?.tasks?.[0];
+    if (task === undefined) throw new ActionFailed("no single task is known");
+    const nowMs = Date.now();
+    const hold = {
+      scope: "target",
+      name: task,
+      acts: ["restart"],
+      by: "auto-fix",
+      why: `${run.plan.name}: ${run.why}`.slice(0, 160),
+      created_at: writeInstant(nowMs),
+      expires_at: writeInstant(nowMs + (action.hold_seconds ?? HOLD_SECONDS) * 1000),
+    };
+    return { file: `task-${isId(task) ? task : shortHash(task)}.json`, written: textOf(hold) };
+  }
+
+  #unhold(before: BeforeImage): readonly string[] {
+    const path = join(this.#layout.holdsDir, String(before.file));
+    const text = textIfThere(path);
+    if (text === null) return [];
+    if (text !== before.written) return [`the hold ${String(before.file)}`];
+    unlinkIfThere(path);
+    return [];
+  }
+
+  #movesOf(run: RunPart, action: Of<"clean-state">): Move[] {
+    const worker = run.workers.at(-1);
+    if (worker === undefined || !isId(worker)) throw new ActionFailed("no worker is known");
+    const { home } = this.#layout.home;
+    return action.paths.map((path) => {
+      const from = join(home, path.replaceAll("{worker_id}", worker));
+      return { from, to: `${from}.aside-${run.run_id}` };
+    });
+  }
+
+  #cleanState(run: RunPart, action: Of<"clean-state">, before: BeforeImage): string {
+    let moved = 0;
+    for (const { from, to } of before.moves as readonly Move[]) {
+      if (existsSync(to)) moved += 1;
+      else if (existsSync(from)) {
+        this.#checkInside(from);
+        renameSync(from, to);
+        moved += 1;
+      }
+    }
+    if (moved === 0) throw new ActionFailed("there is no state to move aside");
+    if (action.restart !== false) {
+      const worker = this.#running(run.scope).filter((spec) => spec.worker_id === run.workers.at(-1));
+      if (worker.length > 0) this.#restart(run, worker);
+    }
+    return `${moved} folders are moved aside as *.aside-${run.run_id}`;
+  }
+
+  /** A link on the way could lead anywhere. */
+  #checkInside(path: string): void {
+    const { home } = this.#layout.home;
+    const isInside = !relative(realpathSync(home), realpathSync(path)).startsWith("..");
+    if (!isInside || lstatSync(path).isSymbolicLink())
+      throw new ActionFailed(`${path} is a link, or leads out of the home`);
+  }
+
+  async #runCommand(run: RunPart, step: number, action: Of<"run-command">, timeoutMs: number): Promise<string> {
+    const args = argumentsOf(action, run.scope, this.#pattern(run.subject));
+    const allowed = this.#allowed();
+    const why = whyNotAllowed(allowed, action.command, args);
+    const command = allowed.commands.find((each) => each.name === action.command);
+    if (why !== null || command === undefined) throw new ActionFailed(why ?? "it is not allowed");
+    if (!existsSync(command.path)) throw new ActionFailed(`there is no ${command.path}`);
+    const unsafe = safetyOf(command.path);
+    if (unsafe !== null) throw new ActionFailed(`${command.path} is not safe to run: ${unsafe}`);
+    const marker = join(this.#layout.autoFixDir, "runs", `.${run.run_id}.${step}.started`);
+    const isFirst = createExclusive(marker, lineOf({ at: writeInstant(Date.now()) }));
+    if (!isFirst) throw new ActionFailed(`${command.name} was cut off by a kill, and is not run a second time`);
+    const limitMs = command.timeout_seconds === undefined ? timeoutMs : command.timeout_seconds * 1000;
+    const env = { HEALD_HOME: this.#layout.home.home, HEALD_RUN_ID: run.run_id, HEALD_WORKER_TYPE: run.scope };
+    const result = await runProgram(command.path, args, { cwd: this.#layout.home.home, env, timeoutMs: limitMs });
+    if (result.failedToStart !== undefined)
+      throw new ActionFailed(`${command.name} cannot be started: ${result.failedToStart}`);
+    if (result.timedOut) throw new ActionFailed(`${command.name} took longer than ${limitMs / 1000} s`);
+    if (result.exitCode !== 0) throw new ActionFailed(`${command.name} ended with ${result.exitCode ?? result.signal}`);
+    return `${command.name} ended with 0`;
+  }
+}
+
+interface Move {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Back in its place, unless something new stands there. */
+function putBack(from: string, to: string): string[] {
+  if (!existsSync(to)) return [];
+  if (existsSync(from)) return [from];
+  mkdirSync(dirname(from), { recursive: true });
+  renameSync(to, from);
+  return [];
+}
+
+function breakerText(run: RunPart, action: Of<"enable-circuit-breaker">, nowMs: number): string {
+  const state = action.state ?? "open";
+  return lineOf({
+    worker_type: run.scope,
+    state,
+    failure_count: 0,
+    opened_at: writeInstant(nowMs),
+    ...(state === "open" ? { next_probe_at: writeInstant(nowMs + (action.open_seconds ?? 300) * 1000) } : {}),
+    reason: `auto-fix ${run.run_id}`,
+  });
+}
+
+function stateIn(text: string | null): string | null {
+  try {
+    const { state } = JSON.parse(text ?? "null") as { state?: unknown };
+    return typeof state === "string" ? state : null;
+  } catch {
+    return null; // No file, or one that is being written.
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * A person's answers: proposals moved to `approved/` or `rejected/`, and runs that are to be undone. Plain files, so that
+ * `mv` over ssh is enough.
+ *
+ * @module
+ */
+import { existsSync, statSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+import { weatherCode } from "../../lib/platform/files.js";
+import { watchDirectory } from "../../lib/platform/watching.js";
+import type { Source } from "../../lib/runtime/daemon.js";
+import { namesIn } from "../../lib/store/entries.js";
+import { type FixFolder, fixesIn, fixFile, readAnswer, refuseAnswer } from "../../lib/store/fix-runs.js";
+import type { Event } from "./messages.js";
+import type { Context } from "./rules.js";
+import { type RunPart, refOf } from "./state.js";
+
+const SCAN_EVERY_SECONDS = 5;
+const KEPT_MS = 90 * 86_400_000;
+const FOLDERS = ["approved", "rejected", "undo"] as const;
+/** Named like a run, it answers the healer's own brake. */
+const BRAKE = "resume";
+
+export class ApprovalSource implements Source {
+  readonly name = "approvals";
+  readonly scanEverySeconds = SCAN_EVERY_SECONDS;
+  readonly #context: Context;
+  readonly #consider: (run: RunPart, by: string) => Event | null;
+  readonly #seen = new Map<string, string>();
+  #watches: { close(): void }[] = [];
+
+  constructor(context: Context, consider: (run: RunPart, by: string) => Event | null) {
+    this.#context = context;
+    this.#consider = consider;
+  }
+
+  start(): void {
+    const { layout, log } = this.#context;
+    this.#watches = FOLDERS.map((folder) =>
+      watchDirectory(
+        join(layout.autoFixDir, folder),
+        () => this.scan(),
+        (fault) => log.warn({ folder, cause: String(fault) }, "answers are looked for every few seconds"),
+      ),
+    );
+    for (const [, run] of [...this.#context.partsWith<RunPart>("run:")])
+      if (run.phase !== "done") this.#context.offer({ kind: "resume", ...refOf(run) });
+    this.scan();
+  }
+
+  stop(): void {
+    for (const watch of this.#watches) watch.close();
+  }
+
+  scan(): void {
+    try {
+      for (const folder of FOLDERS)
+        for (const runId of fixesIn(this.#context.layout, folder)) this.#answer(folder, runId);
+      this.#expire();
+    } catch (fault) {
+      if (weatherCode(fault) === null) throw fault;
+      this.#context.log.warn({ code: weatherCode(fault) }, "answers cannot be read just now");
+    }
+  }
+
+  #answer(folder: (typeof FOLDERS)[number], runId: string): void {
+    const { layout } = this.#context;
+    const path = fixFile(layout, folder, runId);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) return;
+    // A move changes the time of change, not of writing.
+    const version = `${stat.ino}:${stat.ctimeMs}`;
+    if (this.#seen.get(path) === version) return;
+    this.#seen.set(path, version);
+    const run = this.#context.part<RunPart>(`run:${runId}`);
+    const answer = readAnswer(layout, folder, runId);
+    if (answer.kind === "absent") return;
+    if (answer.kind === "refused") return this.#refuse(folder, runId, answer.why);
+    if (folder === "undo" && runId === BRAKE) {
+      unlinkSync(path);
+      return this.#context.offer({ kind: "person-clears-breaker", by: answer.by });
+    }
+    if (run === null)
+      return existsSync(fixFile(layout, "runs", runId))
+        ? undefined
+        : this.#refuse(folder, runId, "no such run waits for an answer");
+    if (folder === "undo") return this.#context.offer({ kind: "undo-asked", ...refOf(run), by: answer.by });
+    if (run.phase !== "pending") return;
+    if (folder === "rejected") return this.#context.offer({ kind: "declined", ...refOf(run), by: answer.by });
+    if (JSON.stringify(answer.record.diff) !== JSON.stringify(run.diff) || answer.record.fix_id !== run.fix_id)
+      return this.#refuse(folder, runId, "it is not what was proposed: its content was changed");
+    const event = this.#consider(run, answer.by);
+    if (event === null) return this.#refuse(folder, runId, "its pattern, its policy or its fix is gone");
+    this.#context.offer(event);
+  }
+
+  /** Said once, beside the file, which stays as it is. */
+  #refuse(folder: (typeof FOLDERS)[number], runId: string, why: string): void {
+    const { layout, reporter } = this.#context;
+    if (existsSync(`${fixFile(layout, folder, runId)}.why`)) return;
+    refuseAnswer(layout, folder, runId, why);
+    const file = `auto-fix/${folder}/${runId}.json`;
+    reporter.news("record_refused", {
+      message: `${file} is refused: ${why}`,
+      reason: "approval",
+      data: { daemon: "auto-fix", file, problem: why },
+    });
+  }
+
+  /** Records of what is long over go, and so does what is remembered of them. */
+  #expire(): void {
+    const { layout } = this.#context;
+    const oldMs = Date.now() - KEPT_MS;
+    for (const folder of [...FOLDERS, "runs"] as readonly FixFolder[]) {
+      const path = join(layout.autoFixDir, folder);
+      for (const name of namesIn(path).slice(0, 2000)) {
+        const stat = statSync(join(path, name), { throwIfNoEntry: false });
+        if (stat === undefined || stat.mtimeMs >= oldMs || stat.ctimeMs >= oldMs || !stat.isFile()) continue;
+        unlinkSync(join(path, name));
+      }
+    }
+    for (const [, run] of [...this.#context.partsWith<RunPart>("run:")])
+      if (run.phase === "done" && run.started_ms < oldMs) this.#context.offer({ kind: "forget", ...refOf(run) });
+  }
+}

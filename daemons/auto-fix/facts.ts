@@ -1,0 +1,323 @@
+/**
+ * Reads everything that the gates of one fix need, in one go, so that its decision can be computed again from it.
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { changeOf } from "../../lib/domain/field-change.js";
+import { readTail } from "../../lib/platform/files.js";
+import { hostMemoryMb } from "../../lib/platform/memory-of-host.js";
+import { type AllowedCommands, whyNotAllowed } from "../../lib/schema/allowed-commands.js";
+import { ACTIONS, type ActionOf, type FixAction } from "../../lib/schema/fix-actions.js";
+import type { PatternRecord } from "../../lib/schema/pattern.js";
+import { isId, readInstant } from "../../lib/schema/primitives.js";
+import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
+import { jsonNamesIn } from "../../lib/store/entries.js";
+import { heldBy, readHolds } from "../../lib/store/holds.js";
+import type { Layout } from "../../lib/store/layout.js";
+import { SpecStore } from "../../lib/store/specs.js";
+import { scalarOf, valueAt } from "../../lib/store/template-edit.js";
+import { TemplateStore } from "../../lib/store/templates.js";
+import type { Facts } from "./messages.js";
+import type { Diff, Plan } from "./state.js";
+
+const DAY_MS = 86_400_000;
+const LOG_TAIL_BYTES = 512 * 1024;
+
+export interface Prerequisites {
+  readonly same_task?: boolean | undefined;
+  readonly came_back?: boolean | undefined;
+  readonly quiet_seconds?: number | undefined;
+}
+
+interface Fleet {
+  readonly specs: readonly WorkerSpecRecord[];
+  readonly waiting: readonly string[];
+}
+
+interface FieldDiff {
+  readonly field: string;
+  readonly before: unknown;
+  readonly after: unknown;
+}
+
+export class FactReader {
+  readonly #layout: Layout;
+  readonly #specs: SpecStore;
+  readonly #templates: TemplateStore;
+  readonly #allowed: () => AllowedCommands;
+
+  constructor(layout: Layout, allowed: () => AllowedCommands) {
+    this.#layout = layout;
+    this.#specs = new SpecStore(layout);
+    this.#templates = new TemplateStore(layout);
+    this.#allowed = allowed;
+  }
+
+  read(plan: Plan, scope: string, pattern: PatternRecord | null, prerequisites: Prerequisites, nowMs: number): Facts {
+    const fleet = this.#fleet(nowMs);
+    const isValid = isId(scope);
+    const template = isValid ? this.#templates.resolve(scope, nowMs) : null;
+    const typed = fleet.specs.filter((spec) => spec.worker_type === scope);
+    const isKnown =
+      template?.kind === "ok" || typed.length > 0 || plan.target !== "process" || plan.actions.every(needsNoTemplate);
+    const { fields, diff, impossible } = this.#changes(
+      plan,
+      scope,
+      pattern,
+      template?.kind === "ok" ? template.template : null,
+    );
+    const bad = template?.kind === "bad" ? template.sentence : null;
+    const holds = readHolds(this.#layout, nowMs);
+    const hold = heldBy(holds, "fix", { worker_type: scope, target: plan.target_name ?? undefined }, nowMs);
+    return {
+      hold: hold === null ? null : { name: hold.name, why: hold.why, until_ms: hold.expiresAtMs },
+      component: { name: scope, is_valid: isValid, is_known: isKnown },
+      affected: affected(plan, typed.length, this.#waitingOf(fleet, pattern)),
+      fleet: fleet.specs.length + fleet.waiting.length,
+      diff,
+      fields,
+      impossible: impossible ?? bad,
+      prerequisites: this.#prerequisites(scope, pattern, prerequisites, nowMs),
+      memory: memoryOf(fields, scope, fleet.specs, typed.length),
+    };
+  }
+
+  /** Ids of workers that have a request waiting in the queue. */
+  waiting(): string[] {
+    return jsonNamesIn(this.#layout.queueDir)
+      .filter((name) => name.endsWith("-restart.json"))
+      .map((name) => name.slice(0, -"-restart.json".length))
+      .filter(isId);
+  }
+
+  #fleet(nowMs: number): Fleet {
+    const specs = this.#specs.listActive().flatMap((id) => {
+      const reading = this.#specs.readActive(id, nowMs);
+      return reading.kind === "ok" ? [reading.value] : [];
+    });
+    return { specs, waiting: this.waiting() };
+  }
+
+  #waitingOf(fleet: Fleet, pattern: PatternRecord | null): number {
+    const workers = pattern?.workers ?? [];
+    return fleet.waiting.filter((id) => workers.includes(id)).length;
+  }
+
+  #changes(
+    plan: Plan,
+    scope: string,
+    pattern: PatternRecord | null,
+    template: Readonly<Record<string, unknown>> | null,
+  ): { fields: FieldDiff[]; diff: Diff[]; impossible: string | null } {
+    const fields: FieldDiff[] = [];
+    const diff: Diff[] = [];
+    let impossible: string | null = null;
+    for (const action of plan.actions) {
+      if (action.type === "modify-worker-spec") {
+        const made = changesOf(action, template ?? {});
+        if (typeof made === "string") impossible ??= made;
+        else fields.push(...made);
+      } else {
+        impossible ??= this.#whyImpossible(action, scope, pattern);
+        diff.push(wordsOf(action, scope, pattern));
+      }
+    }
+    const changed = fields.map(({ field, before, after }) => ({ what: field, before, after }));
+    return { fields, diff: [...changed, ...diff], impossible };
+  }
+
+  #whyImpossible(action: FixAction, scope: string, pattern: PatternRecord | null): string | null {
+    switch (action.type) {
+      case "run-command":
+        return whyNotAllowed(this.#allowed(), action.command, argumentsOf(action, scope, pattern));
+      case "quarantine":
+        return (pattern?.tasks?.length ?? 0) === 1 ? null : "no single task is known";
+      case "clean-state":
+        return (pattern?.workers?.length ?? 0) > 0 ? null : "no worker is known";
+      default:
+        return null;
+    }
+  }
+
+  #prerequisites(
+    scope: string,
+    pattern: PatternRecord | null,
+    wanted: Prerequisites,
+    nowMs: number,
+  ): Facts["prerequisites"] {
+    const found: { what: string; value: unknown; met: boolean }[] = [];
+    if (wanted.same_task === true) {
+      const tasks = pattern?.tasks ?? [];
+      const workers = pattern?.workers ?? [];
+      const value = { tasks: tasks.length, workers: workers.length };
+      found.push({
+        what: "one task that several workers failed at",
+        value,
+        met: tasks.length === 1 && workers.length > 1,
+      });
+    }
+    if (wanted.came_back === true) {
+      const value = this.#cameBack(scope, nowMs);
+      found.push({ what: "workers that came back by themselves", value, met: value > 0 });
+    }
+    if (wanted.quiet_seconds !== undefined) {
+      const lastMs = readInstant(pattern?.frequency.last_seen ?? null) ?? 0;
+      const value = Math.round((nowMs - lastMs) / 1000);
+      found.push({ what: `${wanted.quiet_seconds} s without a failure`, value, met: value >= wanted.quiet_seconds });
+    }
+    return found;
+  }
+
+  /** How often a worker of the type beat again after trouble, within a day. */
+  #cameBack(scope: string, nowMs: number): number {
+    const tail = readTail(this.#layout.eventLog("heartbeat"), LOG_TAIL_BYTES);
+    return tail.split("\n").filter((line) => {
+      if (!line.includes('"heartbeat_resumed"') || !line.includes(scope)) return false;
+      try {
+        const event = JSON.parse(line) as { event_type?: unknown; worker_type?: unknown; at_ms?: unknown };
+        return (
+          event.event_type === "heartbeat_resumed" &&
+          event.worker_type === scope &&
+          Number(event.at_ms) > nowMs - DAY_MS
+        );
+      } catch {
+        return false; // Cut by the limit, or torn.
+      }
+    }).length;
+  }
+}
+
+function needsNoTemplate(action: FixAction): boolean {
+  return [
+    "ask-person",
+    "alert-oncall",
+    "free-disk",
+    "run-command",
+    "fallback-mode",
+    "quarantine",
+    "clean-state",
+  ].includes(action.type);
+}
+
+/** The fields that change, or why they cannot. Several values that belong together keep their proportion. */
+export function changesOf(
+  action: ActionOf<"modify-worker-spec">,
+  template: Readonly<Record<string, unknown>>,
+): FieldDiff[] | string {
+  const found = action.changes.map((change) => {
+    const names = [change.field, ...(change.or_fields ?? [])];
+    const field = names.find((name) => scalarOf(valueAt(template, name)) !== null) ?? change.field;
+    const written = scalarOf(valueAt(template, field));
+    return { change: { ...change, field }, field, written, before: written ?? change.default_value ?? null };
+  });
+  const multiplied = found.filter(({ change }) => change.operation === "multiply");
+  const factor = multiplied.length < 2 ? null : commonFactor(multiplied);
+  const fields: FieldDiff[] = [];
+  const whys: string[] = [];
+  for (const { change, field, before, written } of found) {
+    const own = factor === null || change.operation !== "multiply" ? change : { ...change, value: factor };
+    const changed = changeOf(before, own);
+    if (changed.kind === "impossible") return changed.why;
+    if (changed.kind === "same") whys.push(changed.why);
+    else fields.push({ field, before: written, after: changed.after });
+  }
+  return fields.length === 0 ? whys.join("; ") : fields;
+}
+
+type Found = {
+  readonly change: {
+    readonly value: unknown;
+    readonly max_value?: number | undefined;
+    readonly min_value?: number | undefined;
+  };
+  readonly before: unknown;
+};
+
+/** The factor that all of them can take. */
+function commonFactor(found: readonly Found[]): number {
+  return found.reduce(
+    (least, { change, before }) => {
+      const wanted = Number(change.value);
+      if (typeof before !== "number" || before <= 0) return least;
+      const bounded = wanted >= 1 ? Math.min(wanted, (change.max_value ?? Number.POSITIVE_INFINITY) / before) : wanted;
+      return Math.min(least, Math.max(1, bounded));
+    },
+    Number(found[0]?.change.value ?? 1),
+  );
+}
+
+/** The arguments of a command, with what they may name filled in. */
+export function argumentsOf(action: ActionOf<"run-command">, scope: string, pattern: PatternRecord | null): string[] {
+  const values: Readonly<Record<string, string>> = {
+    worker_type: scope,
+    worker_id: pattern?.workers?.at(-1) ?? "",
+    task_id: pattern?.tasks?.at(-1) ?? "",
+    pattern: pattern === null ? "" : `${pattern.category}:${pattern.type}`,
+  };
+  return (action.args ?? []).map((arg) =>
+    arg.replace(/\{(worker_type|worker_id|task_id|pattern)\}/g, (_, name: string) => values[name] ?? ""),
+  );
+}
+
+function wordsOf(action: FixAction, scope: string, pattern: PatternRecord | null): Diff {
+  const what = (text: string): Diff => ({ what: text, before: null, after: null });
+  switch (action.type) {
+    case "run-command":
+      return what(`run ${[action.command, ...argumentsOf(action, scope, pattern)].join(" ")}`.slice(0, 200));
+    case "enable-circuit-breaker":
+      return what(`circuit breaker of ${scope} to ${action.state ?? "open"}`);
+    case "quarantine":
+      return what(`hold on task ${pattern?.tasks?.[0] ?? ""}`);
+    case "clean-state":
+      return what(`state of ${pattern?.workers?.at(-1) ?? ""} moved aside`);
+    case "ask-person":
+      return what(action.request);
+    default:
+      return what(action.type);
+  }
+}
+
+function affected(plan: Plan, typed: number, waiting: number): number {
+  const rolling = plan.actions.some(
+    (action) => action.type === "modify-worker-spec" && action.apply_to_running === "rolling",
+  );
+  const counts = plan.actions.map((action) => {
+    switch (ACTIONS[action.type].touches) {
+      case "worker":
+        return 1;
+      case "waiting":
+        return waiting + (rolling ? typed : 0);
+      case "type":
+        return typed;
+      default:
+        return 0;
+    }
+  });
+  return Math.max(0, ...counts);
+}
+
+/** What all limits would sum up to, if every worker of the type had the new one. */
+function memoryOf(
+  fields: readonly FieldDiff[],
+  scope: string,
+  specs: readonly WorkerSpecRecord[],
+  typed: number,
+): Facts["memory"] {
+  const change = fields.find(({ field }) => field === "resources.memory_limit_mb");
+  if (change === undefined || typeof change.after !== "number") return null;
+  const others = specs.filter((spec) => spec.worker_type !== scope);
+  const rest = others.reduce((sum, spec) => sum + (spec.resources?.memory_limit_mb ?? 0), 0);
+  return { committed_mb: Math.round(rest + Math.max(1, typed) * change.after), host_mb: Math.round(hostMemoryMb()) };
+}
+
+/** The text of a file; null if there is none. */
+export function textIfThere(...parts: string[]): string | null {
+  try {
+    return readFileSync(join(...parts), "utf8");
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") return null;
+    throw error;
+  }
+}

@@ -1,0 +1,158 @@
+/** The published patterns: each that changed is looked at with every fix that is known for it. @module */
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { weatherCode } from "../../lib/platform/files.js";
+import { newEventIdBase } from "../../lib/platform/ids.js";
+import { watchDirectory } from "../../lib/platform/watching.js";
+import type { Source } from "../../lib/runtime/daemon.js";
+import type { Fix } from "../../lib/schema/fix-registry.js";
+import type { PatternRecord } from "../../lib/schema/pattern.js";
+import { readInstant } from "../../lib/schema/primitives.js";
+import { PATTERNS_FILE, readPatterns } from "../../lib/store/patterns.js";
+import type { FactReader } from "./facts.js";
+import type { Event, PatternFacts } from "./messages.js";
+import { planOfFix } from "./plans.js";
+import type { Context, Rules } from "./rules.js";
+import { type MatchPart, type RunPart, type RunRef, refOf } from "./state.js";
+
+const SCAN_EVERY_SECONDS = 5;
+
+export class PatternSource implements Source {
+  readonly name = "patterns";
+  readonly scanEverySeconds = SCAN_EVERY_SECONDS;
+  readonly #context: Context;
+  readonly #rules: Rules;
+  readonly #reader: FactReader;
+  /** The snapshot of each pattern that was looked at last. */
+  readonly #seen = new Map<string, string>();
+  #patterns = new Map<string, PatternRecord>();
+  #version = "";
+  #watch: { close(): void } | null = null;
+
+  constructor(context: Context, rules: Rules, reader: FactReader) {
+    this.#context = context;
+    this.#rules = rules;
+    this.#reader = reader;
+  }
+
+  start(): void {
+    const { layout, log } = this.#context;
+    this.#watch = watchDirectory(
+      layout.patternsDir,
+      () => this.scan(),
+      (fault) => log.warn({ cause: String(fault) }, "patterns are read every few seconds until watching works again"),
+    );
+    this.scan();
+  }
+
+  stop(): void {
+    this.#watch?.close();
+  }
+
+  scan(): void {
+    try {
+      if (!this.#read()) return;
+    } catch (fault) {
+      if (weatherCode(fault) === null) throw fault;
+      this.#context.log.warn({ code: weatherCode(fault) }, "patterns cannot be read just now");
+      return;
+    }
+    for (const pattern of this.#patterns.values()) {
+      const version = `${pattern.status}:${pattern.frequency.total_occurrences}:${pattern.confidence}`;
+      if (this.#seen.get(pattern.pattern_id) === version) continue;
+      this.#seen.set(pattern.pattern_id, version);
+      this.#look(pattern);
+    }
+  }
+
+  /** After a change of the rules or the policy. */
+  lookAtAll(): void {
+    for (const pattern of this.#patterns.values()) this.#look(pattern);
+  }
+
+  /** The pattern as it is now. */
+  pattern(patternId: string): PatternRecord | null {
+    this.#read();
+    return this.#patterns.get(patternId) ?? null;
+  }
+
+  /** Performs `look`: the same fix for the same pattern once more. */
+  again(ref: RunRef): Event | null {
+    const pattern = this.pattern(ref.subject);
+    const fix = this.#rules.fixes.find((each) => each.fix_id === ref.fix_id);
+    return pattern === null || fix === undefined ? null : this.#consider(fix, pattern, null);
+  }
+
+  /** A person has approved: every gate is asked again, of what is there now. */
+  approved(run: RunPart, by: string): Event | null {
+    const pattern = this.pattern(run.subject);
+    const fix = this.#rules.fixes.find((each) => each.fix_id === run.fix_id);
+    return pattern === null || fix === undefined ? null : this.#consider(fix, pattern, { run, by });
+  }
+
+  #read(): boolean {
+    const stat = statSync(join(this.#context.layout.patternsDir, PATTERNS_FILE), { throwIfNoEntry: false });
+    const version = stat === undefined ? "" : `${stat.ino}:${stat.size}:${stat.mtimeMs}`;
+    if (version === this.#version) return false;
+    this.#patterns = new Map(readPatterns(this.#context.layout).map((each) => [each.pattern_id, each]));
+    this.#version = version;
+    return true;
+  }
+
+  #look(pattern: PatternRecord): void {
+    const key = `${pattern.category}:${pattern.type}`;
+    for (const fix of this.#rules.fixes) {
+      if (!fix.applies_to_patterns.includes(key)) continue;
+      const match = this.#context.part<MatchPart>(`match:${fix.fix_id}|${pattern.pattern_id}`);
+      // What is over and was never looked at says nothing to anybody.
+      if (match === null && pattern.status !== "active") continue;
+      const open = match?.open_run ?? null;
+      const run = open === null ? null : this.#context.part<RunPart>(`run:${open}`);
+      if (run !== null) {
+        if (run.phase === "verifying" || run.phase === "watching")
+          this.#context.offer({ kind: "check-due", ...refOf(run) });
+      } else this.#context.offer(this.#consider(fix, pattern, null));
+    }
+  }
+
+  #consider(fix: Fix, pattern: PatternRecord, approved: { readonly run: RunPart; readonly by: string } | null): Event {
+    const nowMs = Date.now();
+    const key = `${pattern.category}:${pattern.type}`;
+    const scope = pattern.worker_type ?? "";
+    const plan = planOfFix(fix);
+    const ref =
+      approved === null
+        ? {
+            run_id: `run-${newEventIdBase(nowMs)}`,
+            fix_id: fix.fix_id,
+            subject: pattern.pattern_id,
+            learn: `${fix.fix_id}:${key}`,
+          }
+        : refOf(approved.run);
+    return {
+      kind: "consider",
+      ...ref,
+      plan,
+      scope,
+      workers: pattern.workers ?? [],
+      pattern: factsOf(pattern, key),
+      condition: null,
+      facts: this.#reader.read(plan, scope, pattern, fix.prerequisites ?? {}, nowMs),
+      approved_by: approved?.by ?? null,
+    };
+  }
+}
+
+function factsOf(pattern: PatternRecord, key: string): PatternFacts {
+  return {
+    pattern_id: pattern.pattern_id,
+    key,
+    is_active: pattern.status === "active",
+    confidence: pattern.confidence,
+    occurrences: pattern.frequency.window_occurrences,
+    total: pattern.frequency.total_occurrences,
+    last_seen_ms: readInstant(pattern.frequency.last_seen) ?? 0,
+    message: pattern.message.slice(0, 300),
+    root_cause: pattern.root_cause.slice(0, 300),
+  };
+}
