@@ -1,6 +1,7 @@
 /** What the heartbeat monitor knows, hears and does; plain data that is journaled and replayed. @module */
 
 import type { GuardState } from "../../lib/domain/mass-guard.js";
+import type { GapHistogram } from "../../lib/domain/phi.js";
 import type { OwnThresholds } from "../../lib/domain/thresholds.js";
 import type { ProcessLook } from "../../lib/domain/verdict.js";
 import type { ReportEffect } from "../../lib/runtime/reporting.js";
@@ -70,6 +71,8 @@ export interface ExitFacts {
   readonly wait_status: number | null;
   readonly ended_at_ms: number;
   readonly oom_kills: number;
+  /** A person's forced restart is under way, which ended it: no failure, and its request is there already. */
+  readonly wanted?: boolean;
 }
 
 /** The steps by which an attempt is brought to its end. */
@@ -103,6 +106,8 @@ export interface WorkerPart {
   /** From when silence counts: first sight, launch, or the last beat. */
   readonly silent_from_mono_ms: number;
   readonly last_beat: LastBeat | null;
+  /** The gaps between its beats, as far as they were observed; only where the detector learns from them. */
+  readonly gaps?: GapHistogram;
   /** The level of silence that was last said, so that each is said once. */
   readonly said: "none" | "late" | "warning" | "critical";
   /** The verdict that was last said while silent. */

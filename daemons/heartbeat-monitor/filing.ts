@@ -6,6 +6,9 @@ import { countMonitored, endSuspicion } from "./fleet.js";
 import { gate, type Turn } from "./turn.js";
 import { wishFor } from "./wishes.js";
 
+/** Evidence of an end after which no request is filed: it is wanted, or the request is there already. */
+const NO_REQUEST: ReadonlySet<string> = new Set(["cancelled", "forced_restart"]);
+
 /** Everything is known. */
 export function file(turn: Turn, logTail: string): void {
   const worker = turn.worker as WorkerPart;
@@ -15,7 +18,7 @@ export function file(turn: Turn, logTail: string): void {
   const stopped = wish !== null || ending.reason === "stopped";
   const completed = finished || stopped;
   // A person who changed their mind while it was being stopped gets it back.
-  const mayReturn = wish === null && ending.evidence !== "cancelled" && mayResume(turn, ending);
+  const mayReturn = wish === null && !NO_REQUEST.has(ending.evidence) && mayResume(turn, ending);
   const wantsMore = mayReturn && (!finished || worker.spec.restart_when === "always");
   turn.set({ ending: { ...ending, phase: "filing" } });
   const { worker_id } = worker;
@@ -93,7 +96,8 @@ function evidencePatch(turn: Turn, status: string, logTail: string): Record<stri
       reason: ending.reason,
       classification: null,
       evidence: ending.evidence,
-      killed_by: exit?.signal === null || exit === null ? null : ending.signalled ? "heald" : "other",
+      killed_by:
+        exit?.signal === null || exit === null ? null : ending.signalled || ending.exit?.wanted ? "heald" : "other",
       silent_seconds: ending.silent_ms === null ? null : Math.round(ending.silent_ms / 100) / 10,
       log_tail: logTail,
       last_beat:

@@ -2,6 +2,7 @@
 
 import { decayedScore, missedIntervals } from "../../lib/domain/health-score.js";
 import { canaryDone } from "../../lib/domain/mass-guard.js";
+import { addGap, GAPS_NONE } from "../../lib/domain/phi.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { DesiredState } from "../../lib/schema/records.js";
 import { beginEnding, callOff, gatherNow, tryEnding } from "./ending.js";
@@ -209,6 +210,7 @@ export function onBeat(turn: Turn, beat: BeatFacts): void {
     ...(KEPT_BY_BEATS.has(worker.state) ? {} : { looks: [], look_due_mono_ms: null }),
     log_moved: false,
     gone_since_mono_ms: null,
+    ...learnt(turn, worker, beat, silentMs),
     last_beat: {
       arrived_mono_ms: arrived,
       arrived_at_ms: turn.stamp.atMs - agoMs,
@@ -227,6 +229,18 @@ export function onBeat(turn: Turn, beat: BeatFacts): void {
   advance(turn);
 }
 
+/** What the gap before this beat teaches. One that was not observed, or in part by a stalled monitor, teaches nothing. */
+function learnt(turn: Turn, worker: WorkerPart, beat: BeatFacts, gapMs: number): Pick<WorkerPart, "gaps"> {
+  const last = worker.last_beat;
+  if (turn.settings().detector !== "phi" || last === null || beat.age_ms > 0) return {};
+  if (!turn.isTrusted() || last.arrived_mono_ms < turn.fleet.trust_from_mono_ms) return {};
+  const skipped = (beat.sequence ?? 0) - (last.sequence ?? beat.sequence ?? 0);
+  const beats = Number.isInteger(skipped) && skipped > 1 && skipped <= SKIPPED_MAX ? skipped : 1;
+  return { gaps: addGap(worker.gaps ?? GAPS_NONE, gapMs / beats) };
+}
+
+/** Beats that may go by between two looks; a larger jump of the sequence is a new count. */
+const SKIPPED_MAX = 1000;
 const BLOCK_EVERY_MS = 10_000;
 /** Replacing a spec is what beats cost most: a fleet of any size shares about so many refreshes a second. */
 const REFRESHES_PER_SECOND = 7;
@@ -322,6 +336,7 @@ export function onExit(turn: Turn, attempt: number, exit: ExitFacts): void {
     turn.set({ ending: { ...worker.ending, exit } });
     return worker.ending.phase === "stopping" || worker.ending.phase === "killing" ? gatherNow(turn) : undefined;
   }
+  if (exit.wanted) return beginEnding(turn, { reason: "stopped", evidence: "forced_restart", zombie: false, exit });
   const finished = exit.exit_code === 0 && worker.spec.restart_when !== "always";
   if (!finished) turn.openIncident();
   const reason = exit.oom_kills > 0 ? "memory_limit" : exit.signal !== null ? "killed" : "exited";

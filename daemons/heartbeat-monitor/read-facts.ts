@@ -124,7 +124,8 @@ export function processOf(record: LaunchRecord): KnownProcess | null {
   };
 }
 
-export function exitFacts(record: ExitRecord, mtimeMs: number): ExitFacts {
+/** @param wanted Whether a person's forced restart ended it. */
+export function exitFacts(record: ExitRecord, mtimeMs: number, wanted = false): ExitFacts {
   const endedAtMs = (record as { ended_at_ms?: unknown }).ended_at_ms;
   return {
     exit_code: record.exit_code ?? null,
@@ -133,6 +134,7 @@ export function exitFacts(record: ExitRecord, mtimeMs: number): ExitFacts {
     wait_status: record.wait_status ?? null,
     ended_at_ms: typeof endedAtMs === "number" ? endedAtMs : (readInstant(record.ended_at) ?? mtimeMs),
     oom_kills: record.memory?.oom_kill ?? 0,
+    ...(wanted ? { wanted } : {}),
   };
 }
 

@@ -5,7 +5,12 @@ import { isAlive, readStat } from "../../lib/platform/processes.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { isId } from "../../lib/schema/primitives.js";
-import { type ExitRecord, exitRecordSchema, launchRecordSchema } from "../../lib/schema/records.js";
+import {
+  type ExitRecord,
+  exitRecordSchema,
+  launchRecordSchema,
+  restartRequestSchema,
+} from "../../lib/schema/records.js";
 import { readAttemptName } from "../../lib/schema/worker-spec.js";
 import { listDesired, readDesired } from "../../lib/store/desired.js";
 import { type Hold, readHolds } from "../../lib/store/holds.js";
@@ -97,7 +102,18 @@ export class SpecSource implements Source {
   /** The exit record of an attempt, if there is one that can be read. */
   exitOf(workerId: string, attempt: number): ExitFacts | null {
     const reading = this.#readExitRecord(workerId, attempt);
-    return reading.kind === "ok" ? exitFacts(reading.value, reading.mtimeMs) : null;
+    return reading.kind === "ok"
+      ? exitFacts(reading.value, reading.mtimeMs, this.#isRestartForced(workerId, attempt))
+      : null;
+  }
+
+  /** Whether a request waits that makes worker-restart end this very attempt. */
+  #isRestartForced(workerId: string, attempt: number): boolean {
+    const path = this.#context.layout.queueRequest(workerId);
+    if (!existsSync(path)) return false;
+    const options = { maxBytes: MAX_BYTES.request, nowMs: Date.now(), what: "request" };
+    const reading = readRecord(path, restartRequestSchema, options);
+    return reading.kind === "ok" && reading.value.force === true && (reading.value.attempt ?? attempt) === attempt;
   }
 
   #readExitRecord(workerId: string, attempt: number): Reading<ExitRecord> {

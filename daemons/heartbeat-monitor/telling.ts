@@ -24,7 +24,7 @@ export function sayExit(turn: Turn, beginning: Beginning): void {
     evidence: beginning.evidence,
     ran_ms: ran,
   };
-  const finished = exit?.exit_code === 0;
+  const finished = exit?.exit_code === 0 || reason === "stopped";
   turn.say("worker_exited", {
     reason,
     message: `${worker.worker_id} ended${how} (${reason})`,

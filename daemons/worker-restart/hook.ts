@@ -21,7 +21,7 @@ export class HookRunner {
 
   /** A hook that cannot be run, or takes too long, holds nothing back: it is said, and the restart goes on. */
   async ask(effect: AskHook): Promise<Event> {
-    const { layout, log, policy } = this.#context;
+    const { layout, log, policy, reporter } = this.#context;
     const path = join(layout.hooksDir, "before_restart");
     const answer = (later: boolean, note: string): Event => ({
       kind: "hook-answered",
@@ -32,7 +32,12 @@ export class HookRunner {
     });
     const unsafe = whyUnsafe(path);
     if (unsafe !== null) {
-      log.warn({ path, why: unsafe }, `hooks/before_restart is not run: ${unsafe}`);
+      // An operator's gate that is open must not go unnoticed.
+      reporter.news("record_refused", {
+        message: `Cannot run hook "hooks/before_restart": ${unsafe}`,
+        reason: "unsafe",
+        data: { path, problem: unsafe },
+      });
       return answer(false, unsafe);
     }
     this.#places.setConcurrency(policy().settings.max_concurrent_restarts);

@@ -439,6 +439,28 @@ describe("a person's hand", () => {
     expect(world.types("a").at(-1)).toBe("worker_stopped");
   });
 
+  test("forces its restart: its end is no failure, and the request that is there is not filed again", () => {
+    const { world, simulation } = openScene();
+    world.add("a");
+    world.run(40);
+    const exit = {
+      exit_code: 143,
+      signal: "SIGTERM",
+      signal_inferred: true,
+      wait_status: null,
+      ended_at_ms: simulation.nowMs,
+      oom_kills: 0,
+      wanted: true,
+    };
+    world.end("a", { code: 143 });
+    simulation.offer({ kind: "exit", worker_id: "a", attempt: 1, exit });
+    world.run(5);
+    expect(world.queue.size).toBe(0);
+    expect(world.evidence.get("completed/a.attempt-1")).toMatchObject({ status: "cancelled" });
+    expect(world.eventsOf("worker_exited")[0]).toMatchObject({ severity: "info", reason: "stopped" });
+    expect(world.eventsOf("worker_exited")[0]?.incident_id).toBeUndefined();
+  });
+
   test("stopped, and wanted again before it has ended: it comes back", () => {
     const { world } = openScene();
     world.add("a");
