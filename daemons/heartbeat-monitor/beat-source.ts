@@ -152,12 +152,14 @@ export class BeatSource implements Source {
     const ageMs = Math.max(0, nowMs - reading.mtimeMs);
     this.#noteNumbers(workerId, value);
     if (known === undefined) {
-      this.#noteGap(workerId, value, ageMs, false);
+      this.#noteGap(workerId, value, ageMs, null);
       return beatFacts(value, key, ageMs);
     }
     // In a round it was not seen arriving, but not later than the round before: within that, the file's time is believed.
     const agoMs = Math.min(this.#rounds.sinceMs(), Math.max(0, ageMs - FILE_CLOCK_MS));
-    this.#noteGap(workerId, value, agoMs, this.#isTrusted());
+    // A gap that is as long as a stall of our own says nothing about the worker.
+    const watchedFrom = this.#context.part<FleetPart>("fleet")?.trust_from_mono_ms ?? null;
+    this.#noteGap(workerId, value, agoMs, watchedFrom);
     return { ...beatFacts(value, key, 0), ago_ms: agoMs };
   }
 
@@ -167,14 +169,10 @@ export class BeatSource implements Source {
     else this.#numbers.set(workerId, { attempt: attempt ?? null, numbers });
   }
 
-  #noteGap(workerId: string, { attempt, sequence }: Beat, agoMs: number, observed: boolean): void {
+  #noteGap(workerId: string, { attempt, sequence }: Beat, agoMs: number, watchedFromMonoMs: number | null): void {
     const arrivedMonoMs = now().monoMs - agoMs;
-    this.gaps.note(workerId, { attempt: attempt ?? null, sequence: sequence ?? null, arrivedMonoMs, observed });
-  }
-
-  /** A gap that is as long as our own stall says nothing about the worker. */
-  #isTrusted(): boolean {
-    return this.#context.part<FleetPart>("fleet")?.suspect_because === null;
+    const beat = { attempt: attempt ?? null, sequence: sequence ?? null, arrivedMonoMs, watchedFromMonoMs };
+    this.gaps.note(workerId, beat);
   }
 
   metricsOf(workerId: string): ReportedNumbers | null {

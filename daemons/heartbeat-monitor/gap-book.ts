@@ -28,8 +28,8 @@ export interface Arrival {
   readonly attempt: number | null;
   readonly sequence: number | null;
   readonly arrivedMonoMs: number;
-  /** Whether the time before it was observed; of a beat found at the start, or after a stall of our own, it was not. */
-  readonly observed: boolean;
+  /** From when on the monitor has watched without a stall of its own; null where this beat was not seen arriving. */
+  readonly watchedFromMonoMs: number | null;
 }
 
 const HOUR_MS = 3_600_000;
@@ -47,11 +47,13 @@ export class GapBook {
   note(workerId: string, beat: Arrival): void {
     const page = this.#pages.get(workerId);
     if (page === undefined) {
-      this.#pages.set(workerId, { ...beat, counts: new Map() });
+      const { attempt, sequence, arrivedMonoMs } = beat;
+      this.#pages.set(workerId, { attempt, sequence, arrivedMonoMs, counts: new Map() });
       return;
     }
     const gapMs = beat.arrivedMonoMs - page.arrivedMonoMs;
-    if (beat.observed && beat.attempt === page.attempt && gapMs > 0) {
+    const watched = beat.watchedFromMonoMs !== null && page.arrivedMonoMs >= beat.watchedFromMonoMs;
+    if (watched && beat.attempt === page.attempt && gapMs > 0) {
       const beats = beatsBetween(page.sequence, beat.sequence);
       const bucket = gapBucketOf(gapMs / beats);
       page.counts.set(bucket, (page.counts.get(bucket) ?? 0) + beats);

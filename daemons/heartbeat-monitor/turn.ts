@@ -1,6 +1,7 @@
 /** One decision in the making: the slice as it changes, the effects in order, and what is said. @module */
 
 import { stretch } from "../../lib/domain/local-health.js";
+import { type GapHistogram, phiThresholds } from "../../lib/domain/suspicion.js";
 import { startupThresholds, type Thresholds, thresholdsOf } from "../../lib/domain/thresholds.js";
 import type { Decided, Stamped, Wake } from "../../lib/runtime/core.js";
 import type { EventType, WorkerState } from "../../lib/schema/catalogue.js";
@@ -19,6 +20,8 @@ export class Turn {
   readonly #effects: (Effect | Wake)[] = [];
   #decision: DecisionDraft | undefined;
   #said = 0;
+  /** Worked out once for a decision: the search for a time-out takes a while. */
+  #phi: { readonly gaps: GapHistogram; readonly thresholds: Thresholds } | null = null;
 
   constructor(slice: Slice, event: Stamped<Event>, policy: HeartbeatPolicy) {
     this.worker = slice.worker;
@@ -108,7 +111,7 @@ export class Turn {
   thresholds(): Thresholds {
     const worker = this.worker as WorkerPart;
     const plain = thresholdsOf(this.settings(), worker.spec.own);
-    const own = worker.last_beat === null ? startupThresholds(plain) : plain;
+    const own = worker.last_beat === null ? startupThresholds(plain) : this.#learnt(plain, worker.gaps);
     const health = this.fleet.local_health;
     if (health === 0) return own;
     const longer = (ms: number): number => stretch(ms, health);
@@ -121,6 +124,13 @@ export class Turn {
       blockedMs: longer(own.blockedMs),
       firstLookMs: zombieMs - own.verifyMs,
     };
+  }
+
+  /** With the detector that learns, the time-out is what this worker's own gaps say. */
+  #learnt(plain: Thresholds, gaps: GapHistogram | undefined): Thresholds {
+    if (gaps === undefined || this.settings().detector !== "phi") return plain;
+    if (this.#phi?.gaps !== gaps) this.#phi = { gaps, thresholds: phiThresholds(plain, gaps) };
+    return this.#phi.thresholds;
   }
 
   silentMs(): number {

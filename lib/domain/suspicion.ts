@@ -67,10 +67,13 @@ function deadlinesOf(thresholds: Thresholds, early: boolean): readonly (readonly
 
 /**
  * Replaces the fixed time-out by phi's, for `"detector": "phi"`: a worker that beats like clockwork is suspected
- * sooner, one that beats irregularly later. Only suspicion moves; the zombie threshold stays where it is.
+ * sooner, one that beats irregularly later, and warned about later in proportion. Only suspicion moves; the zombie
+ * threshold stays where it is.
  */
 export function phiThresholds(thresholds: Thresholds, gaps: GapHistogram): Thresholds {
   const timeoutMs = phiSuspectMs(gaps, thresholds);
   const lateMs = Math.min(thresholds.lateMs, timeoutMs);
-  return { ...thresholds, lateMs, timeoutMs, warningMs: Math.min(thresholds.warningMs, timeoutMs) };
+  // A warning before each ordinary gap of an irregular worker would be the noise that this detector is for.
+  const warningMs = Math.min(timeoutMs, thresholds.warningMs * Math.max(1, timeoutMs / thresholds.timeoutMs));
+  return { ...thresholds, lateMs, timeoutMs, warningMs };
 }

@@ -6,7 +6,7 @@ const HOUR_MS = 3_600_000;
 const AT = 500_000 * HOUR_MS + 1;
 
 function arrival(arrivedMonoMs: number, more: Partial<Arrival> = {}): Arrival {
-  return { attempt: 1, sequence: null, arrivedMonoMs, observed: true, ...more };
+  return { attempt: 1, sequence: null, arrivedMonoMs, watchedFromMonoMs: 0, ...more };
 }
 
 describe("GapBook", () => {
@@ -41,7 +41,8 @@ describe("GapBook", () => {
   test("leaves out what was not observed, and what lies between two attempts", () => {
     const book = new GapBook(AT);
     book.note("a", arrival(0));
-    book.note("a", arrival(90_000, { observed: false }));
+    book.note("a", arrival(90_000, { watchedFromMonoMs: null }));
+    book.note("a", arrival(94_000, { watchedFromMonoMs: 92_000 }));
     book.note("a", arrival(95_000, { attempt: 2 }));
     expect(book.takeAll()).toEqual([]);
     book.note("a", arrival(96_000, { attempt: 2 }));

@@ -155,7 +155,7 @@ describe("SampleSource", () => {
   test("writes the gaps of the hour that has begun when the monitor stops", () => {
     addOwn("a");
     for (const arrivedMonoMs of [0, 30_000, 60_000])
-      gaps.note("a", { attempt: null, sequence: null, arrivedMonoMs, observed: true });
+      gaps.note("a", { attempt: null, sequence: null, arrivedMonoMs, watchedFromMonoMs: 0 });
     const samples = source();
     samples.start();
     samples.stop();
