@@ -2,13 +2,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { packageRoot } from "../../lib/platform/package.js";
-
-/** One worker of the fleet. */
-export interface Player {
-  readonly id: string;
-  readonly type: string;
-  readonly task: string;
-}
+import type { Player } from "../shared/fleet.js";
 
 const player = (id: string, type: string, task = id): Player => ({ id, type, task });
 

@@ -7,14 +7,15 @@
 import { rmSync } from "node:fs";
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
-import { Chronicle } from "./chronicle.js";
-import { type CleanedUp, cleanUp } from "./clean-up.js";
-import { Daemons } from "./daemons.js";
-import { CLI, Fleet } from "./fleet.js";
+import { Chronicle } from "../shared/chronicle.js";
+import { type CleanedUp, cleanUp } from "../shared/clean-up.js";
+import { Daemons } from "../shared/daemons.js";
+import { CLI, Fleet } from "../shared/fleet.js";
+import { type Kind, Screen } from "../shared/screen.js";
+import { sentenceOf } from "../shared/sentences.js";
+import { mendHeartbeats } from "./outage.js";
 import { type Finding, OUTCOMES, type Outcome } from "./outcomes.js";
-import { type Kind, Screen } from "./screen.js";
-import { sentenceOf } from "./sentences.js";
-import { makeStage, type Stage, ZOMBIE_SECONDS } from "./stage.js";
+import { type DemoStage, makeDemoStage, ZOMBIE_SECONDS } from "./stage.js";
 import { play } from "./story.js";
 import { newNotes, type World } from "./world.js";
 
@@ -30,7 +31,7 @@ Starts four daemons and twelve workers in a new folder, breaks them in thirteen 
 `;
 
 interface Run {
-  readonly stage: Stage;
+  readonly stage: DemoStage;
   readonly screen: Screen;
   readonly world: World;
 }
@@ -52,6 +53,8 @@ async function main(): Promise<number> {
   const findings =
     error instanceof Interrupted ? [] : OUTCOMES.map((outcome) => ({ ...outcome, ...outcome.judge(run.world) }));
   run.world.heading(error === null ? "Everything is ended" : `The demo is broken off: ${error.message}`);
+  run.world.fleet.close();
+  mendHeartbeats(run.stage);
   const cleaned = await cleanUp(run.stage, run.world.daemons, run.world.fleet);
   clearInterval(show);
   showNews(run);
@@ -67,7 +70,7 @@ async function main(): Promise<number> {
 }
 
 function open(screen: Screen): Run {
-  const stage = makeStage();
+  const stage = makeDemoStage();
   const say = (kind: Kind, text: string): void => screen.line(kind, Date.now(), text);
   const world: World = {
     stage,

@@ -1,7 +1,7 @@
 /** Takes the heartbeat folder away from everybody, and gives it back. @module */
 import { chmodSync, lstatSync, renameSync, symlinkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import type { Stage } from "./stage.js";
+import type { Stage } from "../shared/stage.js";
 
 const FOLDER_MODE = 0o750;
 

@@ -1,6 +1,7 @@
 /** What should have come of each fault, and what did: judged from the files, at the end. @module */
+
+import type { Told } from "../shared/chronicle.js";
 import { POISON } from "./cast.js";
-import type { Told } from "./chronicle.js";
 import { doneTwiceOrLost, repeatsRecognised } from "./once.js";
 import { isAboutHeartbeats } from "./outage.js";
 import type { World } from "./world.js";

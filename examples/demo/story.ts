@@ -5,10 +5,10 @@
  * @module
  */
 import { appendFileSync } from "node:fs";
+import { waitFor } from "../shared/waiting.js";
 import { PLAYERS, WELL_AT_START } from "./cast.js";
 import { breakHeartbeats, isAboutHeartbeats, mendHeartbeats } from "./outage.js";
 import { ZOMBIE_SECONDS } from "./stage.js";
-import { waitFor } from "./waiting.js";
 import type { World } from "./world.js";
 
 const START_MS = 20_000;

@@ -1,8 +1,8 @@
 /** Everything that a scene acts on and an outcome is judged by. @module */
-import type { Chronicle } from "./chronicle.js";
-import type { Daemons } from "./daemons.js";
-import type { Fleet } from "./fleet.js";
-import type { Stage } from "./stage.js";
+import type { Chronicle } from "../shared/chronicle.js";
+import type { Daemons } from "../shared/daemons.js";
+import type { Fleet } from "../shared/fleet.js";
+import type { DemoStage } from "./stage.js";
 
 /** What the demo did and saw itself, beside the files. Instants are wall-clock milliseconds. */
 export interface Notes {
@@ -18,7 +18,7 @@ export interface Notes {
 }
 
 export interface World {
-  readonly stage: Stage;
+  readonly stage: DemoStage;
   readonly fleet: Fleet;
   readonly daemons: Daemons;
   readonly chronicle: Chronicle;

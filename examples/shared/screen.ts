@@ -1,6 +1,6 @@
-/** What the demo puts on the terminal: lines with times, and a table. Colour only on a terminal that wants it. @module */
+/** What an example puts on the terminal: lines with times, and a table. Colour only on a terminal that wants it. @module */
 
-/** `fault`: what the demo does to the fleet; the rest is what heald does about it. */
+/** `fault`: what the example does to the fleet; the rest is what heald does about it. */
 export type Kind = "demo" | "fault" | "seen" | "decided" | "done";
 
 /** A cell's text; rows wrap within their columns. */

@@ -1,9 +1,8 @@
-/** Ends every process that the demo started, each by its identity, and nothing else. @module */
+/** Ends every process that an example started, each by its identity, and nothing else. @module */
 import { releaseMemoryLimit } from "../../lib/platform/memory-limit.js";
 import { familyOf, identityOf, signalIdentity } from "../../lib/platform/processes.js";
 import type { Daemons } from "./daemons.js";
 import type { Fleet } from "./fleet.js";
-import { mendHeartbeats } from "./outage.js";
 import type { Stage } from "./stage.js";
 import { waitFor } from "./waiting.js";
 
@@ -21,7 +20,6 @@ export interface CleanedUp {
 /** The daemons first, so that nobody starts what is being ended. */
 export async function cleanUp(stage: Stage, daemons: Daemons, fleet: Fleet): Promise<CleanedUp> {
   fleet.close();
-  mendHeartbeats(stage);
   const stubborn = await daemons.stop();
   const seen = new Set<number>();
   // Everything below this home carries its name in its environment: workers, their children, their launchers.

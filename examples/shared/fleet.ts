@@ -1,4 +1,4 @@
-/** The workers as their files show them: specs, launches, requests; and the demo's hand on them. @module */
+/** The workers as their files show them: specs, launches, requests; and an example's hand on them. @module */
 import { execFile } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,10 +6,16 @@ import { fileURLToPath } from "node:url";
 import type { Identity } from "../../lib/platform/identity.js";
 import { signalIdentity } from "../../lib/platform/signals.js";
 import { readAttemptName, type WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
-import type { Player } from "./cast.js";
 import type { Stage } from "./stage.js";
 
 type Json = Readonly<Record<string, unknown>>;
+
+/** One worker of the fleet. */
+export interface Player {
+  readonly id: string;
+  readonly type: string;
+  readonly task: string;
+}
 
 export interface LaunchFacts extends Identity {
   readonly attempt: number;
@@ -32,7 +38,7 @@ export class Fleet {
 
   /** Runs a command as a person would, and returns what it prints. */
   heald(...args: readonly string[]): Promise<string> {
-    if (this.#closed) return Promise.reject(new Error("Cannot run heald: the demo is over"));
+    if (this.#closed) return Promise.reject(new Error("Cannot run heald: the example is over"));
     const options = { env: this.#stage.env, cwd: this.#stage.home, timeout: COMMAND_MS_MAX };
     return new Promise((resolve, reject) => {
       execFile(process.execPath, [CLI, ...args], options, (error, stdout, stderr) => {

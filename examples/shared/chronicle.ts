@@ -1,10 +1,10 @@
-/** Reads the event logs as they grow, and remembers every event: what the demo shows and what it judges by. @module */
+/** Reads the event logs as they grow, and remembers every event: what an example shows and what it judges by. @module */
 import { EVENT_LOGS, type EventLog } from "../../lib/schema/catalogue.js";
 import { eventSchema } from "../../lib/schema/events.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { Tailer } from "../../lib/store/tailer.js";
 
-/** The part of an event that the demo reads. */
+/** The part of an event that an example reads. */
 export interface Told {
   readonly id: string;
   readonly type: string;

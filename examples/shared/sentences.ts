@@ -7,7 +7,7 @@ interface Sentence {
   readonly text: string;
 }
 
-/** A silence that is worth a line when it ends, in seconds: the heartbeat time-out of the demo's policy. */
+/** A silence that is worth a line when it ends, in seconds: the heartbeat time-out of the examples' policies. */
 const LONG_SILENCE_SECONDS = 3;
 
 const WHY: Readonly<Record<string, string>> = {

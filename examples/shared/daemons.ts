@@ -14,7 +14,7 @@ const STOP_MS = 5000;
 export class Daemons {
   readonly #stage: Stage;
   readonly #running = new Map<DaemonName, ChildProcess>();
-  /** Ends that the demo did not bring about. */
+  /** Ends that the example did not bring about. */
   readonly unexpected: string[] = [];
   starts = 0;
   #closed = false;
@@ -25,7 +25,7 @@ export class Daemons {
 
   /** Starts all four, and waits until each has written its pid file, which is the last thing it does before it is ready. */
   async start(): Promise<void> {
-    if (this.#closed) throw new Error("Cannot start daemons: the demo is over");
+    if (this.#closed) throw new Error("Cannot start daemons: the example is over");
     for (const name of DAEMONS) this.#startOne(name);
     this.starts += 1;
     const areReady = await waitFor(() => DAEMONS.every((name) => this.#isReady(name)), READY_MS);
@@ -57,7 +57,7 @@ export class Daemons {
   #startOne(name: DaemonName): void {
     const program = fileURLToPath(new URL(`../../daemons/${name}/main.js`, import.meta.url));
     const output = openSync(this.#outputOf(name), "a", 0o640);
-    // Detached: ^C in the terminal is the demo's to handle, in its own order.
+    // Detached: ^C in the terminal is the example's to handle, in its own order.
     const child = spawn(process.execPath, [program, "--console", "none"], {
       cwd: this.#stage.home,
       env: this.#stage.env,
