@@ -106,6 +106,7 @@ function spent(healer: HealerPart, { event, nowMs }: Question, from: "applied" |
   const entry: Applied = {
     ...{ run_id, fix_id, subject, scope: event.scope, category: event.plan.category, at_ms: nowMs },
     workers: event.facts.affected,
+    occurrences: event.pattern?.total ?? 0,
   };
   const recent = new Set(
     within(
@@ -192,7 +193,8 @@ function suppress(question: Question, gates: readonly Gate[], failed: FailedGate
   const { slice, event, settings, nowMs } = question;
   const telling = new Telling(event.stamp);
   // A dry run that waits for its next turn has said what it would do.
-  const isWaiting = slice.match.gate === "dry_run" && (failed.gate === "cooldown" || failed.gate.startsWith("limit_"));
+  const isWaiting =
+    slice.match.gate === "dry_run" && (["fresh", "cooldown"].includes(failed.gate) || failed.gate.startsWith("limit_"));
   const isNews = slice.match.gate !== failed.gate && !isWaiting;
   const message = `${event.plan.name} is not applied to ${event.scope}: ${failed.reason}`;
   const ladderEnds = endsLadder(question, failed);

@@ -90,15 +90,9 @@ const rateLimits = (
   ...(rate?.max_fixes_per_day === undefined ? [] : [{ max: rate.max_fixes_per_day, windowMs: DAY_MS }]),
 ];
 
-/** When the same fix was applied to the same subject last; 0 if never. */
-const lastAppliedMs = (question: Question): number =>
-  Math.max(
-    0,
-    ...times(
-      ledgerOf(question),
-      (each) => each.fix_id === question.event.fix_id && each.subject === question.event.subject,
-    ),
-  );
+/** When the same fix was applied to the same subject, within the ledger's day. */
+const appliedTo = (question: Question): readonly Applied[] =>
+  ledgerOf(question).filter((each) => each.fix_id === question.event.fix_id && each.subject === question.event.subject);
 
 const own = <T>(of: Readonly<Record<string, T>>, key: string): T | undefined =>
   Object.hasOwn(of, key) ? of[key] : undefined;
@@ -198,15 +192,9 @@ const ASK: Readonly<Record<FixGate, (question: Question) => Answer>> = {
     const { pattern, condition } = event;
     if (condition !== null) return at(condition.holds, true, condition.holds === true, "its conditions do not hold");
     if (pattern === null) return pass();
-    const last = lastAppliedMs(question);
-    // Its instants are whole seconds. What was fixed and has not come back since needs no second fix.
-    if (last > 0 && pattern.last_seen_ms + 1000 <= last)
-      return at(
-        writeInstant(pattern.last_seen_ms),
-        writeInstant(last),
-        false,
-        "it was not seen since the fix was applied",
-      );
+    // What was fixed and has not come back since needs no second fix.
+    const known = Math.max(0, ...appliedTo(question).map((each) => each.occurrences));
+    if (pattern.total <= known) return at(pattern.total, known + 1, false, "it was not seen since the fix was applied");
     const age = (nowMs - pattern.last_seen_ms) / HOUR_MS;
     const value = { active: pattern.is_active, hours: Number(age.toFixed(2)) };
     const threshold = { active: true, hours: settings.max_pattern_age_hours };
@@ -234,7 +222,7 @@ const ASK: Readonly<Record<FixGate, (question: Question) => Answer>> = {
   cooldown: (question) => {
     const { slice, event, settings, nowMs } = question;
     const seconds = event.plan.cooldown_seconds ?? settings.cooldown_seconds;
-    const last = lastAppliedMs(question);
+    const last = Math.max(0, ...appliedTo(question).map((each) => each.at_ms));
     // A person who approves answers exactly the proposal that was declined for others.
     const declined = event.approved_by === null ? slice.match.declined_until_ms : 0;
     const until = Math.max(last === 0 ? 0 : last + seconds * 1000, declined);

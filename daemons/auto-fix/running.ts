@@ -353,7 +353,9 @@ export function onUndone(slice: Running, event: Of<"undone">): Step {
       telling.escalation(ended, seen, [message], "decide which value is right", `heald fix show ${run.run_id}`),
     );
   }
-  return finish({ ...slice, run: ended, healer: counted(slice.healer, "fixes_undone") }, news, stamp.atMs);
+  // What a person has taken back is not done again at the next look.
+  const more = (run.undo_reason ?? "").startsWith("person") ? { declinedMs: DECLINED_MS } : {};
+  return finish({ ...slice, run: ended, healer: counted(slice.healer, "fixes_undone") }, news, stamp.atMs, more);
 }
 
 /** A person wants a fix taken back, whatever became of it. */

@@ -110,6 +110,8 @@ export interface Applied {
   readonly category: string;
   readonly at_ms: number;
   readonly workers: number;
+  /** Occurrences of the pattern by then. */
+  readonly occurrences: number;
 }
 
 export interface OpenRun {

@@ -16,8 +16,10 @@ export interface PastVerdict {
 
 /** The chance that the true share of effective fixes lies below the bound. */
 const BELOW = 0.05;
-/** How many verdicts the registry's word is worth. */
-const PRIOR_WEIGHT = 6;
+/** How many verdicts the registry's word is worth at first, how it fades with each verdict, and what always stays of it. */
+const PRIOR_WEIGHT = 12;
+const PRIOR_KEPT = 0.96;
+const PRIOR_WEIGHT_MIN = 4;
 /** After so long a verdict counts half. */
 const HALF_LIFE_MS = 60 * 86_400_000;
 /** Each later verdict takes this from the weight of an earlier one: what turned harmful is not saved by its past. */
@@ -49,7 +51,8 @@ export function confidenceOf(
   if (verdicts.length === 0) return { ...counts, bound: prior };
   const { good, bad } = weighted(verdicts, nowMs);
   const mean = priorMean(prior);
-  const bound = betaQuantile(BELOW, mean * PRIOR_WEIGHT + good, (1 - mean) * PRIOR_WEIGHT + bad);
+  const weight = Math.max(PRIOR_WEIGHT_MIN, PRIOR_WEIGHT * PRIOR_KEPT ** verdicts.length);
+  const bound = betaQuantile(BELOW, mean * weight + good, (1 - mean) * weight + bad);
   return { ...counts, bound: verdicts.length < minSamples ? Math.min(prior, bound) : bound };
 }
 

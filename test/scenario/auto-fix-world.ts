@@ -1,0 +1,278 @@
+/** Templates, proposals and outcomes in memory for the scenarios of auto-fix; no file, no process. @module */
+import { autoFixCore } from "../../daemons/auto-fix/decide.js";
+import type { Effect, Event, Facts, PatternFacts } from "../../daemons/auto-fix/messages.js";
+import { planOfFix } from "../../daemons/auto-fix/plans.js";
+import { type AutoFixSettings, readAutoFixPolicy } from "../../daemons/auto-fix/policy.js";
+import {
+  HEALER_NEW,
+  type HealerPart,
+  type MatchPart,
+  type RunPart,
+  refOf,
+  type Slice,
+} from "../../daemons/auto-fix/state.js";
+import type { Counted } from "../../lib/domain/fix-verdict.js";
+import type { Answer, PerformContext } from "../../lib/runtime/core.js";
+import type { DecisionEffect } from "../../lib/runtime/loop.js";
+import type { Fix } from "../../lib/schema/fix-registry.js";
+import type { Policy } from "../../lib/schema/policy.js";
+import { SHIPPED_FIXES } from "../../lib/schema/shipped-fixes.js";
+import { Simulation, type World } from "./simulation.js";
+
+export type FixSimulation = Simulation<Slice, Event, Effect, Policy<AutoFixSettings>>;
+
+export interface WorldPattern {
+  readonly pattern_id: string;
+  readonly key: string;
+  readonly scope: string;
+  is_active: boolean;
+  confidence: number;
+  total: number;
+  last_seen_ms: number;
+}
+
+const QUIET: Counted = { exposure_seconds: 0, recurrences: 0, other_failures: 0, successes: 0 };
+
+export class FixWorld implements World<Event, Effect> {
+  readonly patterns = new Map<string, WorldPattern>();
+  /** `type|field` → value. */
+  readonly templates = new Map<string, unknown>([["scan-worker|resources.memory_limit_mb", 512]]);
+  readonly runs = new Map<string, { phase: string; before: readonly unknown[]; message: string; verdict: unknown }>();
+  readonly pending = new Set<string>();
+  readonly refused = new Map<string, string>();
+  readonly events: { id: string; type: string; reason: string | undefined; message: string }[] = [];
+  readonly history = new Map<string, string>();
+  readonly decisions: {
+    id: string;
+    verdict: string;
+    mode: string;
+    gates: readonly { gate: string; passed: boolean }[];
+  }[] = [];
+  readonly trials: string[] = [];
+  /** How often a template was really changed. */
+  writes = 0;
+  before: Counted = { exposure_seconds: 3600, recurrences: 6, other_failures: 0, successes: 0 };
+  after: Counted = QUIET;
+  facts: Partial<Facts> = {};
+  fix: Fix = SHIPPED_FIXES[0] as Fix;
+  failsToApply = false;
+  #runs = 0;
+  readonly #simulation: FixSimulation;
+
+  constructor(simulation: FixSimulation) {
+    this.#simulation = simulation;
+  }
+
+  /** A pattern is published, or published again. */
+  publish(id: string, more: Partial<WorldPattern> = {}): void {
+    const known = this.patterns.get(id);
+    this.patterns.set(id, {
+      pattern_id: id,
+      key: "resource:out_of_memory",
+      scope: "scan-worker",
+      is_active: true,
+      confidence: 0.99,
+      total: (known?.total ?? 3) + 1,
+      ...more,
+      last_seen_ms: more.last_seen_ms ?? this.#simulation.nowMs,
+    });
+    this.look(id);
+  }
+
+  look(id: string): void {
+    const event = this.consider(id, null);
+    if (event !== null) this.#simulation.offer(event);
+  }
+
+  consider(id: string, approved: { run: RunPart; by: string } | null, fixId = this.fix.fix_id): Event | null {
+    const pattern = this.patterns.get(id);
+    if (pattern === undefined) return null;
+    const { pattern_id, key, scope, is_active, confidence, total, last_seen_ms } = pattern;
+    const field = "resources.memory_limit_mb";
+    const before = this.templates.get(`${scope}|${field}`) ?? null;
+    const after = typeof before === "number" ? Math.round(before * 1.5) : null;
+    const fields = before === null ? [] : [{ field, before, after }];
+    const facts: Facts = {
+      hold: null,
+      component: { name: scope, is_known: true, is_valid: true },
+      affected: 1,
+      fleet: 10,
+      diff: fields.map((each) => ({ what: each.field, before: each.before, after: each.after })),
+      fields,
+      impossible: before === null ? "resources.memory_limit_mb has no number to begin from" : null,
+      prerequisites: [],
+      memory: { committed_mb: 1000, host_mb: 16_000 },
+      ...this.facts,
+    };
+    const seen: PatternFacts = {
+      ...{ pattern_id, key, is_active, confidence, total, last_seen_ms },
+      occurrences: total,
+      message: `${scope} runs out of memory`,
+      root_cause: "",
+    };
+    const ref =
+      approved === null
+        ? { run_id: `run-${++this.#runs}`, fix_id: fixId, subject: id, learn: `${fixId}:${key}` }
+        : refOf(approved.run);
+    return {
+      kind: "consider",
+      ...ref,
+      plan: planOfFix(this.fix),
+      scope,
+      workers: ["scan-1"],
+      pattern: seen,
+      condition: null,
+      facts,
+      approved_by: approved?.by ?? null,
+    };
+  }
+
+  /** What `mv pending/x approved/` does. */
+  approve(runId: string, by = "ann"): void {
+    const run = this.run(runId);
+    const event = run === null ? null : this.consider(run.subject, { run, by });
+    if (event !== null) this.#simulation.offer(event);
+  }
+
+  run(runId: string): RunPart | null {
+    return this.#simulation.part<RunPart>(`run:${runId}`);
+  }
+
+  match(id: string): MatchPart | null {
+    return this.#simulation.part<MatchPart>(`match:${this.fix.fix_id}|${id}`);
+  }
+
+  healer(): HealerPart {
+    return this.#simulation.part<HealerPart>("healer") ?? HEALER_NEW;
+  }
+
+  /** As the sources of a starting daemon do it. */
+  scan(offer: (event: Event) => void): void {
+    for (const [, run] of [...this.#simulation.partsWith<RunPart>("run:")])
+      if (run.phase !== "done") offer({ kind: "resume", ...refOf(run) });
+    for (const id of this.patterns.keys()) {
+      const event = this.consider(id, null);
+      if (event !== null) offer(event);
+    }
+  }
+
+  perform(effect: Effect | DecisionEffect, context: PerformContext): Answer<Event> {
+    switch (effect.kind) {
+      case "decision": {
+        const { verdict, gates, mode = "live" } = (effect as DecisionEffect).draft;
+        if (!this.decisions.some((each) => each.id === context.stamp.id))
+          this.decisions.push({ id: context.stamp.id, verdict, mode, gates });
+        return undefined;
+      }
+      case "report": {
+        const { event_id: id, event_type: type, reason, message } = effect.record;
+        if (!this.events.some((each) => each.id === id)) this.events.push({ id, type, reason, message });
+        return undefined;
+      }
+      case "prepare":
+        return { kind: "prepared", ...refOf(effect), before: [{ edits: effect.run.diff }] };
+      case "apply": {
+        if (this.failsToApply) throw new Error("somebody else has changed it");
+        for (const { what, after } of effect.run.diff) this.#write(`${effect.run.scope}|${what}`, after);
+        return { kind: "applied", ...refOf(effect), step: effect.step, note: "" };
+      }
+      case "undo": {
+        const conflicts: string[] = [];
+        for (const { what, before, after } of effect.run.diff) {
+          const key = `${effect.run.scope}|${what}`;
+          const now = this.templates.get(key);
+          if (now === after) this.#write(key, before);
+          else if (now !== before) conflicts.push(what);
+        }
+        return { kind: "undone", ...refOf(effect), step: effect.step, conflicts };
+      }
+      case "measure":
+        return {
+          kind: "measured",
+          ...refOf(effect),
+          before: this.before,
+          after: this.after,
+          cleared: null,
+          pattern_resolved: false,
+        };
+      case "look":
+        return this.consider(effect.subject, null, effect.fix_id) ?? undefined;
+      case "trial":
+        if (!this.trials.includes(`${effect.run_id} ${effect.reason}`))
+          this.trials.push(`${effect.run_id} ${effect.reason}`);
+        return undefined;
+      case "write-run": {
+        const { run_id, phase, before, message, verdict } = effect.record;
+        this.runs.set(run_id, { phase, before, message, verdict });
+        return undefined;
+      }
+      case "write-pending":
+        this.pending.add(effect.record.run_id);
+        return undefined;
+      case "remove-pending":
+        this.pending.delete(effect.run_id);
+        return undefined;
+      case "refuse-answer":
+        this.refused.set(effect.run_id, effect.why);
+        return undefined;
+      case "append-history":
+        this.history.set(
+          effect.record.history_id,
+          `${effect.record.result} ${effect.record.verdict} ${effect.record.mode}`,
+        );
+        return undefined;
+    }
+  }
+
+  #write(key: string, value: unknown): void {
+    if (this.templates.get(key) === value) return;
+    this.templates.set(key, value);
+    this.writes += 1;
+  }
+}
+
+export interface Fixing {
+  readonly simulation: FixSimulation;
+  readonly world: FixWorld;
+}
+
+const SHORT = {
+  dry_run: false,
+  cooldown_seconds: 60,
+  verification: { window_seconds: 600, check_interval_seconds: 60 },
+  limits: { per_fix: { min_seconds_between: 0, max_per_day: 100 } },
+};
+
+/** Makes a healer under a policy as a person would write it. */
+export function makeFixing(policy: Readonly<Record<string, unknown>> = {}, crashAfter: readonly number[] = []): Fixing {
+  const read = readAutoFixPolicy({ ...SHORT, ...policy });
+  if (!read.ok) throw new Error(`The scenario's policy is wrong: ${JSON.stringify(read.problems)}`);
+  const made: { world?: FixWorld } = {};
+  const simulation: FixSimulation = new Simulation({
+    core: autoFixCore,
+    policy: read.value.policy,
+    crashAfter,
+    world: (of) => {
+      made.world = new FixWorld(of as FixSimulation);
+      return made.world;
+    },
+  });
+  return { simulation, world: made.world as FixWorld };
+}
+
+/** How a scenario ended, without the ids and instants in which a run with a crash may differ. */
+export function endOf({ world, simulation }: Fixing) {
+  return {
+    limit: world.templates.get("scan-worker|resources.memory_limit_mb"),
+    writes: world.writes,
+    phases: [...world.runs.values()].map(({ phase, verdict }) => `${phase} ${verdict ?? ""}`).sort(),
+    events: world.events.map(({ type, reason }) => `${type} ${reason ?? ""}`).sort(),
+    history: [...world.history.values()].sort(),
+    pending: world.pending.size,
+    refused: [...world.refused.values()],
+    trials: world.trials.length,
+    totals: world.healer().totals,
+    open: Object.keys(world.healer().open).length,
+    failures: simulation.failures,
+  };
+}
