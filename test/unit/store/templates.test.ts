@@ -100,6 +100,8 @@ describe("resolveAttempt()", () => {
     expect(resolveAttempt(SHIPPED, spec)).toEqual({
       launch: { ...SHIPPED.launch, args: ["-b"] },
       resources: { memory_limit_mb: 256 },
+      // What heald does not interpret is the worker's own, and reaches it all the same.
+      timeouts: SHIPPED.timeouts,
       max_runtime_seconds: 9,
       template_hash: hashOf(SHIPPED),
     });
