@@ -115,7 +115,12 @@ function latestOf(before: readonly string[], added: readonly string[], max: numb
   return [...all].slice(-max);
 }
 
-function withoutOld(open: Readonly<Record<string, number>>, nowMs: number): Record<string, number> {
-  const kept = Object.entries(open).filter(([, at]) => nowMs - at < OPEN_MS_MAX);
-  return Object.fromEntries(kept.slice(-OPEN_MAX));
+/** Changes what it is given: the lists of a storm are long. */
+function withoutOld(open: Record<string, number>, nowMs: number): Record<string, number> {
+  const workers = Object.keys(open);
+  let over = workers.length - OPEN_MAX;
+  for (const worker of workers) {
+    if (over-- > 0 || nowMs - (open[worker] as number) >= OPEN_MS_MAX) delete open[worker];
+  }
+  return open;
 }

@@ -2,7 +2,15 @@
 
 import { assign, type ClusterLimits, type Clusters, newClusters } from "../../lib/domain/grouping/clusters.js";
 import { type ClustersRecord, fromRecord, toRecord } from "../../lib/domain/grouping/clusters-record.js";
-import { addToPairs, NO_PAIRS, type PairFound, type PairsState, pairsIn } from "../../lib/domain/statistics/pairs.js";
+import {
+  closePairs,
+  enterPair,
+  NO_PAIRS,
+  openPairs,
+  type PairFound,
+  type PairsBook,
+  pairsIn,
+} from "../../lib/domain/statistics/pairs.js";
 import type { Decided, Stamped } from "../../lib/runtime/core.js";
 import type { Policy } from "../../lib/schema/policy.js";
 import { Ledger } from "./ledger.js";
@@ -111,7 +119,7 @@ class Kinds {
   readonly #before: KindsPart | null;
   readonly #correlation: FailurePatternSettings["correlation_analysis"];
   readonly #windowMs: number;
-  #pairs: PairsState;
+  readonly #pairs: PairsBook;
   #found: readonly PairFound[] | null = null;
   #failures: number;
   #ignored: number;
@@ -120,7 +128,7 @@ class Kinds {
     this.#before = part;
     this.#correlation = correlation;
     this.#windowMs = correlation.window_seconds * 1000;
-    this.#pairs = part?.pairs ?? NO_PAIRS;
+    this.#pairs = openPairs(part?.pairs ?? NO_PAIRS);
     this.#recent = new Map(Object.entries(part?.recent ?? {}));
     this.#groups = new Map(Object.entries(part?.groups ?? {}));
     this.#failures = part?.failures ?? 0;
@@ -133,7 +141,7 @@ class Kinds {
 
   count(failure: Failure, signature: string, patternId: string, atMs: number): void {
     this.#failures += failure.weight;
-    if (this.#correlation.enabled) this.#pairs = addToPairs(this.#pairs, patternId, atMs, this.#windowMs);
+    if (this.#correlation.enabled) enterPair(this.#pairs, patternId, atMs, this.#windowMs);
     const { worker_type } = failure;
     const recent = [...(this.#recent.get(worker_type) ?? []), patternId].slice(-RECENT_MAX);
     this.#recent.delete(worker_type);
@@ -157,7 +165,7 @@ class Kinds {
   }
 
   #followedBy(patternId: string, nowMs: number): Follows[] {
-    this.#found ??= pairsIn(this.#pairs, nowMs, this.#windowMs, this.#correlation.minimum_related_events);
+    this.#found ??= pairsIn(closePairs(this.#pairs), nowMs, this.#windowMs, this.#correlation.minimum_related_events);
     return this.#found
       .filter((pair) => pair.second === patternId)
       .map(({ first, count, expected, p_value, lagMs }) => ({
@@ -175,7 +183,7 @@ class Kinds {
     return {
       recent: Object.fromEntries([...this.#recent].slice(-TYPES_MAX)),
       groups: Object.fromEntries([...this.#groups].slice(-GROUPS_MAX)),
-      pairs: this.#pairs,
+      pairs: closePairs(this.#pairs),
       failures: this.#failures,
       ignored: this.#ignored,
     };

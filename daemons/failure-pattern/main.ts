@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The failure-pattern daemon: wires its sources to its core and runs. @module */
 import { fileURLToPath } from "node:url";
+import { limitHeapGrowth } from "../../lib/platform/heap.js";
 import { type DaemonDefinition, runDaemon } from "../../lib/runtime/daemon.js";
 import { LogFollower } from "../../lib/runtime/following.js";
 import type { EventLog } from "../../lib/schema/catalogue.js";
@@ -19,6 +20,9 @@ import { ZombieSource } from "./zombie-source.js";
 /** Everything but its own log: what it writes there teaches it nothing. */
 const LOGS: readonly EventLog[] = ["heartbeat", "zombie-cleanup", "worker-restart", "auto-fix", "daemon"];
 
+/** A storm makes much that is thrown away at once; collecting it takes a hundredth of a core. */
+const HEAP_GROWTH_PERCENT = 60;
+
 type Definition = DaemonDefinition<
   Slice,
   Event,
@@ -34,6 +38,7 @@ export const definition: Definition = {
   retention: (settings) => ({ logDays: settings.storage.event_retention_days }),
   core: failurePatternCore,
   open: (context) => {
+    limitHeapGrowth(HEAP_GROWTH_PERCENT);
     const follower = new LogFollower(context, LOGS, sightingOf);
     const gatherer = new Gatherer(context.layout, new Rules(context.layout, context.log));
     const isCaughtUp = (): boolean => gatherer.isIdle && follower.figures().lag_bytes === 0;

@@ -1,6 +1,5 @@
 /** Gives a failure its category and type, and the signature by which failures are one pattern. Pure. @module */
 import { type Classification, classify, type RuleBook } from "../../lib/domain/classify.js";
-import { newClusters } from "../../lib/domain/grouping/clusters.js";
 import { fingerprint } from "../../lib/domain/grouping/fingerprint.js";
 import { shortHash } from "../../lib/domain/hash.js";
 import type { Failure, Sighting } from "./messages.js";
@@ -71,7 +70,7 @@ function groupOf(
   if (sighting.fingerprint === null && (found.evidence === "kernel" || found.evidence === "exit"))
     return plain(found.type);
   const isNamed = found.rule_id !== null;
-  const print = fingerprint(newClusters(), {
+  const print = fingerprint(null, {
     explicit: sighting.fingerprint,
     text: `${sighting.error ?? ""}\n${words?.log_tail ?? ""}`,
     message: isNamed ? found.line : sighting.error,

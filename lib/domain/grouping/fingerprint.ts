@@ -39,9 +39,9 @@ export function parameterise(text: string): string {
 /**
  * Makes the fingerprint of a failure, or null if there is nothing to go by.
  *
- * Only the last resort, the template of a line, learns from what it sees.
+ * Only the last resort, the template of a line, learns from what it sees; without clusters there is no last resort.
  */
-export function fingerprint(clusters: Clusters, input: FingerprintInput): Fingerprint | null {
+export function fingerprint(clusters: Clusters | null, input: FingerprintInput): Fingerprint | null {
   const explicit = harmless(input.explicit ?? "").trim();
   if (explicit !== "") return { kind: "explicit", ...signed(explicit, `explicit\n${explicit}`) };
   const stack = input.text ? findStack(input.text) : null;
@@ -51,7 +51,7 @@ export function fingerprint(clusters: Clusters, input: FingerprintInput): Finger
   }
   const message = parameterise(input.message ?? "");
   if (message !== "") return { kind: "message", ...signed(message, `message\n${message}`) };
-  if (!input.line || harmless(input.line).trim() === "") return null;
+  if (clusters === null || !input.line || harmless(input.line).trim() === "") return null;
   const group = assign(clusters, input.line);
   return { kind: "template", id: group.id, signature: group.template.slice(0, SIGNATURE_LENGTH) };
 }

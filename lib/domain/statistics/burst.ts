@@ -1,5 +1,5 @@
 /** Many failures within minutes where few are usual. @module */
-import { poissonTail } from "./poisson.js";
+import { poissonTail, poissonTerm } from "./poisson.js";
 
 export interface Burst {
   readonly occurrences: number;
@@ -39,7 +39,10 @@ export function burstAtEnd(recent: readonly number[], total: number, firstMs: nu
     const occurrences = recent.length - index;
     const before = Math.max(0, total - occurrences);
     const rate = (before + 1) / Math.max(DAY_MS, fromMs - firstMs);
-    const p = poissonTail(occurrences - 1, rate * Math.max(1000, toMs - fromMs));
+    const expected = rate * Math.max(1000, toMs - fromMs);
+    // The tail is more than its first term, and most windows need no more than that.
+    if (poissonTerm(occurrences - 1, expected) > (best?.p_value ?? P_MAX)) continue;
+    const p = poissonTail(occurrences - 1, expected);
     if (p < P_MAX && (best === null || p <= best.p_value)) best = { occurrences, fromMs, toMs, p_value: p };
   }
   return best;

@@ -40,12 +40,34 @@ const ONSETS_MIN = 2;
 /** At most this share of the pairs told is chance, at each time one looks; and one looks often. */
 const FALSE_SHARE = 0.002;
 
-/**
- * Takes a failure in. Counted are onsets, failures with a quiet window of their own kind before them: what crashes a hundred
- * times in a minute has begun once.
- */
+/** Pairs that are being written: many failures come at once, and what is kept is copied once for all of them. */
+export interface PairsBook {
+  /** The kind that failed last is the last one. */
+  readonly kinds: Map<string, KindSeen>;
+  readonly pairs: Map<string, PairSeen>;
+}
+
+export function openPairs(state: PairsState): PairsBook {
+  return { kinds: new Map(Object.entries(state.kinds)), pairs: new Map(Object.entries(state.pairs)) };
+}
+
+export function closePairs(book: PairsBook): PairsState {
+  return { kinds: Object.fromEntries(book.kinds), pairs: Object.fromEntries(book.pairs) };
+}
+
+/** Takes one failure in; see {@link enterPair}. */
 export function addToPairs(before: PairsState, kind: string, atMs: number, windowMs: number): PairsState {
-  const known = before.kinds[kind];
+  const book = openPairs(before);
+  enterPair(book, kind, atMs, windowMs);
+  return closePairs(book);
+}
+
+/**
+ * Writes a failure into the book. Counted are onsets, failures with a quiet window of their own kind before them: what crashes
+ * a hundred times in a minute has begun once.
+ */
+export function enterPair(book: PairsBook, kind: string, atMs: number, windowMs: number): void {
+  const known = book.kinds.get(kind);
   const isOnset = known === undefined || atMs - known.last_ms > windowMs;
   const seen: KindSeen = {
     first_ms: known?.first_ms ?? atMs,
@@ -53,31 +75,33 @@ export function addToPairs(before: PairsState, kind: string, atMs: number, windo
     onset_ms: isOnset ? atMs : known.onset_ms,
     onsets: (known?.onsets ?? 0) + (isOnset ? 1 : 0),
   };
-  const pairs = isOnset && seen.onsets >= ONSETS_MIN ? withOnset(before, kind, atMs, windowMs) : before.pairs;
-  const { [kind]: _, ...others } = before.kinds;
-  return bounded({ kinds: { ...others, [kind]: seen }, pairs });
+  if (isOnset && seen.onsets >= ONSETS_MIN) enterOnset(book, kind, atMs, windowMs);
+  book.kinds.delete(kind);
+  book.kinds.set(kind, seen);
+  if (book.kinds.size > KINDS_MAX * SLACK || book.pairs.size > PAIRS_MAX * SLACK) cut(book);
 }
 
-function withOnset(before: PairsState, kind: string, atMs: number, windowMs: number): PairsState["pairs"] {
-  const pairs: Record<string, PairSeen> = { ...before.pairs };
-  for (const [other, seen] of Object.entries(before.kinds)) {
+function enterOnset(book: PairsBook, kind: string, atMs: number, windowMs: number): void {
+  for (const [other, seen] of book.kinds) {
     const lagMs = atMs - seen.onset_ms;
     if (other === kind || seen.onsets < ONSETS_MIN || lagMs <= 0 || lagMs > windowMs) continue;
     const key = `${other}>${kind}`;
-    const known = pairs[key];
-    pairs[key] = { count: (known?.count ?? 0) + 1, lag_ms: (known?.lag_ms ?? 0) + lagMs };
+    const known = book.pairs.get(key);
+    book.pairs.set(key, { count: (known?.count ?? 0) + 1, lag_ms: (known?.lag_ms ?? 0) + lagMs });
   }
-  return pairs;
 }
 
 /** The kind that was quiet for longest goes first, and its pairs with it. */
-function bounded(state: PairsState): PairsState {
-  const names = Object.keys(state.kinds);
-  const pairCount = Object.keys(state.pairs).length;
-  if (names.length <= KINDS_MAX * SLACK && pairCount <= PAIRS_MAX * SLACK) return state;
-  const kept = Object.fromEntries(Object.entries(state.kinds).slice(-KINDS_MAX));
-  const isKept = ([key]: [string, PairSeen]): boolean => key.split(">").every((kind) => kept[kind] !== undefined);
-  return { kinds: kept, pairs: Object.fromEntries(Object.entries(state.pairs).filter(isKept).slice(-PAIRS_MAX)) };
+function cut({ kinds, pairs }: PairsBook): void {
+  for (const kind of kinds.keys()) {
+    if (kinds.size <= KINDS_MAX) break;
+    kinds.delete(kind);
+  }
+  for (const key of pairs.keys()) if (!key.split(">").every((kind) => kinds.has(kind))) pairs.delete(key);
+  for (const key of pairs.keys()) {
+    if (pairs.size <= PAIRS_MAX) break;
+    pairs.delete(key);
+  }
 }
 
 /**

@@ -9,7 +9,8 @@ export function logGamma(x: number): number {
   const shifted = x - 1;
   const base = shifted + 7.5;
   let sum = 0.99999999999980993;
-  for (const [index, coefficient] of LANCZOS.entries()) sum += coefficient / (shifted + index + 1);
+  // By index: an iterator here was a third of all that a storm of failures allocated.
+  for (let index = 0; index < LANCZOS.length; index++) sum += (LANCZOS[index] as number) / (shifted + index + 1);
   return 0.5 * Math.log(2 * Math.PI) + (shifted + 0.5) * Math.log(base) - base + Math.log(sum);
 }
 
@@ -18,22 +19,32 @@ const LANCZOS = [
   -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
 ];
 
+/** The chance of exactly `count` events where `mean` are expected. */
+export function poissonTerm(count: number, mean: number): number {
+  return Math.exp(count * Math.log(mean) - mean - logGamma(count + 1));
+}
+
 /** The chance of at least `count` events where `mean` are expected: P(X ≥ count), X Poisson. */
 export function poissonTail(count: number, mean: number): number {
   if (count <= 0) return 1;
   if (mean <= 0) return 0;
-  const logTerm = (k: number): number => k * Math.log(mean) - mean - logGamma(k + 1);
   // The shorter side is summed, so that neither tail is lost in rounding.
   if (count <= mean) {
     let below = 0;
     for (let k = count - 1; k >= 0; k--) {
-      const term = Math.exp(logTerm(k));
+      const term = poissonTerm(k, mean);
       below += term;
       if (term < below * 1e-17) break;
     }
     return Math.max(0, 1 - below);
   }
-  return sumDown(Math.exp(logTerm(count)), (k) => mean / k, count);
+  let term = poissonTerm(count, mean);
+  let sum = term;
+  for (let k = count + 1; term > sum * 1e-17 && term > 0; k++) {
+    term *= mean / k;
+    sum += term;
+  }
+  return Math.min(1, sum);
 }
 
 /**

@@ -3,7 +3,14 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { burstAtEnd } from "../../../../lib/domain/statistics/burst.js";
 import { addToHistory, beginHistory, findingsIn, type History } from "../../../../lib/domain/statistics/history.js";
-import { addToPairs, NO_PAIRS, pairsIn } from "../../../../lib/domain/statistics/pairs.js";
+import {
+  addToPairs,
+  closePairs,
+  enterPair,
+  NO_PAIRS,
+  openPairs,
+  pairsIn,
+} from "../../../../lib/domain/statistics/pairs.js";
 import { addToCusum, type Cusum, rateChangeAt, startCusum } from "../../../../lib/domain/statistics/rate-change.js";
 import { countEvent, type HourCounts } from "../../../../lib/domain/statistics/rate-windows.js";
 import { burdenScore, severityOf } from "../../../../lib/domain/statistics/severity.js";
@@ -158,6 +165,14 @@ describe("pairsIn()", () => {
       ["b", day * DAY_MS + 12 * HOUR_MS],
     ]).flat();
     expect(pairsIn(feed([...rest, ...minute]), 6 * DAY_MS, WINDOW_MS, 2)).toEqual([]);
+  });
+
+  test("keeps the same of many failures whether they are entered one by one or all at once", () => {
+    const events = Array.from({ length: 900 }, (_, nth): [string, number] => [`kind-${(nth * 7) % 90}`, nth * 40_000]);
+    const book = openPairs(NO_PAIRS);
+    for (const [kind, at] of events) enterPair(book, kind, at, WINDOW_MS);
+    expect(Object.entries(closePairs(book).kinds)).toEqual(Object.entries(feed(events).kinds));
+    expect(Object.entries(closePairs(book).pairs)).toEqual(Object.entries(feed(events).pairs));
   });
 
   test("stays bounded however many kinds there are", () => {
