@@ -39,7 +39,7 @@ export interface Example {
   readonly name: string;
   readonly title: string;
   /** Writes policies and templates, before anything is started. */
-  readonly prepare: (stage: Stage) => void;
+  readonly prepare: (stage: Stage) => void | Promise<void>;
   /** Runs while the daemons do, until there is nothing more to wait for. */
   readonly play: (world: World) => Promise<void>;
   readonly outcomes: readonly Outcome[];

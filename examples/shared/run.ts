@@ -67,7 +67,10 @@ function open(example: Example, screen: Screen): Run {
     say: (kind: Kind, text) => screen.line(kind, Date.now(), text),
     show: (output) => screen.output(output),
     until: async (what, condition, boundSeconds = BOUND_SECONDS) => {
-      const isTrue = await waitFor(() => (look(), condition()), boundSeconds * 1000);
+      const isTrue = await waitFor(() => {
+        look();
+        return condition();
+      }, boundSeconds * 1000);
       if (!isTrue) throw new Error(`${what}: this did not happen within ${boundSeconds} s`);
     },
   };
@@ -77,7 +80,7 @@ function open(example: Example, screen: Screen): Run {
 }
 
 async function play({ example, world }: Run): Promise<void> {
-  example.prepare(world.stage);
+  await example.prepare(world.stage);
   await world.daemons.start();
   await example.play(world);
 }
