@@ -17,6 +17,8 @@ const FILES_MAX = 2000;
 const SHORTEST_MS = 200;
 /** Patterns that count what heald gave up on, not deaths. */
 const GIVEN_UP: ReadonlySet<string> = new Set(["max_retries_exceeded", "recurring_failure"]);
+/** By then a death is in its pattern's published record: one that fails all the time is published each five seconds. */
+const CLASSIFIED_MS = 7000;
 /** Ends that a person or we ourselves have caused. */
 const OUR_OWN: ReadonlySet<string> = new Set(["stopped", "cleanup", "host_reboot"]);
 
@@ -44,6 +46,9 @@ export function measure(
   const oldDeaths = died(old, appliedMs - windowMs, appliedMs);
   const lateDeaths = died(old, appliedMs, Number.POSITIVE_INFINITY).length;
   const freshDeaths = died(fresh, 0, Number.POSITIVE_INFINITY).length;
+  // A death that is not classified yet may be of this very pattern: only the end of the window waits for no more.
+  const isOver = nowMs >= (run.ends_ms ?? nowMs);
+  const knownDeaths = died(fresh, 0, isOver ? Number.POSITIVE_INFINITY : nowMs - CLASSIFIED_MS).length;
   const total = pattern?.frequency.total_occurrences ?? run.occurrences;
   const since = Math.max(0, total - run.occurrences);
   const givesUp = GIVEN_UP.has(pattern?.type ?? "");
@@ -60,7 +65,7 @@ export function measure(
     after: {
       exposure_seconds: exposure(fresh, appliedMs, nowMs),
       recurrences,
-      other_failures: Math.max(0, freshDeaths - recurrences),
+      other_failures: Math.max(0, knownDeaths - recurrences),
       successes: fresh.filter(
         (each) => each.how === "completed" || (each.how === "running" && nowMs - each.started_ms >= provenMs),
       ).length,
