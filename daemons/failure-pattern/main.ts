@@ -1,64 +1,16 @@
 #!/usr/bin/env node
-/** The failure-pattern daemon: wires its sources to its core and runs. @module */
-import { fileURLToPath } from "node:url";
-import { limitHeapGrowth } from "../../lib/platform/heap.js";
-import { type DaemonDefinition, runDaemon } from "../../lib/runtime/daemon.js";
-import { LogFollower } from "../../lib/runtime/following.js";
-import type { EventLog } from "../../lib/schema/catalogue.js";
-import { DailyReport } from "./daily-report.js";
-import { failurePatternCore } from "./decide.js";
-import { Gatherer } from "./gatherer.js";
-import { Library } from "./library.js";
-import type { Effect, Event } from "./messages.js";
-import { performer } from "./perform.js";
-import { type FailurePatternSettings, failurePatternPolicy } from "./policy.js";
-import { Rules } from "./rules.js";
-import { sightingOf } from "./sightings.js";
-import type { KindsPart, Slice } from "./state.js";
-import { ZombieSource } from "./zombie-source.js";
+/** failure-pattern: the program. What it is made of is loaded when it runs; see wiring.ts. @module */
+import { isProgram } from "../../lib/platform/package.js";
+import { runProgram } from "../../lib/runtime/program.js";
 
-/** Everything but its own log: what it writes there teaches it nothing. */
-const LOGS: readonly EventLog[] = ["heartbeat", "zombie-cleanup", "worker-restart", "auto-fix", "daemon"];
-
-/** A storm makes much that is thrown away at once; collecting it takes a hundredth of a core. */
-const HEAP_GROWTH_PERCENT = 60;
-
-type Definition = DaemonDefinition<
-  Slice,
-  Event,
-  Effect,
-  FailurePatternSettings,
-  Parameters<typeof failurePatternPolicy.complete>[0]
->;
-
-export const definition: Definition = {
+const ABOUT = {
   name: "failure-pattern",
   summary: "Turns repeated failures into patterns: what repeats, why, how often, how bad, and whether it is over.",
-  policy: failurePatternPolicy,
-  retention: (settings) => ({ logDays: settings.storage.event_retention_days }),
-  core: failurePatternCore,
-  open: (context) => {
-    limitHeapGrowth(HEAP_GROWTH_PERCENT);
-    const follower = new LogFollower(context, LOGS, sightingOf);
-    const gatherer = new Gatherer(context.layout, new Rules(context.layout, context.log));
-    const isCaughtUp = (): boolean => gatherer.isIdle && follower.figures().lag_bytes === 0;
-    const library = new Library(context, isCaughtUp);
-    const report = new DailyReport(context, library, () => follower.figures().lag_bytes);
-    return {
-      perform: performer(context, follower, gatherer, library),
-      sources: [follower, library, new ZombieSource(context, gatherer, isCaughtUp), report],
-      figures: () => ({
-        ...follower.figures(),
-        failures_learned: context.part<KindsPart>("kinds")?.failures ?? 0,
-        failures_known_before: context.part<KindsPart>("kinds")?.ignored ?? 0,
-        patterns: library.patterns().length,
-        patterns_active: library.patterns().filter((each) => each.status === "active").length,
-      }),
-      reopen: () => library.reopen(),
-      policyChanged: () => report.policyChanged(),
-    };
-  },
+  policy: { name: "failure-pattern-policy" },
 };
 
-if (process.argv[1] === fileURLToPath(import.meta.url))
-  process.exitCode = await runDaemon(definition, process.argv.slice(2));
+if (isProgram(import.meta.url))
+  process.exitCode = await runProgram(ABOUT, process.argv.slice(2), async (flags) => {
+    const { run } = await import("./wiring.js");
+    return run(flags);
+  });

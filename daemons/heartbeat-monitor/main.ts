@@ -1,99 +1,17 @@
-/** heartbeat-monitor: wires its sources to its core and runs. @module */
+#!/usr/bin/env node
+/** heartbeat-monitor: the program. What it is made of is loaded when it runs; see wiring.ts. @module */
 import { isProgram } from "../../lib/platform/package.js";
-import { type DaemonContext, type DaemonDefinition, runDaemon } from "../../lib/runtime/daemon.js";
-import { loadTotals } from "../../lib/store/metrics.js";
-import { BeatSource } from "./beat-source.js";
-import { core } from "./decide.js";
-import type { Effect, Event, FleetPart, Slice, WorkerPart } from "./facts.js";
-import { OutputSource } from "./output-source.js";
-import { Performer } from "./perform.js";
-import { type HeartbeatSettings, heartbeatPolicy } from "./policy.js";
-import { ProbeSource } from "./probe-source.js";
-import { readyFacts } from "./recount.js";
-import { SampleSource } from "./sample-source.js";
-import { Shelter } from "./shelter.js";
-import { SpecSource } from "./spec-source.js";
-import { StatusFile } from "./status.js";
-import { SweepSource } from "./sweep-source.js";
+import { runProgram } from "../../lib/runtime/program.js";
 
-type Definition = DaemonDefinition<
-  Slice,
-  Event,
-  Effect,
-  HeartbeatSettings,
-  Parameters<typeof heartbeatPolicy.complete>[0]
->;
-
-export const definition: Definition = {
+const ABOUT = {
   name: "heartbeat-monitor",
   summary:
     "Watches workers: sees the dead, the hung and the ill, ends what is left of them, and files restart requests.",
-  policy: heartbeatPolicy,
-  retention: (settings) => ({ zombieHours: settings.zombie_retention_hours }),
-  core,
-  open: (context) => {
-    const beats = new BeatSource(context);
-    const specs = new SpecSource(context);
-    const status = new StatusFile(context);
-    const shelter = new Shelter(context);
-    const samples = new SampleSource(context, beats);
-    const { heartbeats_received: before } = loadTotals(context.layout, "heartbeat-monitor", ["heartbeats_received"]);
-    specs.onMet = (workerId) => beats.greet(workerId);
-    const performer = new Performer(context, beats, specs);
-    context.reporter.onReported = () => status.touch();
-    const pulse = new SweepSource(context, () => {
-      beats.check();
-      shelter.run("writing status.json", () => status.pulse());
-    });
-    // First of all, so that nothing is concluded from a silence that only this start is to blame for. Having no time of
-    // its own, its scan is called only when bad weather is over.
-    const starting = {
-      name: "starting",
-      start: () => context.offer({ kind: "starting" }),
-      scan: () => context.offer({ kind: "weathered" }),
-      stop: () => {},
-    };
-    const ready = {
-      name: "ready",
-      start: () => context.offer({ kind: "ready", ...readyFacts(workersOf(context)) }),
-      stop: () => {},
-    };
-    return {
-      perform: performer.perform,
-      sources: [starting, pulse, specs, beats, new ProbeSource(context), new OutputSource(context), samples, ready],
-      figures: () => figuresOf(context, before + beats.received),
-      policyChanged: () => lookAtAll(context),
-      reopen: () => samples.reopen(),
-      beforeWake: (key) => beats.readAgain(key.slice("worker:".length)),
-    };
-  },
+  policy: { name: "heartbeat-policy" },
 };
 
-function workersOf(context: DaemonContext<Event, HeartbeatSettings>): WorkerPart[] {
-  return [...context.partsWith<WorkerPart>("worker:")].map(([, worker]) => worker);
-}
-
-function lookAtAll(context: DaemonContext<Event, HeartbeatSettings>): void {
-  for (const [worker_id] of [...context.partsWith<WorkerPart>("worker:")]) context.offer({ kind: "woke", worker_id });
-}
-
-function figuresOf(context: DaemonContext<Event, HeartbeatSettings>, received: number): Record<string, unknown> {
-  const fleet = context.part<FleetPart>("fleet");
-  const states: Record<string, number> = {};
-  let monitored = 0;
-  for (const [, worker] of context.partsWith<WorkerPart>("worker:")) {
-    monitored += 1;
-    states[worker.state] = (states[worker.state] ?? 0) + 1;
-  }
-  const lags = [...(fleet?.detection_lags_ms ?? [])].sort((a, b) => a - b);
-  const at = (share: number): number | null => lags[Math.min(lags.length - 1, Math.floor(share * lags.length))] ?? null;
-  return {
-    workers_monitored: monitored,
-    heartbeats_received: received,
-    workers_by_state: states,
-    zombies_detected: fleet?.zombies_detected ?? 0,
-    detection_lag_ms: { p50: at(0.5), p99: at(0.99), max: lags.at(-1) ?? null },
-  };
-}
-
-if (isProgram(import.meta.url)) process.exitCode = await runDaemon(definition, process.argv.slice(2));
+if (isProgram(import.meta.url))
+  process.exitCode = await runProgram(ABOUT, process.argv.slice(2), async (flags) => {
+    const { run } = await import("./wiring.js");
+    return run(flags);
+  });

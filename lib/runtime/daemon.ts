@@ -6,8 +6,7 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
-import { AlreadyRunning, HealdError, UsageError } from "../errors.js";
+import { AlreadyRunning, UsageError } from "../errors.js";
 import { now } from "../platform/clock.js";
 import { limits } from "../platform/host.js";
 import { newEventIdBase } from "../platform/ids.js";
@@ -24,11 +23,13 @@ import { Layout } from "../store/layout.js";
 import { writeMetrics } from "../store/metrics.js";
 import { expire, type RetentionLimits } from "../store/retention.js";
 import type { Core, Perform } from "./core.js";
+import type { Flags } from "./flags.js";
 import { Hooks } from "./hooks.js";
 import { lastRunOf, PidFile, type RunFile, writeRunFile } from "./identity-files.js";
 import { FileJournal } from "./journal.js";
 import { type DecisionEffect, Loop, type Weather } from "./loop.js";
 import { PolicyFile, type PolicyInForce } from "./policy-file.js";
+import { runProgram } from "./program.js";
 import { Reporter } from "./reporting.js";
 import { VERSION } from "./version.js";
 
@@ -77,8 +78,8 @@ export interface DaemonDefinition<
   Explicit,
 > {
   readonly name: DaemonName;
-  /** One sentence for `--help`. */
-  readonly summary: string;
+  /** One sentence for `--help`, where its program has none of its own. */
+  readonly summary?: string;
   readonly policy: PolicyDefinition<Settings, Explicit>;
   /** Name of its metrics file without `-metrics.json`, where it differs from the daemon's. */
   readonly metricsName?: string;
@@ -94,86 +95,27 @@ const METRICS_EVERY_PULSES = 5;
 const OPEN_FILES_MIN = 1024;
 const RETENTION_CRON = "*/10 * * * *";
 
-/** Runs a daemon until it is told to stop. Returns its exit code. */
-export async function runDaemon<
+/** Runs a daemon from its command line until it is told to stop. Returns its exit code. */
+export function runDaemon<
   Slice extends object,
   Event extends { readonly kind: string },
   Effect extends { readonly kind: string },
   Settings,
   Explicit,
 >(definition: DaemonDefinition<Slice, Event, Effect, Settings, Explicit>, argv: readonly string[]): Promise<number> {
-  try {
-    const flags = readFlags(definition, argv);
-    if (flags === null) return 0;
-    const daemon = new Daemon(definition, flags);
-    return await daemon.run();
-  } catch (error) {
-    process.stderr.write(`${definition.name}: ${error instanceof Error ? error.message : String(error)}\n`);
-    if (error instanceof HealdError) return error.exitCode;
-    throw error;
-  }
+  const { name, summary = "", policy } = definition;
+  return runProgram({ name, summary, policy }, argv, (flags) => startDaemon(definition, flags));
 }
 
-interface Flags {
-  readonly home: string | undefined;
-  readonly pidFile: string | undefined;
-  readonly console: "pretty" | "json" | "none";
-}
-
-function readFlags(
-  definition: { readonly name: string; readonly summary: string; readonly policy: { readonly name: string } },
-  argv: readonly string[],
-): Flags | null {
-  const options = {
-    home: { type: "string" },
-    "pid-file": { type: "string" },
-    console: { type: "string" },
-    help: { type: "boolean", short: "h" },
-    version: { type: "boolean" },
-  } as const;
-  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
-  try {
-    values = parseArgs({ args: [...argv], options }).values;
-  } catch (cause) {
-    throw new UsageError(`${cause instanceof Error ? cause.message : String(cause)}; see --help`);
-  }
-  if (values.help) {
-    process.stdout.write(helpOf(definition));
-    return null;
-  }
-  if (values.version) {
-    process.stdout.write(`heald ${VERSION}\n`);
-    return null;
-  }
-  const console = values.console ?? "pretty";
-  if (console !== "pretty" && console !== "json" && console !== "none")
-    throw new UsageError(`--console must be pretty, json or none, got "${console}"`);
-  return { home: values.home, pidFile: values["pid-file"], console };
-}
-
-function helpOf(definition: {
-  readonly name: string;
-  readonly summary: string;
-  readonly policy: { readonly name: string };
-}): string {
-  return `Usage: ${definition.name}-daemon [options]
-
-${definition.summary}
-
-Options:
-  --home DIR        the home that holds coordination/ (else HEALD_HOME, COMMIT_RELAY_HOME, or the working directory)
-  --pid-file FILE   write the pid there as well as to coordination/run/${definition.name}.pid
-  --console FORM    what goes to the terminal: pretty (default), json or none
-  --version         print the version
-  -h, --help        print this
-
-Policy:  coordination/config/${definition.policy.name}.json, read again when it changes
-Signals: SIGTERM, SIGINT stop within a second; SIGHUP reopens logs and reads the policy again
-Exit:    0 stopped, 2 wrong usage, 4 refused, 75 already running, 78 configuration
-
-Example:
-  ${definition.name}-daemon --home /srv/fleet --console none
-`;
+/** Runs a daemon until it is told to stop. Returns its exit code. */
+export function startDaemon<
+  Slice extends object,
+  Event extends { readonly kind: string },
+  Effect extends { readonly kind: string },
+  Settings,
+  Explicit,
+>(definition: DaemonDefinition<Slice, Event, Effect, Settings, Explicit>, flags: Flags): Promise<number> {
+  return new Daemon(definition, flags).run();
 }
 
 class Daemon<

@@ -1,0 +1,23 @@
+/**
+ * Starts the program of a daemon. What it is made of is loaded only when it is to run: `--help` answers at once.
+ *
+ * @module
+ */
+import { HealdError } from "../errors.js";
+import { type About, type Flags, readFlags } from "./flags.js";
+
+/** Runs a daemon until it is told to stop. Returns its exit code. */
+export async function runProgram(
+  about: About,
+  argv: readonly string[],
+  run: (flags: Flags) => Promise<number>,
+): Promise<number> {
+  try {
+    const flags = readFlags(about, argv);
+    return flags === null ? 0 : await run(flags);
+  } catch (error) {
+    process.stderr.write(`${about.name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    if (error instanceof HealdError) return error.exitCode;
+    throw error;
+  }
+}
