@@ -23,6 +23,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry(FIRST, "pause", "hold everything", () => import("./commands/pause.js")),
   entry(FIRST, "resume", "end the hold on everything", () => import("./commands/resume.js")),
   entry(FIRST, "fix", "fixes that wait for a person, and fixes applied", () => import("./commands/fix.js")),
+  entry(FIRST, "fixes", "the fixes that are known, and how far each is trusted", () => import("./commands/fixes.js")),
   entry(FIRST, "ack", "take an escalation, so that nobody else is called", () => import("./commands/ack.js")),
   entry(FIRST, "doctor", "look for what is wrong with this installation", () => import("./commands/doctor.js")),
   entry(RUN, "init", "make the folders and the first policies", () => import("./commands/init.js")),

@@ -1,13 +1,15 @@
 /** `heald fix`: fixes that wait for a person, and those that were applied. @module */
 import { join } from "node:path";
 import { NotFound, Refused } from "../../lib/errors.js";
-import { moveExclusive, readSmall } from "../../lib/platform/files.js";
+import { utc } from "../../lib/platform/clock.js";
+import { createExclusive, moveExclusive, readSmall } from "../../lib/platform/files.js";
 import { isId } from "../../lib/schema/primitives.js";
 import { jsonNamesIn } from "../../lib/store/entries.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { openForWriting, readHome } from "../home.js";
 import { flagOption } from "../options.js";
+import { person } from "../person.js";
 import { type Json, textIn } from "../records.js";
 import { daemonState } from "../running.js";
 import { note, print, printJson, printTable } from "../screen.js";
@@ -52,11 +54,16 @@ export const command: CommandDefinition = {
     },
     undo: {
       ...ARGUMENT,
-      summary: "show how a fix is taken back",
-      description:
-        "Nothing is changed: this version applies no fixes by itself, so a run here was made by another. What it replaced is shown.",
+      summary: "take a fix back, field by field, where nobody else has changed it since",
+      description: "Asks auto-fix for it, by a file in coordination/auto-fix/undo/. What cannot be taken back is said.",
       examples: ["heald fix undo run-7"],
       run: undo,
+    },
+    resume: {
+      summary: "let auto-fix go on after it has stopped itself",
+      description: "auto-fix applies nothing more when half of its last fixes did not help, until a person says so.",
+      examples: ["heald fix resume"],
+      run: resume,
     },
   },
 };
@@ -70,7 +77,12 @@ interface Found {
 function list(call: Call): undefined {
   const layout = readHome(call);
   const nowMs = Date.now();
-  const all = FOLDERS.flatMap((where) => inFolder(layout, where));
+  const answered = FOLDERS.filter((where) => where !== "runs").flatMap((where) => inFolder(layout, where));
+  const waiting = new Set(answered.filter((each) => each.where === "pending").map((each) => each.name));
+  const runs = inFolder(layout, "runs").filter((each) => !waiting.has(each.name));
+  // What was approved and carried out is one thing, and shown as the run that it is.
+  const known = new Set(runs.map((each) => each.name));
+  const all = [...answered.filter((each) => !known.has(each.name)), ...runs];
   if (flagOption(call.options, "json")) printJson(all.map(({ where, name, record }) => ({ where, name, ...record })));
   else if (all.length === 0) print("No fixes: none is proposed and none was applied.");
   else
@@ -78,8 +90,8 @@ function list(call: Call): undefined {
       ["FIX", "WHERE", "FOR", "RISK", "EXPIRES", "WHY"],
       all.map(({ where, name, record }) => [
         name,
-        where,
-        textIn(record, "subject") ?? "-",
+        where === "runs" ? stateOf(record) : where,
+        textIn(record, "scope") ?? textIn(record, "subject") ?? "-",
         textIn(record, "risk") ?? "-",
         where === "pending" ? until(record.expires_at, nowMs) : "-",
         textIn(record, "why") ?? textIn(record, "message") ?? "",
@@ -111,14 +123,36 @@ function decide(call: Call, to: "approved" | "rejected"): undefined {
     note("auto-fix does not run: nothing happens until heald daemons start");
 }
 
-function undo(call: Call): never {
-  const found = find(readHome(call), call.args[0] as string);
-  if (found.where !== "runs") throw new Refused(`${found.name} was not applied: it is in ${found.where}/`);
-  if (found.record.before !== undefined) print(`before  ${JSON.stringify(found.record.before)}`);
-  if (found.record.after !== undefined) print(`after   ${JSON.stringify(found.record.after)}`);
-  throw new Refused(
-    "auto-fix of this version undoes nothing by itself: put the values of before back where they still are those of after",
-  );
+function undo(call: Call): undefined {
+  const layout = openForWriting(call);
+  const name = (call.args[0] as string).replace(/\.json$/, "");
+  const run = isId(name) ? inFolder(layout, "runs").find((each) => each.name === name) : undefined;
+  if (run === undefined) {
+    const found = find(layout, name);
+    throw new Refused(`${found.name} was not applied: it is in ${found.where}/`);
+  }
+  if (run.record.applied_at == null) throw new Refused(`${name} was not applied: ${stateOf(run.record)}`);
+  if (!ask(layout, name)) throw new Refused(`${name} is to be undone already`);
+  print(`${name}  is to be undone; see heald fix show ${name}`);
+}
+
+function resume(call: Call): undefined {
+  ask(openForWriting(call), "resume");
+  print("auto-fix goes on");
+}
+
+/** Asks auto-fix by a file, as a person with an editor would. */
+function ask(layout: Layout, name: string): boolean {
+  const path = join(layout.autoFixDir, "undo", `${name}.json`);
+  const asked = createExclusive(path, `${JSON.stringify({ by: person(), at: utc(Date.now()) })}\n`, { sync: true });
+  if (!daemonState(layout, "auto-fix").running)
+    note("auto-fix does not run: nothing happens until heald daemons start");
+  return asked;
+}
+
+function stateOf(record: Json): string {
+  const verdict = textIn(record, "verdict");
+  return [textIn(record, "phase") ?? "runs", ...(verdict === undefined ? [] : [verdict])].join(" ");
 }
 
 function find(layout: Layout, text: string): Found {

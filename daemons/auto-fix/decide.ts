@@ -11,6 +11,7 @@
 import type { Core, Stamped } from "../../lib/runtime/core.js";
 import { type Policy, settingsFor } from "../../lib/schema/policy.js";
 import { onConsider } from "./consider.js";
+import { onLadderCleared, onLadderEnded } from "./ladder.js";
 import type { Effect, Event, Step } from "./messages.js";
 import type { AutoFixSettings } from "./policy.js";
 import {
@@ -54,7 +55,9 @@ export function decide(slice: Slice, event: Stamped<Event>, policy: Policy<AutoF
     case "look-due":
       return { slice, effects: slice.match.open_run === null ? [{ kind: "look", ...refOf(event) }] : [] };
     case "ladder-cleared":
-      return onLadderCleared(slice, event.component);
+      return onLadderCleared(slice, event);
+    case "ladder-ended":
+      return onLadderEnded(slice, event);
     case "person-clears-breaker":
       return {
         slice: { ...slice, healer: { ...slice.healer, tripped_at_ms: null, verdicts: [] } },
@@ -67,7 +70,10 @@ export function decide(slice: Slice, event: Stamped<Event>, policy: Policy<AutoF
   }
 }
 
-type RunEvent = Exclude<Stamped<Event>, { kind: "consider" | "look-due" | "ladder-cleared" | "person-clears-breaker" }>;
+type RunEvent = Exclude<
+  Stamped<Event>,
+  { kind: "consider" | "look-due" | "ladder-cleared" | "ladder-ended" | "person-clears-breaker" }
+>;
 
 function ofRun(slice: Slice & { readonly run: RunPart }, event: RunEvent, settings: AutoFixSettings): Step {
   switch (event.kind) {
@@ -94,13 +100,6 @@ function ofRun(slice: Slice & { readonly run: RunPart }, event: RunEvent, settin
     case "forget":
       return slice.run.phase === "done" ? { slice: { ...slice, run: null }, effects: [] } : { slice, effects: [] };
   }
-}
-
-/** Its conditions are over: the ladder begins at its foot the next time. */
-function onLadderCleared(slice: Slice, component: string): Step {
-  if (!Object.hasOwn(slice.healer.ladders, component)) return { slice, effects: [] };
-  const { [component]: _over, ...ladders } = slice.healer.ladders;
-  return { slice: { ...slice, healer: { ...slice.healer, ladders } }, effects: [] };
 }
 
 export const autoFixCore: Core<Slice, Event, Effect, Policy<AutoFixSettings>> = {

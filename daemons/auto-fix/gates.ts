@@ -205,8 +205,11 @@ const ASK: Readonly<Record<FixGate, (question: Question) => Answer>> = {
     const before =
       event.condition === null ? [] : turnsBefore(slice, event.condition.component, event.condition.before);
     const tried = settings.undo.max_attempts;
+    const rungs = event.condition === null ? [] : triedOn(slice, event.condition.component);
+    const isTried = event.condition !== null && rungs.includes(event.condition.policy);
     const all = [
       ...missing,
+      ...(isTried ? ["it was tried, and its conditions still hold"] : []),
       ...before.map((name) => `${name} comes first`),
       ...(tried > 0 && slice.match.ineffective >= tried ? [`${slice.match.ineffective} runs did not help`] : []),
     ];
@@ -348,9 +351,11 @@ const ASK: Readonly<Record<FixGate, (question: Question) => Answer>> = {
 
 /** Rungs of the ladder that come before this one and were not tried yet. */
 function turnsBefore(slice: Slice, component: string, before: readonly string[]): readonly string[] {
-  const tried = own(slice.healer.ladders, component) ?? [];
+  const tried = triedOn(slice, component);
   return before.filter((name) => !tried.includes(name));
 }
+
+const triedOn = (slice: Slice, component: string): readonly string[] => own(slice.healer.ladders, component) ?? [];
 
 export function askGates(question: Question): Asked {
   const gates: Gate[] = [];

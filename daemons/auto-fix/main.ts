@@ -2,6 +2,7 @@
 /** The auto-fix daemon: wires patterns, metrics and people's answers to its core and runs. @module */
 import { isProgram } from "../../lib/platform/package.js";
 import { type DaemonDefinition, runDaemon } from "../../lib/runtime/daemon.js";
+import { Notifications } from "../../lib/runtime/notifying.js";
 import { Acting } from "./acting.js";
 import { ApprovalSource } from "./approval-source.js";
 import { autoFixCore } from "./decide.js";
@@ -32,14 +33,15 @@ export const definition: Definition = {
     const reader = new FactReader(context.layout, rules.allowed);
     const patterns = new PatternSource(context, rules, reader);
     const metrics = new MetricSource(context, rules, reader);
+    const notifications = new Notifications(context, "auto-fix", () => context.policy().settings.notification_enabled);
     const acting = new Acting(context.layout, rules.allowed, (id) => patterns.pattern(id));
     const approvals = new ApprovalSource(context, (run: RunPart, by) =>
       run.pattern_id === null ? metrics.approved(run, by) : patterns.approved(run, by),
     );
     return {
-      perform: new Performer({ context, acting, reader, patterns, metrics }).perform,
-      sources: [rules, approvals, patterns, metrics],
-      figures: () => figuresOf(context),
+      perform: new Performer({ context, acting, reader, patterns, metrics, notifications }).perform,
+      sources: [notifications, rules, approvals, patterns, metrics],
+      figures: () => ({ ...figuresOf(context), ...notifications.notifier.figures() }),
       policyChanged: () => patterns.lookAtAll(),
     };
   },

@@ -77,6 +77,8 @@ export type Event =
   | (RunRef & { readonly kind: "forget" })
   | (RunRef & { readonly kind: "look-due" })
   | { readonly kind: "ladder-cleared"; readonly component: string }
+  /** Every policy whose conditions hold was tried. */
+  | { readonly kind: "ladder-ended"; readonly component: string; readonly seen: string }
   | { readonly kind: "person-clears-breaker"; readonly by: string };
 
 export type Effect =

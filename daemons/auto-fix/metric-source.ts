@@ -133,6 +133,10 @@ export class MetricSource implements Source {
       this.#context.offer({ kind: "ladder-cleared", component });
       return;
     }
+    const open = Object.values(this.#context.part<HealerPart>("healer")?.open ?? {});
+    const isAtEnd = holding.length > 0 && holding.every((each) => ladder.includes(each.policy));
+    if (isAtEnd && !open.some((each) => each.scope === component))
+      this.#context.offer({ kind: "ladder-ended", component, seen: wordsOf(holding) });
     for (const asked of holding) {
       const match = this.#context.part<MatchPart>(
         `match:${fixIdOfPolicy(asked.rule)}|${subjectOfPolicy(asked.rule, component)}`,
@@ -220,4 +224,9 @@ export class MetricSource implements Source {
       approved_by: approved?.by ?? null,
     };
   }
+}
+
+function wordsOf(holding: readonly Asked[]): string {
+  const answers = holding.flatMap((each) => each.answers);
+  return [...new Set(answers.map(({ metric, value }) => `${metric} is ${value}`))].join(", ").slice(0, 100);
 }

@@ -1,10 +1,12 @@
 /** Carries out what auto-fix decides. Each effect may be carried out twice: values are compared, and names are exclusive. @module */
 
 import { weatherCode } from "../../lib/platform/files.js";
-import type { Answer, Perform } from "../../lib/runtime/core.js";
+import type { Answer, Perform, PerformContext } from "../../lib/runtime/core.js";
+import type { Notifications } from "../../lib/runtime/notifying.js";
 import { appendFixHistory, refuseAnswer, removePending, writePending, writeRun } from "../../lib/store/fix-runs.js";
 import { SpecStore } from "../../lib/store/specs.js";
 import type { Acting } from "./acting.js";
+import { edgeOf } from "./edges.js";
 import type { FactReader } from "./facts.js";
 import { measure } from "./measuring.js";
 import type { Effect, Event } from "./messages.js";
@@ -25,6 +27,7 @@ export interface Parts {
   readonly reader: FactReader;
   readonly patterns: PatternSource;
   readonly metrics: MetricSource;
+  readonly notifications: Notifications;
 }
 
 export class Performer {
@@ -35,10 +38,10 @@ export class Performer {
   }
 
   readonly perform: Perform<Event, Effect> = (effect, performing) => {
-    const { layout, reporter } = this.#parts.context;
+    const { layout } = this.#parts.context;
     switch (effect.kind) {
       case "report":
-        return void reporter.report(effect, performing);
+        return this.#report(effect, performing);
       case "prepare":
         return { kind: "prepared", ...refOf(effect), before: this.#parts.acting.prepare(effect.run) };
       case "apply":
@@ -63,6 +66,14 @@ export class Performer {
         return void appendFixHistory(layout, effect.record, performing.again);
     }
   };
+
+  /** People first: the same edge twice is told once, and the same line twice would be two. */
+  #report(effect: Of<"report">, performing: PerformContext): undefined {
+    const edge = edgeOf(effect.record);
+    if (edge !== null) this.#parts.notifications.notifier.notify(edge);
+    this.#parts.context.reporter.report(effect, performing);
+    return undefined;
+  }
 
   async #apply(effect: Of<"apply">): Promise<Event> {
     const note = await this.#parts.acting.apply(effect.run, effect.step);

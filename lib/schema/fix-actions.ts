@@ -102,8 +102,9 @@ function whyNoAction(issue: { readonly input?: unknown }): string {
   const { input } = issue;
   if (typeof input !== "object" || input === null) return 'must be an action such as { "type": "restart-worker" }';
   const { type } = input as { readonly type?: unknown };
-  const near = typeof type === "string" ? nearestName(type, ACTION_TYPES) : null;
-  return `must be a known action${near === null ? "" : ` (did you mean ${near}?)`}`;
+  if (typeof type !== "string") return "must be a known action";
+  const near = nearestName(type, ACTION_TYPES);
+  return `must be a known action, which "${type.slice(0, 60)}" is not${near === null ? "" : ` (did you mean ${near}?)`}`;
 }
 
 export const actionSchema = z.discriminatedUnion("type", actions, { error: whyNoAction });

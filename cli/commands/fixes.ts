@@ -1,0 +1,85 @@
+/** `heald fixes`: the fixes that are known, and how far each is trusted. @module */
+import { existsSync } from "node:fs";
+import { Refused } from "../../lib/errors.js";
+import { readSmall, safetyOf } from "../../lib/platform/files.js";
+import { type Fix, registryDefinition } from "../../lib/schema/fix-registry.js";
+import { readPolicy } from "../../lib/schema/policy.js";
+import { sentenceOf } from "../../lib/schema/problems.js";
+import { SHIPPED_FIXES } from "../../lib/schema/shipped-fixes.js";
+import type { Layout } from "../../lib/store/layout.js";
+import { readMetrics } from "../../lib/store/metrics.js";
+import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
+import { readHome } from "../home.js";
+import { flagOption } from "../options.js";
+import { print, printJson, printTable } from "../screen.js";
+
+const REGISTRY_BYTES_MAX = 1024 * 1024;
+
+export const command: CommandDefinition = {
+  summary: "the fixes that are known, and how far each is trusted",
+  description:
+    "PRIOR is the registry's score. GOOD and BAD are verdicts; inconclusive ones teach nothing. TRUST is the lower bound that the gates ask: 0.90 is applied, 0.70 applied and watched, 0.50 asks a person, below that it is refused, as the policy says.",
+  options: [JSON_OPTION],
+  examples: ["heald fixes", "heald fixes --json | jq '.[] | select(.ineffective > 0)'"],
+  run: list,
+};
+
+interface Trust {
+  readonly prior: number;
+  readonly effective: number;
+  readonly ineffective: number;
+  readonly bound: number;
+}
+
+function list(call: Call): undefined {
+  const layout = readHome(call);
+  const learnt = trustIn(layout);
+  const rows = registryOf(layout).flatMap((fix) =>
+    fix.applies_to_patterns.map((pattern) => {
+      const score = fix.safety.safety_score;
+      const trust = learnt[`${fix.fix_id}:${pattern}`] ?? { prior: score, effective: 0, ineffective: 0, bound: score };
+      const asks = fix.safety.requires_approval === true;
+      return { fix_id: fix.fix_id, pattern, enabled: fix.enabled ?? true, asks, ...trust };
+    }),
+  );
+  if (flagOption(call.options, "json")) printJson(rows);
+  else if (rows.length === 0) print("No fixes are known: the registry is empty.");
+  else
+    printTable(
+      ["FIX", "FOR", "PRIOR", "GOOD", "BAD", "TRUST", "ASKS"],
+      rows.map((row) => [
+        row.enabled ? row.fix_id : `${row.fix_id} (off)`,
+        row.pattern,
+        row.prior.toFixed(2),
+        String(row.effective),
+        String(row.ineffective),
+        row.bound.toFixed(2),
+        row.asks ? "yes" : "-",
+      ]),
+    );
+}
+
+function trustIn(layout: Layout): Readonly<Record<string, Trust>> {
+  const { confidence } = readMetrics(layout, "auto-fix");
+  return typeof confidence === "object" && confidence !== null ? (confidence as Record<string, Trust>) : {};
+}
+
+/** As auto-fix reads it. @throws {Refused} If it would refuse it. */
+function registryOf(layout: Layout): readonly Fix[] {
+  const path = layout.config("auto-fix-registry");
+  if (!existsSync(path)) return SHIPPED_FIXES;
+  const unsafe = safetyOf(path);
+  if (unsafe !== null) throw new Refused(`Cannot load policy ${JSON.stringify(path)}: ${unsafe}`);
+  const text = readSmall(path, { maxBytes: REGISTRY_BYTES_MAX })?.text ?? "{}";
+  const read = readPolicy(registryDefinition(SHIPPED_FIXES), parsed(text, path));
+  if (!read.ok) throw new Refused(`Cannot load policy ${JSON.stringify(path)}: ${sentenceOf(read.problems)}`);
+  return read.value.policy.settings.fixes;
+}
+
+function parsed(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Refused(`Cannot load policy ${JSON.stringify(path)}: it is not JSON`);
+  }
+}
