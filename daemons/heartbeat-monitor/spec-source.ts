@@ -288,8 +288,10 @@ export class SpecSource implements Source {
   #readDesired(workerId: string): void {
     const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
     if (worker === null) return;
-    const desired = readDesired(this.#context.layout, workerId, Date.now());
-    this.#context.offer({ kind: "desired", worker_id: workerId, desired: desired?.state ?? "running" });
+    const { layout } = this.#context;
+    const wish = existsSync(layout.desired(workerId)) ? readDesired(layout, workerId, Date.now()) : null;
+    const desired = wish?.state ?? "running";
+    if (desired !== worker.desired) this.#context.offer({ kind: "desired", worker_id: workerId, desired });
   }
 
   #sayHolds(before: readonly SaidHold[], live: readonly Hold[]): void {

@@ -13,6 +13,7 @@ import { FileRefused, RecordTooLarge, RecordTorn, systemCode } from "../errors.j
 export const RECORD_BYTES_MAX = 64 * 1024;
 
 const NEWLINE = 0x0a;
+const ONLY_WRITER_LOOKS_MS = 1000;
 /** Milliseconds, and looks, that an unfinished last line is given. */
 const TORN_LOOKS = 20;
 const SLEEPER = new Int32Array(new SharedArrayBuffer(4));
@@ -25,6 +26,8 @@ export interface AppendOptions {
   readonly mode?: number;
   /** The largest record, its newline included; 64 KiB unless said otherwise. More only where there is one writer. */
   readonly bytesMax?: number;
+  /** Nobody else appends to it or rotates it: whether it is still there is looked at once a second, not for each record. */
+  readonly isOnlyWriter?: boolean;
 }
 
 /** Keeps a log open for appending, through rotation and removal by others. */
@@ -32,6 +35,8 @@ export class Appender {
   readonly path: string;
   readonly #mode: number;
   readonly #bytesMax: number;
+  readonly #isOnlyWriter: boolean;
+  #lookedAtMs = 0;
   readonly #lastByte = Buffer.alloc(1);
   #descriptor = -1;
   #device = 0;
@@ -44,6 +49,7 @@ export class Appender {
     this.path = path;
     this.#mode = options.mode ?? 0o640;
     this.#bytesMax = options.bytesMax ?? RECORD_BYTES_MAX;
+    this.#isOnlyWriter = options.isOnlyWriter ?? false;
   }
 
   /** The file's length when it was last looked at, in bytes. */
@@ -81,6 +87,7 @@ export class Appender {
   /** Makes sure that the open file is the one that has the name now, and returns its length. */
   #settle(): number {
     if (this.#descriptor >= 0) {
+      if (this.#isOnlyWriter && this.#isSettled()) return this.#size;
       const found = statSync(this.path, { throwIfNoEntry: false });
       if (found !== undefined && found.ino === this.#inode && found.dev === this.#device) return found.size;
       this.close();
@@ -89,6 +96,14 @@ export class Appender {
     this.#device = found.dev;
     this.#inode = found.ino;
     return found.size;
+  }
+
+  /** Whether our own last write went well, and the look before it was a moment ago. */
+  #isSettled(): boolean {
+    const nowMs = performance.now();
+    if (this.#cleanSize === this.#size && nowMs - this.#lookedAtMs < ONLY_WRITER_LOOKS_MS) return true;
+    this.#lookedAtMs = nowMs;
+    return false;
   }
 
   #open(): Stats {

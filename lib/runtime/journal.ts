@@ -1,7 +1,7 @@
 /**
  * The effect journal and the checkpoint of one daemon: what was decided is on disk before it is done.
  *
- * A journal line holds the parts that a decision changed and its effects, in one append. A later line `{"done":[…]}` says
+ * A journal line holds the parts that a decision changed and its effects, in one append. A later line's `done` says
  * which decisions are carried out; it may lag, because performing an effect twice is harmless by construction. A
  * checkpoint holds everything up to a sequence number, so that the journal can begin anew.
  *
@@ -27,6 +27,8 @@ export interface JournalEntry {
   readonly performed?: number;
   /** How far an earlier decision is carried out, whose answer this entry decided upon. */
   readonly progress?: Progress;
+  /** Earlier decisions that are carried out, answers and all. */
+  readonly done?: readonly number[];
 }
 
 /** The first `next` effects of decision `seq` are done, and their answers decided upon. */
@@ -55,7 +57,6 @@ export interface Recovered {
 
 export interface Journal {
   append(entry: JournalEntry): void;
-  done(seqs: readonly number[]): void;
   checkpoint(checkpoint: Checkpoint): void;
   recover(): Recovered;
   readonly bytes: number;
@@ -71,7 +72,7 @@ export class FileJournal implements Journal {
   constructor(statePath: string, journalPath: string) {
     this.#statePath = statePath;
     this.#journalPath = journalPath;
-    this.#appender = new Appender(journalPath, { bytesMax: JOURNAL_LINE_BYTES_MAX });
+    this.#appender = new Appender(journalPath, { bytesMax: JOURNAL_LINE_BYTES_MAX, isOnlyWriter: true });
   }
 
   get bytes(): number {
@@ -80,10 +81,6 @@ export class FileJournal implements Journal {
 
   append(entry: JournalEntry): void {
     this.#write(JSON.stringify(entry));
-  }
-
-  done(seqs: readonly number[]): void {
-    this.#write(JSON.stringify({ done: seqs }));
   }
 
   checkpoint(checkpoint: Checkpoint): void {
@@ -142,10 +139,7 @@ export function replay(
       faults.push(`Cannot read journal "${path}": line ${index + 1} is torn; it was never carried out`);
       continue;
     }
-    if ("done" in record) {
-      for (const finished of record.done) pending.delete(finished);
-      continue;
-    }
+    for (const finished of record.done ?? []) pending.delete(finished);
     if (record.seq <= base) continue;
     seq = Math.max(seq, record.seq);
     applyParts(parts, record.parts);
@@ -162,9 +156,9 @@ function advance(pending: Map<number, JournalEntry>, { seq, next }: Progress): v
   else pending.set(seq, { ...entry, performed: next });
 }
 
-function parseLine(line: string): JournalEntry | { readonly done: readonly number[] } | null {
+function parseLine(line: string): JournalEntry | null {
   try {
-    return JSON.parse(line) as JournalEntry | { done: number[] };
+    return JSON.parse(line) as JournalEntry;
   } catch {
     return null;
   }
@@ -189,10 +183,6 @@ export class MemoryJournal implements Journal {
 
   append(entry: JournalEntry): void {
     this.#lines.push(JSON.stringify(entry));
-  }
-
-  done(seqs: readonly number[]): void {
-    this.#lines.push(JSON.stringify({ done: seqs }));
   }
 
   checkpoint(checkpoint: Checkpoint): void {

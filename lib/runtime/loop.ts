@@ -255,11 +255,9 @@ export class Loop<
   }
 
   #journal(entry: JournalEntry): void {
-    if (this.#finished.length > 0) {
-      this.#options.journal.done(this.#finished);
-      this.#finished = [];
-    }
-    this.#options.journal.append(entry);
+    const done = this.#finished;
+    this.#options.journal.append(done.length === 0 ? entry : { ...entry, done });
+    this.#finished = [];
   }
 
   #sliceAt(address: { readonly [Part in keyof Slice]: string }): Slice {
