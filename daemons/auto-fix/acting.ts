@@ -213,6 +213,8 @@ export class Acting {
   }
 
   #restart(run: RunPart, specs: readonly WorkerSpecRecord[]): string {
+    const waiting = run.workers.filter((id) => isId(id) && existsSync(this.#layout.queueRequest(id)));
+    if (specs.length === 0 && waiting.length > 0) return `the restart of ${waiting[0]} waits already`;
     if (specs.length === 0) throw new ActionFailed(`no worker of ${run.scope} is there to be restarted`);
     const nowMs = Date.now();
     for (const [index, spec] of specs.entries())

@@ -138,7 +138,8 @@ export class FactReader {
     };
     // The quarantine of a task has a gate of its own, further on.
     const quarantine = subject.task_id === null ? null : taskHoldName(subject.task_id);
-    const others = holds.filter((hold) => hold.name !== quarantine);
+    // A quarantine of our own is judged by its gate; one that auto-fix has made under the same name is a hold like others.
+    const others = holds.filter((hold) => hold.name !== quarantine || hold.by === "auto-fix");
     const hold = heldBy(others, "restart", of, nowMs) ?? (force ? heldBy(others, "kill", of, nowMs) : null);
     const held = holds.some((each) => each.name === quarantine && each.expiresAtMs > nowMs);
     return {
@@ -207,6 +208,6 @@ export const leaseName = (workerId: string, attempt: number): string => attemptN
 
 function retryOf(resolved: ResolvedAttempt | null): Pick<Facts, "retry"> {
   const { strategy, initial_delay_seconds: initial, max_delay_seconds: max } = resolved?.retry ?? {};
-  if (strategy !== "exponential" || typeof initial !== "number" || typeof max !== "number") return {};
+  if (!String(strategy).startsWith("exponential") || typeof initial !== "number" || typeof max !== "number") return {};
   return initial >= 0 && max >= initial ? { retry: { initial, max } } : {};
 }

@@ -167,6 +167,8 @@ function actionsOf(actions: readonly unknown[], name: string): unknown[] {
     const type = isObject(action) ? String(action.type) : "";
     const known = Object.hasOwn(OTHER_ACTION_NAMES, type) ? OTHER_ACTION_NAMES[type] : undefined;
     if (known === null) continue;
+    // A clean state brings its own restart.
+    if (known === "restart-worker" && made.some((each) => isObject(each) && each.type === "clean-state")) continue;
     if (known === undefined || !isObject(action)) made.push(action);
     else if (known === "modify-worker-spec") {
       if (changes.length === 0) made.push({ type: known, changes });
