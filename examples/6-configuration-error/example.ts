@@ -2,8 +2,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Example, Finding, World } from "../shared/example.js";
-import { QUICK_POLICIES, shellWorker } from "../shared/fix-stage.js";
+import { shortPolicies } from "../shared/policies.js";
 import { type Stage, writePolicies, writeTemplates } from "../shared/stage.js";
+import { shellTemplate } from "../shared/templates.js";
 import { waitFor } from "../shared/waiting.js";
 
 const NAME = "6-configuration-error";
@@ -18,8 +19,8 @@ const seen = { attemptsWhileWaiting: 0, attemptsAfterOther: 0, wrongAtMs: 0, men
 
 function prepare(stage: Stage): void {
   writeFileSync(configOf(stage), "currency=EUR\n", { mode: 0o640 });
-  writePolicies(stage, QUICK_POLICIES);
-  writeTemplates(stage, { "ledger-worker": shellWorker(NAME, "ledger.sh", {}, [configOf(stage)]) });
+  writePolicies(stage, shortPolicies());
+  writeTemplates(stage, { "ledger-worker": shellTemplate(`${NAME}/ledger.sh`, {}, [configOf(stage)]) });
 }
 
 const attempts = ({ fleet }: World): number => fleet.launches(WORKER).length;

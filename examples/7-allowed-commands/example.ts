@@ -3,8 +3,10 @@ import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../../lib/platform/package.js";
 import type { Example, Finding, World } from "../shared/example.js";
-import { fixEvents, fixHistory, QUICK_FIXES, QUICK_POLICIES, shellWorker, textOf } from "../shared/fix-stage.js";
+import { shortPolicies, UNTIL_FIXED } from "../shared/policies.js";
+import { eventsFor, historyFor, textOf } from "../shared/scopes.js";
 import { type Stage, writePolicies, writeTemplates } from "../shared/stage.js";
+import { shellTemplate } from "../shared/templates.js";
 
 const NAME = "7-allowed-commands";
 const PROGRAMS = ["make-shelf", "write-note"] as const;
@@ -45,25 +47,28 @@ const programOf = (stage: Stage, name: string): string => join(stage.home, `${na
 function prepare(stage: Stage): void {
   for (const name of PROGRAMS)
     copyFileSync(join(packageRoot(), "examples", NAME, `${name}.sh`), programOf(stage, name));
-  writePolicies(stage, {
-    ...QUICK_POLICIES,
-    "auto-fix-policy": { ...QUICK_FIXES, max_concurrent_fixes: 10 },
-    "auto-fix-registry": { fixes: TYPES.map(fixOf) },
-    "allowed-commands": {
-      commands: [
-        { name: "make-shelf", path: programOf(stage, "make-shelf"), args: ["[a-z0-9-]{1,40}"] },
-        { name: "write-note", path: programOf(stage, "write-note"), args: [".*"] },
-      ],
-    },
-  });
+  writePolicies(
+    stage,
+    shortPolicies({
+      "worker-restart-policy": UNTIL_FIXED,
+      "auto-fix-policy": { max_concurrent_fixes: 10 },
+      "auto-fix-registry": { fixes: TYPES.map(fixOf) },
+      "allowed-commands": {
+        commands: [
+          { name: "make-shelf", path: programOf(stage, "make-shelf"), args: ["[a-z0-9-]{1,40}"] },
+          { name: "write-note", path: programOf(stage, "write-note"), args: [".*"] },
+        ],
+      },
+    }),
+  );
   writeTemplates(
     stage,
-    Object.fromEntries(TYPES.map((type) => [type, shellWorker(NAME, "shop.sh", {}, [String(KINDS[type].exit)])])),
+    Object.fromEntries(TYPES.map((type) => [type, shellTemplate(`${NAME}/shop.sh`, {}, [String(KINDS[type].exit)])])),
   );
 }
 
 const idOf = (type: Kind): string => type.replace("-worker", "-1");
-const said = (world: World, event: string, type: Kind) => fixEvents(world, event, type);
+const said = (world: World, event: string, type: Kind) => eventsFor(world, event, type);
 
 async function play(world: World): Promise<void> {
   const { fleet } = world;
@@ -76,13 +81,13 @@ async function play(world: World): Promise<void> {
   );
   await world.until("the clever argument is refused", () => said(world, "fix_suppressed", "crate-worker").length > 0);
   await world.until("the clever text is handed on", () => said(world, "fix_applied", "card-worker").length > 0);
-  await world.until("the first has its verdict", () => fixHistory(world.stage, "parcel-worker").length > 0);
+  await world.until("the first has its verdict", () => historyFor(world.stage, "parcel-worker").length > 0);
   await world.until("its worker is healthy", () => fleet.isHealthy("parcel-1"), 10);
 }
 
 function judgeAllowed(world: World): Finding {
   const calls = textOf(join(world.stage.home, "make-shelf.calls"));
-  const verdict = fixHistory(world.stage, "parcel-worker")[0]?.verdict;
+  const verdict = historyFor(world.stage, "parcel-worker")[0]?.verdict;
   const ok = calls === "shelf-7\n" && verdict === "effective" && world.fleet.isHealthy("parcel-1");
   return { ok, happened: `called once with ${JSON.stringify(calls?.trim() ?? "nothing")}; ${verdict ?? "no verdict"}` };
 }

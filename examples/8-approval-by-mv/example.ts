@@ -4,16 +4,11 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Example, Finding, World } from "../shared/example.js";
-import {
-  fixEvents,
-  fixHistory,
-  QUICK_FIXES,
-  QUICK_POLICIES,
-  settingOf,
-  shellWorker,
-  textOf,
-} from "../shared/fix-stage.js";
+import { templateValue } from "../shared/healing.js";
+import { shortPolicies, UNTIL_FIXED } from "../shared/policies.js";
+import { eventsFor, historyFor, textOf } from "../shared/scopes.js";
 import { type Stage, writeJson, writePolicies, writeTemplates } from "../shared/stage.js";
+import { shellTemplate } from "../shared/templates.js";
 
 const NAME = "8-approval-by-mv";
 const TYPES = ["pack-worker", "sort-worker", "merge-worker"] as const;
@@ -38,18 +33,20 @@ const REGISTRY = {
   ],
 };
 
-const press = (batch: number) => shellWorker(NAME, "press.sh", { processing: { batch_size: batch } });
+const press = (batch: number) => shellTemplate(`${NAME}/press.sh`, { processing: { batch_size: batch } });
 
 function prepare(stage: Stage): void {
-  writePolicies(stage, {
-    ...QUICK_POLICIES,
-    "auto-fix-policy": {
-      ...QUICK_FIXES,
-      approval: { expires_after_seconds: 120 },
-      overrides: { "sort-worker": { approval: { expires_after_seconds: EXPIRES_SECONDS } } },
-    },
-    "auto-fix-registry": REGISTRY,
-  });
+  writePolicies(
+    stage,
+    shortPolicies({
+      "worker-restart-policy": UNTIL_FIXED,
+      "auto-fix-policy": {
+        approval: { expires_after_seconds: 120 },
+        overrides: { "sort-worker": { approval: { expires_after_seconds: EXPIRES_SECONDS } } },
+      },
+      "auto-fix-registry": REGISTRY,
+    }),
+  );
   writeTemplates(stage, Object.fromEntries(TYPES.map((type) => [type, press(100)])));
 }
 
@@ -79,7 +76,7 @@ async function approve(world: World, proposal: Proposal): Promise<void> {
 }
 
 const asked: Record<string, Proposal> = {};
-const batchOf = ({ stage }: World, type: string): unknown => settingOf(stage, type, "processing", "batch_size");
+const batchOf = (world: World, type: string): unknown => templateValue(world, type, "processing.batch_size");
 
 async function play(world: World): Promise<void> {
   const { fleet, stage } = world;
@@ -101,17 +98,22 @@ async function play(world: World): Promise<void> {
   world.say("fault", "a person edits the template of merge-worker meanwhile: batches of 80");
   writeJson(stage.layout.template("merge-worker"), { ...press(80) });
   await approve(world, merge);
-  const said = (type: string, scope: string) => fixEvents(world, type, scope).length > 0;
+  const said = (type: string, scope: string) => eventsFor(world, type, scope).length > 0;
   await world.until("the approval of merge-worker is answered", () => said("fix_rejected", "merge-worker"), 20);
-  await world.until("the proposal for sort-worker expires", () => said("fix_expired", "sort-worker"), 20);
-  await world.until("the fix of pack-worker has its verdict", () => said("fix_verified", "pack-worker"));
+  // Told first, then escalated, written down, and taken away.
+  const isOver = (): boolean =>
+    historyFor(stage, "sort-worker").length > 0 &&
+    said("escalation_opened", "sort-worker") &&
+    !proposalFor(stage, "sort-worker");
+  await world.until("the proposal for sort-worker expires", isOver, 20);
+  await world.until("the fix of pack-worker has its verdict", () => historyFor(stage, "pack-worker").length > 0);
   await world.until("pack-1 is healthy", () => fleet.isHealthy("pack-1"), 10);
 }
 
 function judgeApproved(world: World): Finding {
-  const last = fixHistory(world.stage, "pack-worker").at(-1);
+  const last = historyFor(world.stage, "pack-worker").at(-1);
   const ok = batchOf(world, "pack-worker") === 50 && last?.verdict === "effective" && world.fleet.isHealthy("pack-1");
-  const by = fixEvents(world, "fix_approved", "pack-worker")[0]?.data.by;
+  const by = eventsFor(world, "fix_approved", "pack-worker")[0]?.data.by;
   return {
     ok: ok && by !== undefined,
     happened: `approved by ${String(by)}; batch_size 100 to ${String(batchOf(world, "pack-worker"))}; ${last?.verdict ?? "no verdict"}`,
@@ -119,10 +121,10 @@ function judgeApproved(world: World): Finding {
 }
 
 function judgeExpired(world: World): Finding {
-  const calls = fixEvents(world, "escalation_opened", "sort-worker").length;
+  const calls = eventsFor(world, "escalation_opened", "sort-worker").length;
   const batch = batchOf(world, "sort-worker");
   const left = proposalFor(world.stage, "sort-worker");
-  const line = fixHistory(world.stage, "sort-worker").at(-1);
+  const line = historyFor(world.stage, "sort-worker").at(-1);
   const ok = calls === 1 && batch === 100 && left === null && line?.verdict === "expired";
   const file = left === null ? "the file is gone" : "the file is still there";
   return {
@@ -135,7 +137,7 @@ function judgeChanged(world: World): Finding {
   const { run_id } = asked["merge-worker"] ?? { run_id: "none" };
   const path = join(folderOf(world.stage, "approved"), `${run_id}.json.why`);
   const why = existsSync(path) ? readFileSync(path, "utf8").trim() : "no .why beside the file";
-  const refused = fixEvents(world, "fix_rejected", "merge-worker").filter(({ reason }) => reason === "precondition");
+  const refused = eventsFor(world, "fix_rejected", "merge-worker").filter(({ reason }) => reason === "precondition");
   const ok = refused.length === 1 && batchOf(world, "merge-worker") === 80;
   return { ok, happened: `batch_size still ${String(batchOf(world, "merge-worker"))}; .why: ${why}` };
 }

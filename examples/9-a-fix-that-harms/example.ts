@@ -2,8 +2,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Example, Finding, World } from "../shared/example.js";
-import { fixEvents, fixHistory, QUICK_FIXES, QUICK_POLICIES, settingOf, shellWorker } from "../shared/fix-stage.js";
+import { templateValue } from "../shared/healing.js";
+import { shortPolicies, UNTIL_FIXED } from "../shared/policies.js";
+import { eventsFor, historyFor } from "../shared/scopes.js";
 import { type Stage, writePolicies, writeTemplates } from "../shared/stage.js";
+import { shellTemplate } from "../shared/templates.js";
 
 const NAME = "9-a-fix-that-harms";
 const TYPE = "mill-worker";
@@ -33,22 +36,24 @@ const REGISTRY = {
 };
 
 function prepare(stage: Stage): void {
-  writePolicies(stage, {
-    ...QUICK_POLICIES,
-    // It goes on being restarted, so that there is something to compare.
-    "worker-restart-policy": {
-      ...QUICK_POLICIES["worker-restart-policy"],
-      max_retries: 100,
-      restart_budgets: [{ max: 200, window_seconds: 3600 }],
-    },
-    "auto-fix-policy": { ...QUICK_FIXES, safety: { watch_at: ASK_BELOW } },
-    "auto-fix-registry": REGISTRY,
-  });
-  writeTemplates(stage, { [TYPE]: shellWorker(NAME, "mill.sh", { processing: { batch_size: 100 } }) });
+  writePolicies(
+    stage,
+    shortPolicies({
+      // It goes on being restarted, so that there is something to compare.
+      "worker-restart-policy": {
+        ...UNTIL_FIXED,
+        max_retries: 100,
+        restart_budgets: [{ max: 200, window_seconds: 3600 }],
+      },
+      "auto-fix-policy": { safety: { watch_at: ASK_BELOW } },
+      "auto-fix-registry": REGISTRY,
+    }),
+  );
+  writeTemplates(stage, { [TYPE]: shellTemplate(`${NAME}/mill.sh`, { processing: { batch_size: 100 } }) });
 }
 
-const said = (world: World, type: string) => fixEvents(world, type, TYPE);
-const batchOf = ({ stage }: World): unknown => settingOf(stage, TYPE, "processing", "batch_size");
+const said = (world: World, type: string) => eventsFor(world, type, TYPE);
+const batchOf = (world: World): unknown => templateValue(world, TYPE, "processing.batch_size");
 
 async function play(world: World): Promise<void> {
   await world.fleet.spawn({ id: "mill-1", type: TYPE, task: "flour" });
@@ -80,7 +85,7 @@ function trusts({ layout }: Stage): number[] {
 }
 
 function judgeVerdict(world: World): Finding {
-  const line = fixHistory(world.stage, TYPE)[0];
+  const line = historyFor(world.stage, TYPE)[0];
   const verified = said(world, "fix_verified")[0];
   const ok = line?.verdict === "ineffective" && verified?.reason === "worse";
   return { ok, happened: verified?.message ?? "no verdict" };

@@ -34,3 +34,10 @@ export function shortPolicies(more: Policies = {}): Policies {
   const names = new Set([...Object.keys(SHORT), ...Object.keys(more)]);
   return Object.fromEntries([...names].map((name) => [name, { ...SHORT[name], ...more[name] }]));
 }
+
+/** For workers that are to fail until a fix helps: neither their breaker nor their task stops them, and they wait soon. */
+export const UNTIL_FIXED: Policies[string] = {
+  max_retries: 2,
+  circuit_breaker_enabled: false,
+  poison_task: { deaths: 50 },
+};
