@@ -1,6 +1,7 @@
 /** Specs, launches, exits, desired states and holds: the folders in which a worker's life is written. @module */
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { now } from "../../lib/platform/clock.js";
 import { isAlive, readStat } from "../../lib/platform/processes.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
@@ -17,11 +18,15 @@ import { type Hold, readHolds } from "../../lib/store/holds.js";
 import { MAX_BYTES, type Reading, readRecord } from "../../lib/store/records.js";
 import { SpecStore } from "../../lib/store/specs.js";
 import type { Event, ExitFacts, FleetPart, HoldFacts, WorkerPart } from "./facts.js";
+import { monitoredCount } from "./fleet.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { exitFacts, processOf, specFacts } from "./read-facts.js";
 import { Shelter } from "./shelter.js";
 
 const SCAN_EVERY_SECONDS = 10;
+/** A scan of a large fleet costs more and comes less often; the watch is the one that is quick. */
+const SCAN_MS_PER_WORKER = 20;
+const SCAN_MS_MAX = 60_000;
 /** Every so many scans each spec is read whatever its time says. */
 const SCANS_BETWEEN_FULL = 30;
 const LOOK_AGAIN_MS = 250;
@@ -45,6 +50,7 @@ export class SpecSource implements Source {
   /** Called when a worker is watched from now on. */
   onMet: (workerId: string) => void = () => {};
   #scans = 0;
+  #scannedMonoMs = 0;
   /** What was last said to be in force; null before the first look. */
   #holds: readonly Hold[] | null = null;
   #holdsKey = "";
@@ -74,8 +80,19 @@ export class SpecSource implements Source {
   scan(): void {
     // Holds first: what they forbid must not be begun by what follows.
     this.readHolds();
+    this.#scannedMonoMs = now().monoMs;
     this.#shelter.run("reading worker-specs/active/", () => this.#scanSpecs());
     this.#shelter.run("reading desired/", () => this.#scanDesired());
+  }
+
+  /** The holds, which are few, each time; the specs of a large fleet not. */
+  scanInTurn(): void {
+    const fleet = this.#context.part<FleetPart>("fleet");
+    const everyMs = Math.min(SCAN_MS_MAX, (fleet === null ? 0 : monitoredCount(fleet)) * SCAN_MS_PER_WORKER);
+    // Half a scan's time of slack: a timer that is a moment early must not put it off to the next.
+    const isDue = now().monoMs - this.#scannedMonoMs >= everyMs - SCAN_EVERY_SECONDS * 500;
+    if (isDue) this.scan();
+    else this.readHolds();
   }
 
   #scanSpecs(): void {

@@ -40,6 +40,8 @@ export interface Source {
   start(): void | Promise<void>;
   /** Looks at everything again; called at start of bad-weather recovery and every `scanEverySeconds`. */
   scan?(): void;
+  /** Called instead of `scan` every `scanEverySeconds`, by a source for which a full one may wait. */
+  scanInTurn?(): void;
   readonly scanEverySeconds?: number;
   stop(): void;
 }
@@ -358,7 +360,7 @@ class Daemon<
       }, PULSE_MS),
     );
     for (const source of this.#body?.sources ?? []) {
-      const { scan } = source;
+      const scan = source.scanInTurn ?? source.scan;
       if (scan && source.scanEverySeconds)
         this.#timers.push(setInterval(() => scan.call(source), source.scanEverySeconds * 1000));
     }
