@@ -66,6 +66,10 @@ export type PolicyOutcome =
     }
   | { readonly kind: "bad"; readonly sentence: string };
 
+export type RulesOutcome =
+  | Omit<Extract<PolicyOutcome, { kind: "good" }>, "policy">
+  | Extract<PolicyOutcome, { kind: "bad" }>;
+
 /** Reads a policy file as its daemon would; a missing file means the defaults. */
 export async function readPolicyFile(name: string, path: string): Promise<PolicyOutcome> {
   const definition = await (DEFINITIONS[name] as () => Promise<Definition>)();
@@ -95,8 +99,34 @@ function outcomeOf(
   return read.ok ? { kind: "good", isThere, ...read.value } : bad(sentenceOf(read.problems));
 }
 
+export const RULES_NAME = "failure-rules";
+
+/** Reads the operator's failure rules as failure-pattern would, their examples included; no file means the shipped ones. */
+export async function readRulesFile(path: string): Promise<RulesOutcome> {
+  const bad = (why: string): RulesOutcome => ({
+    kind: "bad",
+    sentence: `Cannot load rules ${JSON.stringify(path)}: ${why}`,
+  });
+  if (!existsSync(path)) return { kind: "good", isThere: false, notes: [] };
+  const unsafe = safetyOf(path);
+  if (unsafe !== null) return bad(unsafe);
+  const { readOwnRules, shippedRules } = await import("../daemons/failure-pattern/rules.js");
+  const text = readSmall(path, { maxBytes: POLICY_BYTES_MAX })?.text ?? "";
+  try {
+    const read = readOwnRules(JSON.parse(text), shippedRules());
+    if (!read.ok) return bad(sentenceOf(read.problems));
+    const examples = read.value.reduce((sum, rule) => sum + rule.examples.length, 0);
+    const notes = [`rules: ${read.value.length}, examples that each went to their own rule: ${examples}`];
+    return { kind: "good", isThere: true, notes };
+  } catch (error) {
+    if (error instanceof SyntaxError) return bad(whyNotJson(text));
+    throw error;
+  }
+}
+
 /** What is wrong with each policy file of a home that its daemons refuse. */
 export async function refusedPolicies(layout: Layout): Promise<string[]> {
   const outcomes = await Promise.all(POLICY_NAMES.map((name) => readPolicyFile(name, layout.config(name))));
-  return outcomes.flatMap((outcome) => (outcome.kind === "bad" ? [outcome.sentence] : []));
+  const rules = await readRulesFile(layout.config(RULES_NAME));
+  return [...outcomes, rules].flatMap((outcome) => (outcome.kind === "bad" ? [outcome.sentence] : []));
 }

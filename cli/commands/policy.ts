@@ -1,11 +1,11 @@
 /** `heald policy`: is a policy sound, and what is in force. @module */
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { NotFound } from "../../lib/errors.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { readHome } from "../home.js";
 import { flagOption } from "../options.js";
-import { POLICY_NAMES, policyNamed, readPolicyFile } from "../policies.js";
+import { POLICY_NAMES, policyNamed, RULES_NAME, readPolicyFile, readRulesFile } from "../policies.js";
 import { note, paint, print, printJson } from "../screen.js";
 
 const EXIT_CONFIGURATION = 78;
@@ -16,8 +16,8 @@ export const command: CommandDefinition = {
   examples: ["heald policy check", "heald policy show heartbeat-policy"],
   verbs: {
     check: {
-      summary: "check one policy file, or all of this home",
-      description: "Exits 78 if one would be refused. The policy is known by the file's name, or by --as.",
+      summary: "check one policy file, or all of this home, and the examples of your failure rules",
+      description: `Exits 78 if one would be refused. The policy is known by the file's name, or by --as. ${RULES_NAME}.json is checked too: each of its examples must go to its own rule.`,
       arguments: "[file]",
       options: [{ flags: "--as <policy>", description: "which policy it is, whatever the file's name" }, JSON_OPTION],
       examples: [
@@ -42,7 +42,11 @@ export const command: CommandDefinition = {
 async function check(call: Call): Promise<number> {
   const results = [];
   for (const { name, path } of await filesToCheck(call))
-    results.push({ name, path, outcome: await readPolicyFile(name, path) });
+    results.push({
+      name,
+      path,
+      outcome: await (name === RULES_NAME ? readRulesFile(path) : readPolicyFile(name, path)),
+    });
   if (flagOption(call.options, "json")) {
     printJson(
       results.map(({ name, path, outcome }) => ({
@@ -57,7 +61,7 @@ async function check(call: Call): Promise<number> {
       if (outcome.kind === "bad") print(`${paint("red", "refused")}  ${outcome.sentence}`);
       else
         print(
-          `${paint("green", "sound")}    ${outcome.isThere ? path : `${name}: no file, the defaults are in force`}`,
+          `${paint("green", "sound")}    ${outcome.isThere ? path : `${name}: no file, ${name === RULES_NAME ? "the shipped rules" : "the defaults"} are in force`}`,
         );
       for (const each of outcome.kind === "good" ? outcome.notes : []) print(`         ${each}`);
     }
@@ -69,11 +73,12 @@ async function filesToCheck(call: Call): Promise<{ readonly name: string; readon
   const file = call.args[0];
   if (file === undefined) {
     const layout = readHome(call);
-    return POLICY_NAMES.map((name) => ({ name, path: layout.config(name) }));
+    return [...POLICY_NAMES, RULES_NAME].map((name) => ({ name, path: layout.config(name) }));
   }
   const path = resolve(file);
   if (!existsSync(path)) throw new NotFound(`No file ${JSON.stringify(path)}`);
-  return [{ name: named(typeof call.options.as === "string" ? call.options.as : file), path }];
+  const wanted = typeof call.options.as === "string" ? call.options.as : file;
+  return [{ name: basename(wanted, ".json") === RULES_NAME ? RULES_NAME : named(wanted), path }];
 }
 
 /** @throws {NotFound} If no policy has that name. */

@@ -1,12 +1,13 @@
 /** The rules in force: the shipped ones and the operator's beside them, read again when theirs change. @module */
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type RuleBook, ruleBook } from "../../lib/domain/classify.js";
+import { failingExamples, type RuleBook, ruleBook } from "../../lib/domain/classify.js";
 import { FileRefused } from "../../lib/errors.js";
 import { readSmall, weatherCode } from "../../lib/platform/files.js";
 import type { Log } from "../../lib/platform/log.js";
 import { packageRoot } from "../../lib/platform/package.js";
 import { type FailureRule, readFailureRules } from "../../lib/schema/failure-rules.js";
+import { type Problem, type Read, sentenceOf } from "../../lib/schema/problems.js";
 import type { Layout } from "../../lib/store/layout.js";
 
 const RULES_FILE = "failure-rules.json";
@@ -43,9 +44,9 @@ export class Rules {
   #take(): string | null {
     try {
       const file = readSmall(this.#path, { maxBytes: BYTES_MAX });
-      const read = readFailureRules(file === null ? undefined : JSON.parse(file.text));
-      if (!read.ok) return read.problems.map(({ field, message }) => `${field} ${message}`).join("; ");
-      this.#book = ruleBook(this.#shipped, read.value.rules);
+      const read = readOwnRules(file === null ? undefined : JSON.parse(file.text), this.#shipped);
+      if (!read.ok) return sentenceOf(read.problems);
+      this.#book = ruleBook(this.#shipped, read.value);
       return null;
     } catch (fault) {
       if (fault instanceof SyntaxError || fault instanceof FileRefused) return fault.message;
@@ -56,6 +57,22 @@ export class Rules {
       return `cannot be read (${code})`;
     }
   }
+}
+
+/**
+ * Reads the rules that a person wrote, and runs their examples beside the shipped ones: a rule that never gets its turn, or
+ * takes another's, is refused before it names a failure wrongly.
+ */
+export function readOwnRules(raw: unknown, shipped: readonly FailureRule[]): Read<readonly FailureRule[]> {
+  const read = readFailureRules(raw);
+  if (!read.ok) return read;
+  const { rules } = read.value;
+  const problems = failingExamples(ruleBook(shipped, rules), rules).map(({ rule_id, nth, went_to }): Problem => {
+    const field = `rules[${rules.findIndex((each) => each.rule_id === rule_id)}].examples[${nth}]`;
+    const got = went_to === null ? "no rule" : `"${went_to}"`;
+    return { field, message: `must be classified by its own rule "${rule_id}", got ${got}` };
+  });
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, value: rules };
 }
 
 /** @throws {Error} If the installation is broken. */

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { POLICY_NAMES, policyNamed, readPolicyFile } from "../../../cli/policies.js";
+import { POLICY_NAMES, policyNamed, readPolicyFile, readRulesFile } from "../../../cli/policies.js";
 import { readAutoFixPolicy } from "../../../daemons/auto-fix/policy.js";
 import { readFailurePatternPolicy } from "../../../daemons/failure-pattern/policy.js";
 import { sentenceOf } from "../../../lib/schema/problems.js";
@@ -29,6 +29,42 @@ describe("policyNamed()", () => {
     ["notes.json", null],
   ])("takes %s for %s", (text, name) => {
     expect(policyNamed(text)).toBe(name);
+  });
+});
+
+describe("readRulesFile()", () => {
+  const rule = (more: object): object => ({
+    rule_id: "vendor-maintenance",
+    classify: "transient:external_service_unavailable",
+    stage: "code",
+    root_cause: "The vendor is under maintenance",
+    when: { text: ["VND-9##"] },
+    examples: [{ exit_code: 1, log_tail: "vendor answered VND-917" }],
+    ...more,
+  });
+  const outcome = (...rules: readonly object[]) => {
+    const path = join(root, "failure-rules.json");
+    writeFileSync(path, JSON.stringify({ rules }), { mode: 0o640 });
+    return readRulesFile(path);
+  };
+
+  test("finds the shipped rules where there is no file, and counts the examples that went to their own rule", async () => {
+    expect(await readRulesFile(join(root, "none.json"))).toMatchObject({ kind: "good", isThere: false });
+    expect(await outcome(rule({}))).toMatchObject({
+      kind: "good",
+      notes: ["rules: 1, examples that each went to their own rule: 1"],
+    });
+  });
+
+  test("names the example that goes to another rule, or to none", async () => {
+    const examples = [{ log_tail: "VND-917" }, { log_tail: "VND-91" }];
+    expect(await outcome(rule({ examples }))).toMatchObject({
+      sentence: expect.stringMatching(
+        /failure-rules\.json": rules\[0\]\.examples\[1\] must be classified by its own rule "vendor-maintenance", got no rule$/,
+      ),
+    });
+    const shadowed = rule({ rule_id: "late", when: { text: ["answered VND-9##"] } });
+    expect(await outcome(rule({}), shadowed)).toMatchObject({ kind: "bad" });
   });
 });
 
