@@ -3,7 +3,7 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { zoneOffsetHours } from "../../lib/domain/statistics/zones.js";
 import { ensureDirectory, replaceFile, weatherCode } from "../../lib/platform/files.js";
-import { every, isValidCron, type Schedule } from "../../lib/platform/schedule.js";
+import { every, type Schedule } from "../../lib/platform/schedule.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { namesIn, unlinkIfThere } from "../../lib/store/entries.js";
 import type { Library } from "./library.js";
@@ -48,13 +48,6 @@ export class DailyReport implements Source {
     this.#schedule?.stop();
     this.#schedule = null;
     if (!enabled) return;
-    if (!isValidCron(cron)) {
-      this.#host.log.warn(
-        { cron },
-        `daily_report.cron ${JSON.stringify(cron)} is no cron expression: no report is written`,
-      );
-      return;
-    }
     const putOff = (fault: unknown): void => {
       if (weatherCode(fault) === null) throw fault;
       this.#host.log.warn({ cause: String(fault) }, "the daily report could not be written");
