@@ -22,6 +22,8 @@ const DAY_MS = 24 * HOUR_MS;
 const WEEKS_MS = 28 * DAY_MS;
 const WINDOW_MS = 300_000;
 const OPTIONS = { horizonMs: 30 * 60_000, gapsMin: 5, level: 0.05 };
+/** As in the policy that ships. */
+const SURE = { anomaly: { sigmas: 3, baselineDays: 7 }, chance: 0.8 };
 const FREQUENCY = { threshold: 3, windowMs: DAY_MS };
 
 /** Mulberry32: the same figures from the same seed on every machine. */
@@ -53,6 +55,7 @@ const sorted = (...parts: readonly (readonly number[])[]): number[] => parts.fla
 export interface Found {
   readonly frequency: boolean;
   readonly burst: boolean;
+  readonly anomaly: boolean;
   readonly cycle: boolean;
   readonly rateChange: boolean;
   readonly forecast: boolean;
@@ -64,15 +67,16 @@ export interface Found {
 /** Feeds a series failure by failure, and looks after each, as the daemon does. */
 export function watch(instants: readonly number[]): Found {
   let history: History | null = null;
-  const seen = { frequency: false, burst: false, cycle: false, rateChange: false, forecast: false };
+  const seen = { frequency: false, burst: false, anomaly: false, cycle: false, rateChange: false, forecast: false };
   const cycles: number[] = [];
   const changes: number[] = [];
   for (const at of instants) {
     history = history === null ? beginHistory(at) : addToHistory(history, at, OPTIONS);
     const within = history.recent.filter((each) => each > at - FREQUENCY.windowMs).length;
     seen.frequency ||= within >= FREQUENCY.threshold;
-    const found: Findings = findingsIn(history, at);
+    const found: Findings = findingsIn(history, at, SURE);
     seen.burst ||= found.burst !== null;
+    seen.anomaly ||= found.anomaly !== null;
     seen.cycle ||= found.cycle !== null;
     seen.rateChange ||= found.rateChange !== null;
     seen.forecast ||= found.forecast !== null;
@@ -129,6 +133,14 @@ const PLANTED: readonly Planted[] = [
         poisson(chance, base * between(chance, 4, 6), at, end),
       );
       return watch(series).changes.some((since) => Math.abs(since - at) <= 3 * DAY_MS);
+    },
+  },
+  {
+    name: "odd day",
+    isFound: (chance) => {
+      const day = START_MS + Math.floor(between(chance, 8, 27)) * DAY_MS;
+      const base = between(chance, 1, 6);
+      return watch(sorted(poisson(chance, base), poisson(chance, base * 3 + 15, day, day + DAY_MS))).anomaly;
     },
   },
   { name: "lagged pair", isFound: (chance) => pairIsFound(chance) },
@@ -193,12 +205,15 @@ function noise(seed: number): Record<string, number> {
     const some = streams.slice(group * 10, group * 10 + 10);
     return pairsOf(Object.fromEntries(some.map((each, index) => [`noise-${index}`, each]))).size;
   });
-  const count = (key: "burst" | "cycle" | "rateChange" | "forecast"): number =>
+  const count = (key: "burst" | "anomaly" | "cycle" | "rateChange" | "forecast"): number =>
     watched.filter((each) => each[key]).length;
-  const wrong = watched.filter((each) => each.burst || each.cycle || each.rateChange || each.forecast).length;
+  const wrong = watched.filter(
+    (each) => each.burst || each.anomaly || each.cycle || each.rateChange || each.forecast,
+  ).length;
   const pairs = falsePairs.reduce((sum, each) => sum + each, 0);
   return {
     noise_bursts: count("burst"),
+    noise_anomalies: count("anomaly"),
     noise_cycles: count("cycle"),
     noise_rate_changes: count("rateChange"),
     noise_forecasts: count("forecast"),

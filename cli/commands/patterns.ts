@@ -106,6 +106,8 @@ function rowsOf(pattern: PatternRecord, nowMs: number): (readonly [string, strin
       "type",
       `${pattern.category}:${pattern.type}, ${Math.round(pattern.confidence * 100)}% sure (${pattern.evidence})`,
     ],
+    pattern.actionable === false ? ["fixes", "none: it is not sure enough what it is"] : null,
+    pattern.retry_recommended === true ? ["retry", "worth while, says the policy"] : null,
     ["severity", paint(SEVERITY_COLOURS[pattern.severity], pattern.severity)],
     [
       "frequency",
@@ -127,6 +129,11 @@ function timeRows(pattern: PatternRecord, at: (instant: unknown) => string): (re
   const { temporal, forecast, correlation } = pattern;
   const rows: (readonly [string, string])[] = [];
   if (temporal?.burst) rows.push(["burst", `${temporal.burst.occurrences} within ${temporal.burst.seconds} s`]);
+  if (temporal?.anomaly)
+    rows.push([
+      "odd day",
+      `${temporal.anomaly.occurrences} on ${temporal.anomaly.day}, usually ${temporal.anomaly.usual_per_day} (${temporal.anomaly.sigmas} sigma)`,
+    ]);
   if (temporal?.rate_change)
     rows.push(["rate", `${temporal.rate_change.factor} times as often since ${at(temporal.rate_change.since)}`]);
   if (temporal?.peak_hour !== undefined && temporal.peak_hour !== null) {

@@ -50,29 +50,31 @@ export const FAILURE_PATTERN: FieldSentences = {
   ...under("detection", {
     frequency_threshold: "Failures from which on a pattern is published.",
     time_window_hours: "Hours within which they count.",
-    similarity_threshold: "How alike two messages must be to be of one pattern, 0 to 1.",
-    confidence_threshold: "Confidence of the classification from which on auto-fix may see it as active.",
+    similarity_threshold:
+      "Share of words, in their order, that two messages of one type of failure and of worker must have in common to be one pattern; 1: only equal ones, 0: all.",
+    confidence_threshold: "Confidence from which on a pattern is `actionable`: below it, no fix sees it as active.",
   }),
   ...under("temporal_analysis", {
     enabled: ENABLED,
     clustering_significance: "How improbable a preference for a time of day must be by chance.",
-    time_zones: "Zones in which the time of day is looked at.",
+    time_zones: "Zones in which the time of day is looked at; the one in which a habit shows best is named.",
   }),
   ...under("correlation_analysis", {
     enabled: ENABLED,
     window_seconds: "Seconds within which one failure may follow another.",
-    minimum_related_events: "Pairs needed before anything is said.",
+    minimum_related_events: "How often one must have followed the other before anything is said.",
   }),
   ...under("anomaly_detection", {
     enabled: ENABLED,
-    sigma_threshold: "How far a rate must be from its baseline.",
-    baseline_window_days: "Days that make the baseline.",
+    sigma_threshold: "Standard deviations by which a day's failures must be above those of the days before it.",
+    baseline_window_days: "How many days before it a day is compared with.",
   }),
   ...under("prediction", {
     enabled: ENABLED,
-    horizon_minutes: "How many minutes ahead.",
+    horizon_minutes: "Length of the windows for which forecasts are made and scored.",
     minimum_similar_samples: "Samples needed before a forecast is made.",
-    confidence_threshold: "How sure a forecast must be.",
+    confidence_threshold:
+      "Chance with which a forecast must hold: the more, the later the instant; none is published where too few gaps are known to be so sure. At most .983 can be reached.",
   }),
   ...under("storage", {
     pattern_retention_days: "Days that a pattern is kept after it was seen last.",
@@ -80,13 +82,13 @@ export const FAILURE_PATTERN: FieldSentences = {
     max_patterns: "Patterns kept; the oldest go first.",
   }),
   ...under("failure_categories.*", {
-    types: "Types of failure in this category.",
+    types: "Types of failure in this category; one named here leaves the category that it shipped in.",
     default_severity: "Severity of its patterns before anything else is known.",
-    retry_recommended: "Whether a retry is worth while.",
+    retry_recommended: "Whether a retry is worth while, as patterns of the category say.",
   }),
   ...under("daily_report", {
     enabled: ENABLED,
-    cron: "When it is written.",
+    cron: "When it is written: five fields, or six with the seconds first.",
     timezone: "The time zone of the expression.",
     keep_days: "Days that reports are kept.",
   }),

@@ -198,7 +198,12 @@ const ASK: Readonly<Record<FixGate, (question: Question) => Answer>> = {
     const age = (nowMs - pattern.last_seen_ms) / HOUR_MS;
     const value = { active: pattern.is_active, hours: Number(age.toFixed(2)) };
     const threshold = { active: true, hours: settings.max_pattern_age_hours };
-    return at(value, threshold, pattern.is_active && age <= settings.max_pattern_age_hours, "it is over, or long ago");
+    return at(
+      value,
+      threshold,
+      pattern.is_active && age <= settings.max_pattern_age_hours,
+      "it is over, long ago, or not sure enough for failure-pattern's policy",
+    );
   },
   prerequisites: ({ slice, event, settings }) => {
     const missing = event.facts.prerequisites.filter((each) => !each.met).map((each) => each.what);

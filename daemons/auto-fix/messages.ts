@@ -10,6 +10,7 @@ export interface PatternFacts {
   readonly pattern_id: string;
   /** `category:type`. */
   readonly key: string;
+  /** And sure enough for the policy of failure-pattern. */
   readonly is_active: boolean;
   readonly confidence: number;
   readonly occurrences: number;

@@ -6,7 +6,7 @@ import { newEventIdBase } from "../../lib/platform/ids.js";
 import { watchDirectory } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
 import type { Fix } from "../../lib/schema/fix-registry.js";
-import type { PatternRecord } from "../../lib/schema/pattern.js";
+import { isOpenToFixes, type PatternRecord } from "../../lib/schema/pattern.js";
 import { readInstant } from "../../lib/schema/primitives.js";
 import { PATTERNS_FILE, readPatterns } from "../../lib/store/patterns.js";
 import type { FactReader } from "./facts.js";
@@ -58,7 +58,7 @@ export class PatternSource implements Source {
       return;
     }
     for (const pattern of this.#patterns.values()) {
-      const version = `${pattern.status}:${pattern.frequency.total_occurrences}:${pattern.confidence}`;
+      const version = `${pattern.status}:${pattern.frequency.total_occurrences}:${pattern.confidence}:${pattern.actionable}`;
       if (this.#seen.get(pattern.pattern_id) === version) continue;
       this.#seen.set(pattern.pattern_id, version);
       this.#look(pattern);
@@ -147,7 +147,7 @@ function factsOf(pattern: PatternRecord, key: string): PatternFacts {
   return {
     pattern_id: pattern.pattern_id,
     key,
-    is_active: pattern.status === "active",
+    is_active: isOpenToFixes(pattern),
     confidence: pattern.confidence,
     occurrences: pattern.frequency.window_occurrences,
     total: pattern.frequency.total_occurrences,

@@ -12,11 +12,11 @@ import {
   pairsIn,
 } from "../../lib/domain/statistics/pairs.js";
 import type { Decided, Stamped } from "../../lib/runtime/core.js";
-import type { Policy } from "../../lib/schema/policy.js";
+import { type Policy, settingsFor } from "../../lib/schema/policy.js";
 import { Ledger } from "./ledger.js";
 import type { Count, Effect, Event, Failure, Follows, Occurrence, Recover, Sighting } from "./messages.js";
 import { patternIdOf } from "./naming.js";
-import type { FailurePatternSettings } from "./policy.js";
+import { categoryOf, type FailurePatternSettings } from "./policy.js";
 import type { KindsPart, Slice } from "./state.js";
 
 type Gathered = Stamped<Extract<Event, { kind: "gathered" }>>;
@@ -33,10 +33,10 @@ const LIMITS: ClusterLimits = { shapesMax: 300, bucketMax: 64 };
 export function onGathered(
   slice: GatheredSlice,
   event: Gathered,
-  { settings }: Policy<FailurePatternSettings>,
+  policy: Policy<FailurePatternSettings>,
 ): Decided<GatheredSlice, Effect> {
   const ledger = new Ledger(slice.ledger ?? null);
-  const kinds = new Kinds(slice.kinds ?? null, settings.correlation_analysis);
+  const kinds = new Kinds(slice.kinds ?? null, policy.settings.correlation_analysis);
   const groups = new Groups(slice.grouping ?? null);
   const counts = new Map<string, Count>();
   const recovered = new Map<string, string[]>();
@@ -51,7 +51,9 @@ export function onGathered(
       continue;
     }
     const { signature, template } = groups.groupOf(each);
-    const patternId = patternIdOf(each, signature);
+    const { type, worker_type } = each;
+    const category = categoryOf(settingsFor(policy, worker_type), type, each.category);
+    const patternId = patternIdOf({ category, type, worker_type }, signature);
     ledger.count(each, patternId);
     const at = Math.min(each.at_ms, event.stamp.atMs);
     kinds.count(each, signature, patternId, at);
@@ -59,9 +61,7 @@ export function onGathered(
     counts.set(patternId, {
       kind: "count",
       pattern_id: patternId,
-      category: each.category,
-      type: each.type,
-      worker_type: each.worker_type,
+      ...{ category, type, worker_type },
       signature,
       template,
       example: before?.example ?? each.message,
@@ -165,6 +165,7 @@ class Kinds {
   }
 
   #followedBy(patternId: string, nowMs: number): Follows[] {
+    if (!this.#correlation.enabled) return [];
     this.#found ??= pairsIn(closePairs(this.#pairs), nowMs, this.#windowMs, this.#correlation.minimum_related_events);
     return this.#found
       .filter((pair) => pair.second === patternId)

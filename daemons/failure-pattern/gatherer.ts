@@ -2,10 +2,13 @@
 
 import { statSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
+import { type Policy, settingsFor } from "../../lib/schema/policy.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { readRemains, whyNothing } from "./evidence.js";
+import type { Likeness } from "./likeness.js";
 import type { Event, Failure, Sighting } from "./messages.js";
 import { nameFailure } from "./naming.js";
+import type { FailurePatternSettings } from "./policy.js";
 import type { Rules } from "./rules.js";
 
 /** How long the record of an attempt may take to follow the event of its end. */
@@ -17,16 +20,23 @@ const REMEMBERED_MAX = 20_000;
 
 type Gathered = Extract<Event, { kind: "gathered" }>;
 
+interface Host {
+  readonly layout: Layout;
+  policy(): Policy<FailurePatternSettings>;
+}
+
 export class Gatherer {
-  readonly #layout: Layout;
+  readonly #host: Host;
   readonly #rules: Rules;
+  readonly #likeness: Likeness;
   /** Attempts that were gathered lately, by `<id>.attempt-<n>`, with the instant. */
   readonly #seen = new Map<string, number>();
   #underWay = 0;
 
-  constructor(layout: Layout, rules: Rules) {
-    this.#layout = layout;
+  constructor(host: Host, rules: Rules, likeness: Likeness) {
+    this.#host = host;
     this.#rules = rules;
+    this.#likeness = likeness;
   }
 
   /** Whether nothing is in hand. */
@@ -63,15 +73,18 @@ export class Gatherer {
   }
 
   #hasRecord(sighting: Sighting): boolean {
-    const path = this.#layout.zombieSpec(sighting.worker_id, sighting.attempt ?? 0);
+    const path = this.#host.layout.zombieSpec(sighting.worker_id, sighting.attempt ?? 0);
     return statSync(path, { throwIfNoEntry: false }) !== undefined;
   }
 
   #read(sighting: Sighting): Failure | null {
+    const { layout } = this.#host;
     const isAttempt = sighting.kind === "ended" && sighting.attempt !== null;
-    const remains = isAttempt ? readRemains(this.#layout, sighting.worker_id, sighting.attempt ?? 0) : null;
-    if (whyNothing(this.#layout, sighting, remains) !== null) return null;
-    return nameFailure(this.#rules.book(), sighting, remains?.words ?? null);
+    const remains = isAttempt ? readRemains(layout, sighting.worker_id, sighting.attempt ?? 0) : null;
+    if (whyNothing(layout, sighting, remains) !== null) return null;
+    const failure = nameFailure(this.#rules.book(), sighting, remains?.words ?? null);
+    const { similarity_threshold } = settingsFor(this.#host.policy(), failure.worker_type).detection;
+    return this.#likeness.joined(failure, similarity_threshold);
   }
 
   #remember(sightings: readonly Sighting[]): void {

@@ -57,6 +57,11 @@ export class Library implements Source {
     this.#store.reopen();
   }
 
+  /** What is published says what the policy now in force makes of it. */
+  policyChanged(): void {
+    for (const { pattern_id } of this.#published()) this.#host.offer({ kind: "policy-changed", pattern_id });
+  }
+
   publish(record: PatternRecord): void {
     this.#store.append(record);
     this.#isIndexOld = true;

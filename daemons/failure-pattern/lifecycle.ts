@@ -2,6 +2,7 @@
 
 import { findingsIn, type HistoryOptions } from "../../lib/domain/statistics/history.js";
 import { compareLevels, severityOf } from "../../lib/domain/statistics/severity.js";
+import type { Zone } from "../../lib/domain/statistics/time-of-day.js";
 import { zoneOffsetHours } from "../../lib/domain/statistics/zones.js";
 import type { Decided, Stamped, Wake } from "../../lib/runtime/core.js";
 import type { EventType } from "../../lib/schema/catalogue.js";
@@ -11,11 +12,13 @@ import { writeInstant } from "../../lib/schema/primitives.js";
 import { addFailures, blankPattern, removeRecovered } from "./counting.js";
 import type { Effect, Event } from "./messages.js";
 import type { FailurePatternSettings } from "./policy.js";
-import { confidenceOf, meanGapSeconds, rateOf, recordOf, sentenceOf, windowCount } from "./record.js";
+import { confidenceOf, findingOptions, meanGapSeconds, rateOf, recordOf, sentenceOf, windowCount } from "./record.js";
 import { type PatternPart, patternKey, type Slice } from "./state.js";
 
 type PatternSlice = Pick<Slice, "pattern">;
-type PatternEvent = Stamped<Extract<Event, { kind: "counted" | "recovered" | "pattern-due" | "lag-known" | "forget" }>>;
+type PatternEvent = Stamped<
+  Extract<Event, { kind: "counted" | "recovered" | "pattern-due" | "policy-changed" | "lag-known" | "forget" }>
+>;
 type Decision = Decided<PatternSlice, Effect>;
 
 const HOUR_MS = 3_600_000;
@@ -41,6 +44,7 @@ export function onPattern(slice: PatternSlice, event: PatternEvent, policy: Poli
   const turn = new Turn(before, event, settingsFor(policy, before.worker_type));
   if (event.kind === "recovered") turn.pattern = removeRecovered(before, event.workers);
   else if (event.kind === "pattern-due") turn.due();
+  else if (event.kind === "policy-changed") turn.publishAnew();
   else turn.lagKnown(event.caught_up);
   return turn.done();
 }
@@ -141,6 +145,12 @@ class Turn {
     this.#isUrgent = this.pattern.is_dirty;
   }
 
+  /** Other thresholds, another snapshot. */
+  publishAnew(): void {
+    this.#set({ is_dirty: true });
+    this.#isUrgent = true;
+  }
+
   /** Quiet counts only when everything that was written has been read. */
   lagKnown(caughtUp: boolean): void {
     if (this.pattern.status !== "active" || !this.#isQuiet()) return;
@@ -173,10 +183,14 @@ class Turn {
   #tellOfForecast(): void {
     const { pattern } = this;
     const isOn = pattern.status === "active" && this.#settings.prediction.enabled;
-    const forecast = isOn ? findingsIn(pattern.history, this.#nowMs).forecast : null;
+    const forecast = isOn ? findingsIn(pattern.history, this.#nowMs, findingOptions(this.#settings)).forecast : null;
     if ((forecast !== null) === pattern.is_forecast) return;
     this.#set({ is_forecast: forecast !== null });
-    if (forecast !== null) this.#edge("pattern_forecast", "skill", [gate("brier_skill", forecast.skill, 0, true)]);
+    if (forecast !== null)
+      this.#edge("pattern_forecast", "skill", [
+        gate("brier_skill", forecast.skill, 0, true),
+        gate("prediction_confidence", forecast.chance, this.#settings.prediction.confidence_threshold),
+      ]);
   }
 
   #arm(isPublic: boolean): void {
@@ -204,7 +218,7 @@ class Turn {
     this.#set({ is_dirty: true });
     this.#isUrgent = true;
     const { pattern } = this;
-    const message = sentenceOf(pattern, this.#nowMs);
+    const message = sentenceOf(pattern, this.#nowMs, this.#settings);
     const { pattern_id, category, severity, status } = pattern;
     const data = {
       ...{ pattern_id, category, type: pattern.type, status, severity, confidence: confidenceOf(pattern) },
@@ -222,13 +236,16 @@ class Turn {
 
 function historyOptions(settings: FailurePatternSettings): HistoryOptions {
   const { prediction, temporal_analysis } = settings;
-  const [zone] = temporal_analysis.time_zones;
   return {
     horizonMs: prediction.horizon_minutes * 60_000,
     gapsMin: prediction.minimum_similar_samples,
     level: temporal_analysis.clustering_significance,
-    ...(zone === undefined || zone === "UTC" ? {} : { offsetHours: (atMs: number) => zoneOffsetHours(zone, atMs) }),
+    ...(temporal_analysis.time_zones.length === 0 ? {} : { zones: temporal_analysis.time_zones.map(zoneNamed) }),
   };
+}
+
+function zoneNamed(name: string): Zone {
+  return { name, offsetHours: name === "UTC" ? () => 0 : (atMs) => zoneOffsetHours(name, atMs) };
 }
 
 function gate(name: string, value: unknown, threshold: unknown, passed?: boolean): Gate {

@@ -89,6 +89,7 @@ export type Event =
   | (Omit<Count, "kind"> & { readonly kind: "counted" })
   | (Omit<Recover, "kind"> & { readonly kind: "recovered" })
   | { readonly kind: "pattern-due"; readonly pattern_id: string }
+  | { readonly kind: "policy-changed"; readonly pattern_id: string }
   | { readonly kind: "lag-known"; readonly pattern_id: string; readonly caught_up: boolean }
   | { readonly kind: "forget"; readonly pattern_id: string };
 

@@ -4,6 +4,7 @@ import type { DaemonContext } from "../../lib/runtime/daemon.js";
 import type { LogFollower } from "../../lib/runtime/following.js";
 import type { Gatherer } from "./gatherer.js";
 import type { Library } from "./library.js";
+import type { Likeness } from "./likeness.js";
 import type { Effect, Event, Sighting } from "./messages.js";
 
 export function performer(
@@ -11,6 +12,7 @@ export function performer(
   follower: LogFollower<Sighting>,
   gatherer: Gatherer,
   library: Library,
+  likeness: Likeness,
 ): Perform<Event, Effect> {
   return (effect, performing) => {
     switch (effect.kind) {
@@ -23,6 +25,7 @@ export function performer(
         return gatherer.gather(effect.sightings);
       case "count":
         library.makeRoom(effect.pattern_id);
+        likeness.learn(effect);
         return { ...effect, kind: "counted" };
       case "recover":
         return { ...effect, kind: "recovered" };

@@ -1,6 +1,8 @@
 /** `failure-pattern-policy.json`: when repeated failures count as a pattern, and for how long patterns are kept. @module */
 import { z } from "zod";
+import { BASELINE_DAYS_MAX, BASELINE_DAYS_MIN } from "../../lib/domain/statistics/anomaly.js";
 import { isZone } from "../../lib/domain/statistics/zones.js";
+import { cronProblem } from "../../lib/schema/cron.js";
 import { type PolicyDefinition, readPolicy } from "../../lib/schema/policy.js";
 import { positiveSeconds, seconds } from "../../lib/schema/primitives.js";
 import type { Problem } from "../../lib/schema/problems.js";
@@ -42,10 +44,10 @@ const shape = z.strictObject({
     .strictObject({
       enabled: z.boolean().optional(),
       sigma_threshold: z.number().gt(0).optional(),
-      baseline_window_days: days.optional(),
+      baseline_window_days: z.number().min(BASELINE_DAYS_MIN).max(BASELINE_DAYS_MAX).optional(),
     })
     .optional()
-    .describe("When a rate is out of the ordinary."),
+    .describe("Bursts, changed rates, and days that stand out from the days before them."),
   prediction: z
     .strictObject({
       enabled: z.boolean().optional(),
@@ -54,7 +56,7 @@ const shape = z.strictObject({
       confidence_threshold: share.optional(),
     })
     .optional()
-    .describe("How far ahead a failure is forecast, and from how many samples on."),
+    .describe("Whether the next failure is forecast, and how sure one must be."),
   storage: z
     .strictObject({
       pattern_retention_days: days.optional(),
@@ -77,7 +79,7 @@ const shape = z.strictObject({
   daily_report: z
     .strictObject({
       enabled: z.boolean().optional(),
-      cron: z.string().min(9).optional(),
+      cron: z.string().min(1).optional(),
       timezone: z.string().min(1).optional(),
       keep_days: seconds.optional(),
     })
@@ -143,7 +145,7 @@ const DEFAULTS: Omit<FailurePatternSettings, "failure_categories"> = {
   temporal_analysis: { enabled: true, clustering_significance: 0.05, time_zones: ["UTC"] },
   correlation_analysis: { enabled: true, window_seconds: 300, minimum_related_events: 2 },
   anomaly_detection: { enabled: true, sigma_threshold: 3, baseline_window_days: 7 },
-  prediction: { enabled: true, horizon_minutes: 30, minimum_similar_samples: 5, confidence_threshold: 0.6 },
+  prediction: { enabled: true, horizon_minutes: 30, minimum_similar_samples: 5, confidence_threshold: 0.8 },
   storage: { pattern_retention_days: 90, event_retention_days: 30, max_patterns: 1000 },
   daily_report: { enabled: true, cron: "0 6 * * *", timezone: "UTC", keep_days: 90 },
 };
@@ -197,14 +199,24 @@ function given<T extends object>(block: T | undefined): { [K in keyof T]?: Exclu
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
+/** A type that a person gives to one category leaves the one that it shipped in. */
 function categoriesOf(explicit: NonNullable<Explicit["failure_categories"]>): Record<string, FailureCategory> {
-  const all: Record<string, FailureCategory> = { ...CATEGORIES };
+  const moved = new Set(Object.values(explicit).flatMap(({ types }) => types ?? []));
+  const all: Record<string, FailureCategory> = {};
+  for (const [name, shipped] of Object.entries(CATEGORIES))
+    all[name] = { ...shipped, types: shipped.types.filter((type) => !moved.has(type)) };
   for (const [name, own] of Object.entries(explicit))
     all[name] = {
       ...(all[name] ?? { types: [], default_severity: "medium", retry_recommended: false }),
       ...given(own),
     };
   return all;
+}
+
+/** The category of a type as the policy has it; the rule's own where the policy names the type nowhere. */
+export function categoryOf(settings: FailurePatternSettings, type: string, ofRule: string): string {
+  const found = Object.entries(settings.failure_categories).find(([, { types }]) => types.includes(type));
+  return found === undefined ? ofRule : found[0];
 }
 
 /** What only code can check: time zones, and the expression of the report's time. */
@@ -217,7 +229,22 @@ function check(explicit: Explicit): readonly Problem[] {
   for (const [index, value] of (explicit.temporal_analysis?.time_zones ?? []).entries())
     zone(`temporal_analysis.time_zones[${index}]`, value);
   zone("daily_report.timezone", explicit.daily_report?.timezone);
-  return problems;
+  const cron = explicit.daily_report?.cron;
+  const fault = cron === undefined ? null : cronProblem(cron);
+  if (fault !== null) problems.push({ field: "daily_report.cron", message: fault });
+  return [...problems, ...typesNamedTwice(explicit.failure_categories ?? {})];
+}
+
+function typesNamedTwice(categories: NonNullable<Explicit["failure_categories"]>): readonly Problem[] {
+  const named = new Map<string, string>();
+  return Object.entries(categories).flatMap(([name, { types = [] }]) =>
+    types.flatMap((type, index): Problem[] => {
+      const other = named.get(type);
+      named.set(type, name);
+      const field = `failure_categories.${name}.types[${index}]`;
+      return other === undefined ? [] : [{ field, message: `must be of one category, ${type} is of ${other} too` }];
+    }),
+  );
 }
 
 export const failurePatternPolicy: PolicyDefinition<FailurePatternSettings, Explicit> = {

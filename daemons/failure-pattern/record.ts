@@ -1,6 +1,6 @@
 /** A pattern as it is published. Pure. @module */
 import { patternSentence, rootCauseOf } from "../../lib/domain/pattern-words.js";
-import { findingsIn, RECENT_MAX } from "../../lib/domain/statistics/history.js";
+import { type FindingOptions, findingsIn, RECENT_MAX } from "../../lib/domain/statistics/history.js";
 import { countWithin, ratePerHour } from "../../lib/domain/statistics/rate-windows.js";
 import type { PatternRecord } from "../../lib/schema/pattern.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
@@ -49,7 +49,16 @@ export function confidenceOf(pattern: PatternPart): number {
   return rounded(pattern.confidence * pattern.purity, 2);
 }
 
-export function sentenceOf(pattern: PatternPart, nowMs: number): string {
+export function findingOptions({ anomaly_detection, prediction }: FailurePatternSettings): FindingOptions {
+  const { sigma_threshold, baseline_window_days } = anomaly_detection;
+  return {
+    anomaly: { sigmas: sigma_threshold, baselineDays: baseline_window_days },
+    chance: prediction.confidence_threshold,
+  };
+}
+
+export function sentenceOf(pattern: PatternPart, nowMs: number, settings: FailurePatternSettings): string {
+  const tellsNext = pattern.status === "active" && settings.prediction.enabled;
   const facts = {
     type: pattern.type,
     workerType: pattern.worker_type,
@@ -59,8 +68,9 @@ export function sentenceOf(pattern: PatternPart, nowMs: number): string {
     sinceMs: sinceMs(pattern),
     lastSeenMs: pattern.history.last_ms,
     meanGapSeconds: meanGapSeconds(pattern),
-    expectedBeforeMs:
-      pattern.status === "active" ? (findingsIn(pattern.history, nowMs).forecast?.beforeMs ?? null) : null,
+    expectedBeforeMs: tellsNext
+      ? (findingsIn(pattern.history, nowMs, findingOptions(settings)).forecast?.beforeMs ?? null)
+      : null,
   };
   return patternSentence(facts, (atMs) => `${writeInstant(atMs).slice(0, 16)}Z`).slice(0, 160);
 }
@@ -76,6 +86,8 @@ export function recordOf(pattern: PatternPart, nowMs: number, settings: FailureP
     worker_type: pattern.worker_type,
     status: pattern.status === "active" ? "active" : "resolved",
     confidence: confidenceOf(pattern),
+    actionable: confidenceOf(pattern) >= settings.detection.confidence_threshold,
+    retry_recommended: settings.failure_categories[pattern.category]?.retry_recommended ?? false,
     evidence: pattern.evidence,
     severity: pattern.severity,
     signature: pattern.template.slice(0, SIGNATURE_MAX),
@@ -91,9 +103,11 @@ export function recordOf(pattern: PatternPart, nowMs: number, settings: FailureP
       by_hour: byHour(pattern, nowMs),
     },
     ...aboutTime(pattern, nowMs, settings),
-    ...(pattern.follows.length === 0 ? {} : { correlation: { follows: pattern.follows.map((each) => ({ ...each })) } }),
+    ...(pattern.follows.length === 0 || !settings.correlation_analysis.enabled
+      ? {}
+      : { correlation: { follows: pattern.follows.map((each) => ({ ...each })) } }),
     root_cause: rootCauseOf({ ...pattern, cause: pattern.root_cause, occurrences: pattern.history.total }),
-    message: sentenceOf(pattern, nowMs),
+    message: sentenceOf(pattern, nowMs, settings),
     workers: [...pattern.workers].slice(-10),
     tasks: [...pattern.tasks].slice(-10),
     example_event_ids: [...pattern.examples],
@@ -108,14 +122,14 @@ function aboutTime(
   nowMs: number,
   settings: FailurePatternSettings,
 ): Pick<PatternRecord, "temporal" | "forecast"> {
-  const { burst, cycle, rateChange, forecast } = findingsIn(pattern.history, nowMs);
+  const { burst, anomaly, cycle, rateChange, forecast } = findingsIn(pattern.history, nowMs, findingOptions(settings));
   const temporal = {
     ...(cycle === null || !settings.temporal_analysis.enabled
       ? {}
       : {
           peak_hour: rounded(cycle.peakHour, 1),
           cycle_hours: cycle.cycleHours,
-          time_zone: settings.temporal_analysis.time_zones[0] ?? "UTC",
+          time_zone: cycle.zone,
           p_value: cycle.p_value,
         }),
     ...(burst === null || !settings.anomaly_detection.enabled
@@ -125,6 +139,16 @@ function aboutTime(
             occurrences: burst.occurrences,
             seconds: Math.round((burst.toMs - burst.fromMs) / 1000),
             ended_at: writeInstant(burst.toMs),
+          },
+        }),
+    ...(anomaly === null || !settings.anomaly_detection.enabled
+      ? {}
+      : {
+          anomaly: {
+            day: writeInstant(anomaly.dayMs).slice(0, 10),
+            occurrences: anomaly.occurrences,
+            usual_per_day: rounded(anomaly.usualPerDay, 2),
+            sigmas: rounded(anomaly.sigmas, 1),
           },
         }),
     ...(rateChange === null || !settings.anomaly_detection.enabled

@@ -57,10 +57,16 @@ function details(record: PatternRecord): string[] {
   const { temporal, forecast, correlation } = record;
   const facts = [
     `Cause: ${plain(record.root_cause)}`,
+    record.retry_recommended ? "A retry is worth while" : null,
     `Type: \`${record.category}:${record.type}\` by ${record.evidence}, signature \`${code(record.signature)}\``,
     temporal?.burst ? `Burst: ${temporal.burst.occurrences} within ${temporal.burst.seconds} s` : null,
+    temporal?.anomaly
+      ? `${temporal.anomaly.occurrences} on ${temporal.anomaly.day}, usually ${temporal.anomaly.usual_per_day} a day`
+      : null,
     temporal?.rate_change ? `${temporal.rate_change.factor} times as often since ${temporal.rate_change.since}` : null,
-    temporal?.peak_hour ? `Mostly around ${temporal.peak_hour} o'clock (${temporal.time_zone})` : null,
+    typeof temporal?.peak_hour === "number"
+      ? `Mostly around ${temporal.peak_hour} o'clock (${temporal.time_zone})`
+      : null,
     ...(correlation?.follows ?? []).map((each) => `Follows \`${each.pattern}\` after about ${each.lag_seconds} s`),
     forecast
       ? `Next expected before ${forecast.expected_before} (chance ${forecast.probability}, skill ${forecast.skill})`

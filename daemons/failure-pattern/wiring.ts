@@ -8,6 +8,7 @@ import { DailyReport } from "./daily-report.js";
 import { failurePatternCore } from "./decide.js";
 import { Gatherer } from "./gatherer.js";
 import { Library } from "./library.js";
+import { Likeness } from "./likeness.js";
 import type { Effect, Event } from "./messages.js";
 import { performer } from "./perform.js";
 import { type FailurePatternSettings, failurePatternPolicy } from "./policy.js";
@@ -38,12 +39,13 @@ const definition: Definition = {
   open: (context) => {
     limitHeapGrowth(HEAP_GROWTH_PERCENT);
     const follower = new LogFollower(context, LOGS, sightingOf);
-    const gatherer = new Gatherer(context.layout, new Rules(context.layout, context.log));
+    const likeness = new Likeness(() => library.patterns());
+    const gatherer = new Gatherer(context, new Rules(context.layout, context.log), likeness);
     const isCaughtUp = (): boolean => gatherer.isIdle && follower.figures().lag_bytes === 0;
     const library = new Library(context, isCaughtUp);
     const report = new DailyReport(context, library, () => follower.figures().lag_bytes);
     return {
-      perform: performer(context, follower, gatherer, library),
+      perform: performer(context, follower, gatherer, library, likeness),
       sources: [follower, library, new ZombieSource(context, gatherer, isCaughtUp), report],
       figures: () => ({
         ...follower.figures(),
@@ -53,7 +55,10 @@ const definition: Definition = {
         patterns_active: library.patterns().filter((each) => each.status === "active").length,
       }),
       reopen: () => library.reopen(),
-      policyChanged: () => report.policyChanged(),
+      policyChanged: () => {
+        report.policyChanged();
+        library.policyChanged();
+      },
     };
   },
 };

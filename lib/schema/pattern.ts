@@ -18,6 +18,8 @@ export const patternSchema = z.looseObject({
   worker_type: z.string().nullish(),
   status: z.enum(PATTERN_STATUSES),
   confidence: share,
+  actionable: z.boolean().nullish(),
+  retry_recommended: z.boolean().nullish(),
   evidence: z.enum(EVIDENCE_KINDS),
   severity: z.enum(PATTERN_SEVERITIES),
   signature: z.string(),
@@ -39,6 +41,9 @@ export const patternSchema = z.looseObject({
       cycle_hours: z.number().nullish(),
       p_value: share.nullish(),
       burst: z.looseObject({ occurrences: count, seconds: z.number(), ended_at: instantSchema }).nullish(),
+      anomaly: z
+        .looseObject({ day: z.string(), occurrences: count, usual_per_day: z.number(), sigmas: z.number() })
+        .nullish(),
       rate_change: z.looseObject({ factor: z.number(), since: instantSchema }).nullish(),
     })
     .nullish(),
@@ -76,6 +81,11 @@ export const patternSchema = z.looseObject({
 });
 /** The record as it stands on disk. */
 export type PatternRecord = z.infer<typeof patternSchema>;
+
+/** Whether fixes may act upon a pattern now: it is active, and its classification is sure enough for the policy. */
+export function isOpenToFixes(pattern: Pick<PatternRecord, "status" | "actionable">): boolean {
+  return pattern.status === "active" && pattern.actionable !== false;
+}
 
 export const patternIndexSchema = z.looseObject({
   updated_at: instantSchema,

@@ -4,7 +4,9 @@ import { appendFileSync, mkdirSync, readFileSync, renameSync, utimesSync, writeF
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Gatherer } from "../../daemons/failure-pattern/gatherer.js";
+import { Likeness } from "../../daemons/failure-pattern/likeness.js";
 import type { Event } from "../../daemons/failure-pattern/messages.js";
+import { complete } from "../../daemons/failure-pattern/policy.js";
 import { Rules } from "../../daemons/failure-pattern/rules.js";
 import { ZombieSource } from "../../daemons/failure-pattern/zombie-source.js";
 import type { Log } from "../../lib/platform/log.js";
@@ -237,8 +239,9 @@ describe("the failure-pattern daemon", () => {
 
 describe("the zombies' folder", () => {
   test("brings a death of which no event tells, once, and none that an event told of", async () => {
+    const policy = { settings: complete({}), overrides: {} };
     const quiet = { warn: () => {}, info: () => {}, error: () => {} } as unknown as Log;
-    const gatherer = new Gatherer(layout, new Rules(layout, quiet));
+    const gatherer = new Gatherer({ layout, policy: () => policy }, new Rules(layout, quiet), new Likeness(() => []));
     const offered: Event[] = [];
     let through: { through_ms: number } | null = null;
     const host = {

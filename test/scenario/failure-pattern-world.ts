@@ -1,6 +1,7 @@
 /** A world in memory for failure-pattern: logs that grow, a disk for snapshots and events, and the daemon's own naming. */
 import { failurePatternCore } from "../../daemons/failure-pattern/decide.js";
-import type { Effect, Event, Sighting } from "../../daemons/failure-pattern/messages.js";
+import { Likeness } from "../../daemons/failure-pattern/likeness.js";
+import type { Effect, Event, Failure, Sighting } from "../../daemons/failure-pattern/messages.js";
 import { nameFailure } from "../../daemons/failure-pattern/naming.js";
 import { type FailurePatternSettings, readFailurePatternPolicy } from "../../daemons/failure-pattern/policy.js";
 import { shippedRules } from "../../daemons/failure-pattern/rules.js";
@@ -13,7 +14,7 @@ import type { DecisionEffect } from "../../lib/runtime/loop.js";
 import type { EventLog } from "../../lib/schema/catalogue.js";
 import type { EventRecord } from "../../lib/schema/events.js";
 import type { PatternRecord } from "../../lib/schema/pattern.js";
-import type { Policy } from "../../lib/schema/policy.js";
+import { type Policy, settingsFor } from "../../lib/schema/policy.js";
 import { Simulation } from "./simulation.js";
 
 const BOOK = ruleBook(shippedRules());
@@ -29,6 +30,8 @@ export function policyOf(raw: object): Policy<FailurePatternSettings> {
 
 export class PatternWorld {
   readonly simulation: PatternSimulation;
+  #likeness = new Likeness(() => this.patterns);
+  #policy: Policy<FailurePatternSettings>;
   readonly #logs = new Map<EventLog, object[]>();
   readonly #inHand = new Set<EventLog>();
   /** Event lines as a log holds them: one for each id. */
@@ -39,14 +42,16 @@ export class PatternWorld {
   #ids = 0;
 
   constructor(crashAfter: readonly number[] = [], policy: object = {}) {
+    this.#policy = policyOf(policy);
     this.simulation = new Simulation({
       core: failurePatternCore,
-      policy: policyOf(policy),
+      policy: this.#policy,
       crashAfter,
       world: () => ({
         perform: (effect, context) => this.#perform(effect, context),
         scan: (offer) => {
           this.#inHand.clear();
+          this.#likeness = new Likeness(() => this.patterns);
           for (const log of this.#logs.keys()) this.#pump(log, offer);
           for (const [, { pattern_id }] of this.simulation?.partsWith<PatternPart>("pattern:") ?? [])
             offer({ kind: "pattern-due", pattern_id });
@@ -75,6 +80,14 @@ export class PatternWorld {
       data: { exit_code: 78 },
       ...more,
     });
+  }
+
+  /** A person writes another policy. */
+  setPolicy(raw: object): void {
+    this.#policy = policyOf(raw);
+    this.simulation.setPolicy(this.#policy);
+    for (const { pattern_id, status } of this.patterns)
+      if (status !== "candidate") this.simulation.offer({ kind: "policy-changed", pattern_id });
   }
 
   /** Replaces a log by what a person left of it. */
@@ -132,6 +145,12 @@ export class PatternWorld {
     return { kind: "lines-read", log, ...place, ...(gap === undefined ? {} : { gap }), picked };
   }
 
+  #named(sighting: Sighting): Failure {
+    const failure = nameFailure(BOOK, sighting, null);
+    const { similarity_threshold } = settingsFor(this.#policy, failure.worker_type).detection;
+    return this.#likeness.joined(failure, similarity_threshold);
+  }
+
   #perform(effect: Effect | DecisionEffect, context: PerformContext): Answer<Event> {
     switch (effect.kind) {
       case "decision":
@@ -150,9 +169,10 @@ export class PatternWorld {
       case "gather": {
         const failures = effect.sightings.filter(({ kind, cause }) => kind !== "back" && cause === null);
         const back = effect.sightings.filter(({ kind }) => kind === "back");
-        return { kind: "gathered", failures: failures.map((each) => nameFailure(BOOK, each, null)), back };
+        return { kind: "gathered", failures: failures.map((each) => this.#named(each)), back };
       }
       case "count":
+        this.#likeness.learn(effect);
         return { ...effect, kind: "counted" };
       case "recover":
         return { ...effect, kind: "recovered" };

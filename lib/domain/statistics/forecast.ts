@@ -23,7 +23,6 @@ export interface Forecast {
 const GAPS_MAX = 60;
 /** Windows that one failure lets be scored; of a longer silence the rest goes unscored. */
 const WINDOWS_MAX = 400;
-const CHANCE = 0.8;
 
 export function startForecast(atMs: number): ForecastState {
   return { gaps_ms: [], last_ms: atMs, scored_ms: atMs, skill: NO_SKILL };
@@ -51,12 +50,19 @@ export function addToForecast(before: ForecastState, atMs: number, horizonMs: nu
   return { gaps_ms: gaps, last_ms: atMs, scored_ms, skill };
 }
 
-/** The forecast as of now; null unless forecasts of this series have been better than climatology. */
-export function forecastAt(state: ForecastState, nowMs: number): Forecast | null {
+/**
+ * The forecast as of now: the earliest instant before which the next failure comes with the chance asked for.
+ *
+ * Null unless forecasts of this series have been better than climatology, and where too few gaps are known to be so sure.
+ */
+export function forecastAt(state: ForecastState, nowMs: number, chanceMin: number): Forecast | null {
   if (!isSkilled(state.skill)) return null;
   const ageMs = Math.max(0, nowMs - state.last_ms);
-  const waitMs = timeUntil(state.gaps_ms, ageMs, CHANCE);
+  // Of n gaps that lasted as long, none lasting longer, the next one still does with a chance of 1 in n + 1.
+  const alike = state.gaps_ms.filter((gap) => gap > ageMs).length;
+  const sureness = alike / (alike + 1);
+  const waitMs = timeUntil(state.gaps_ms, ageMs, chanceMin / sureness);
   if (waitMs === null) return null;
-  const chance = chanceWithin(state.gaps_ms, ageMs, waitMs);
+  const chance = chanceWithin(state.gaps_ms, ageMs, waitMs) * sureness;
   return { beforeMs: nowMs + waitMs, chance, skill: brierSkill(state.skill) ?? 0, samples: state.skill.forecasts };
 }

@@ -1,9 +1,10 @@
 /** All that is kept of one series of failures, and what can be said of it. Plain JSON, bounded, and exact to replay. @module */
+import { type Anomaly, type AnomalyOptions, anomalyOn } from "./anomaly.js";
 import { type Burst, burstAtEnd } from "./burst.js";
 import { addToForecast, type Forecast, type ForecastState, forecastAt, startForecast } from "./forecast.js";
 import { addToCusum, type Cusum, type RateChange, rateChangeAt, startCusum } from "./rate-change.js";
 import { countEvent, type HourCounts } from "./rate-windows.js";
-import { type DailyCycle, dailyCycle } from "./time-of-day.js";
+import { type DailyCycle, dailyCycle, UTC, type Zone } from "./time-of-day.js";
 
 export interface History {
   readonly total: number;
@@ -25,11 +26,20 @@ export interface HistoryOptions {
   readonly gapsMin: number;
   /** How sure one must be of a daily cycle. */
   readonly level: number;
-  readonly offsetHours?: (atMs: number) => number;
+  /** Where the time of day is looked at; UTC unless said otherwise. */
+  readonly zones?: readonly Zone[];
+}
+
+/** How sure one must be to speak. */
+export interface FindingOptions {
+  readonly anomaly: AnomalyOptions;
+  /** The chance with which a forecast must hold. */
+  readonly chance: number;
 }
 
 export interface Findings {
   readonly burst: Burst | null;
+  readonly anomaly: Anomaly | null;
   readonly cycle: DailyCycle | null;
   readonly rateChange: RateChange | null;
   readonly forecast: Forecast | null;
@@ -75,18 +85,19 @@ export function addToHistory(before: History, atMs: number, options: HistoryOpti
     burst: burstAtEnd(recent, total, counted.first_ms) ?? before.burst,
     cycle_day: isNewDay ? day : before.cycle_day,
     // Once a day, and the level shared among the looks: who looks often enough finds anything.
-    cycle: isNewDay ? dailyCycle(hours, options.level / LOOKS, options.offsetHours) : before.cycle,
+    cycle: isNewDay ? dailyCycle(hours, options.level / LOOKS, options.zones ?? UTC) : before.cycle,
   };
 }
 
-/** What can be said now. A burst is told for an hour. */
-export function findingsIn(history: History, nowMs: number): Findings {
-  const { burst } = history;
+/** What can be said now. A burst is told for an hour, an extraordinary day for a day after its last failure. */
+export function findingsIn(history: History, nowMs: number, options: FindingOptions): Findings {
+  const { burst, hours, first_ms, last_ms } = history;
   return {
     burst: burst !== null && nowMs - burst.toMs <= HOUR_MS ? burst : null,
+    anomaly: nowMs - last_ms <= DAY_MS ? anomalyOn(hours, first_ms, last_ms, options.anomaly) : null,
     cycle: history.cycle,
     rateChange: rateChangeAt(history.cusum, nowMs, history.first_ms),
-    forecast: forecastAt(history.forecast, nowMs),
+    forecast: forecastAt(history.forecast, nowMs, options.chance),
   };
 }
 

@@ -116,7 +116,7 @@ export function pairsIn(state: PairsState, nowMs: number, windowMs: number, coun
     const [first = "", second = ""] = key.split(">");
     const a = state.kinds[first];
     const b = state.kinds[second];
-    if (a === undefined || b === undefined || count < Math.max(3, countMin)) return [];
+    if (a === undefined || b === undefined || count < countMin) return [];
     const watchedMs = Math.max(windowMs, nowMs - Math.min(a.first_ms, b.first_ms));
     const expected = b.onsets * (1 - Math.exp((-a.onsets * windowMs) / watchedMs));
     const p_value = poissonTail(count, expected);

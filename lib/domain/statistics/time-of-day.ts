@@ -8,7 +8,18 @@ export interface DailyCycle {
   readonly cycleHours: 24 | 12;
   readonly p_value: number;
   readonly samples: number;
+  /** The zone in which the habit shows most clearly. */
+  readonly zone: string;
 }
+
+/** Clocks that people live by. */
+export interface Zone {
+  readonly name: string;
+  /** Hours to add to UTC, e.g. -6; it may change with the instant. */
+  readonly offsetHours: (atMs: number) => number;
+}
+
+export const UTC: readonly Zone[] = [{ name: "UTC", offsetHours: () => 0 }];
 
 const DAY_HOURS = 24;
 const SAMPLES_MIN = 6;
@@ -20,14 +31,17 @@ const DAYS_MIN = 5;
  * Counted is one event for each day and hour, and hours that follow each other are one episode at their middle: otherwise a
  * single burst, or a night's outage, looks like a habit. The smaller of the two p-values counts, doubled for two tests.
  *
- * @param offsetHours Hours to add to UTC, e.g. -6; it may change with the instant.
+ * Of several zones the one that shows it most clearly is taken, and the level is shared among them. They differ only where
+ * their clocks are set forward and back on different days.
+ *
  * @returns null if there are too few episodes or days, or nothing is found at the level.
  */
-export function dailyCycle(
-  counts: HourCounts,
-  level: number,
-  offsetHours: (atMs: number) => number = () => 0,
-): DailyCycle | null {
+export function dailyCycle(counts: HourCounts, level: number, zones: readonly Zone[] = UTC): DailyCycle | null {
+  const found = zones.flatMap((zone) => cycleIn(zone, counts, level / zones.length) ?? []);
+  return found.reduce<DailyCycle | null>((best, each) => (best && best.p_value <= each.p_value ? best : each), null);
+}
+
+function cycleIn({ name, offsetHours }: Zone, counts: HourCounts, level: number): DailyCycle | null {
   const local = counts.map(([hour]) => hour + offsetHours(hour * 3_600_000));
   const episodes = episodesOf(local);
   const days = new Set(episodes.map((hour) => Math.floor(hour / DAY_HOURS))).size;
@@ -40,7 +54,7 @@ export function dailyCycle(
   const turn = 2 * Math.PI;
   const mean = (((isDay ? day.mean : half.mean) % turn) + turn) % turn;
   const cycleHours = isDay ? 24 : 12;
-  return { peakHour: (mean / turn) * cycleHours, cycleHours, p_value: p, samples: episodes.length };
+  return { peakHour: (mean / turn) * cycleHours, cycleHours, p_value: p, samples: episodes.length, zone: name };
 }
 
 /** The middles of runs of hours. */

@@ -91,13 +91,24 @@ describe("a running forecast", () => {
 
   test("of failures that come every two hours names the time of the next", () => {
     const state = fed(Array.from({ length: 60 }, (_, nth) => (118 + (nth % 5)) * MINUTE_MS));
-    const forecast = forecastAt(state, state.last_ms + 30 * MINUTE_MS);
+    const forecast = forecastAt(state, state.last_ms + 30 * MINUTE_MS, 0.75);
     expect(forecast?.beforeMs).toBe(state.last_ms + 121 * MINUTE_MS);
     expect(forecast?.skill).toBeGreaterThan(0.5);
   });
 
   test("is not given before there are forecasts enough that came due", () => {
     const state = fed(Array.from({ length: 12 }, () => 120 * MINUTE_MS));
-    expect(forecastAt(state, state.last_ms)).toBeNull();
+    expect(forecastAt(state, state.last_ms, 0.8)).toBeNull();
+  });
+
+  test("names a later instant to be surer of it, and none where too few gaps are known to be so sure", () => {
+    const state = fed(Array.from({ length: 60 }, (_, nth) => (118 + (nth % 5)) * MINUTE_MS));
+    const minutes = (chance: number) => {
+      const found = forecastAt(state, state.last_ms, chance);
+      if (found !== null) expect(found.chance).toBeGreaterThanOrEqual(chance);
+      return found === null ? null : (found.beforeMs - state.last_ms) / MINUTE_MS;
+    };
+    // Each of five lengths is a fifth of the gaps; 60 gaps make nothing surer than 60 in 61.
+    expect([0.15, 0.35, 0.55, 0.75, 0.95, 60 / 61, 0.99].map(minutes)).toEqual([118, 119, 120, 121, 122, 122, null]);
   });
 });

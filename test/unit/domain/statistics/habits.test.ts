@@ -1,6 +1,7 @@
 /** What is said of when failures come: planted habits are found, and what is no habit is not called one. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { anomalyOn } from "../../../../lib/domain/statistics/anomaly.js";
 import { burstAtEnd } from "../../../../lib/domain/statistics/burst.js";
 import { addToHistory, beginHistory, findingsIn, type History } from "../../../../lib/domain/statistics/history.js";
 import {
@@ -72,8 +73,27 @@ describe("dailyCycle()", () => {
     expect(zoneOffsetHours("America/Chicago", Date.UTC(2026, 10, 18))).toBe(-6);
     expect(zoneOffsetHours("Asia/Kolkata", 0)).toBe(5.5);
     expect(isZone("Mars/Olympus")).toBe(false);
-    const found = dailyCycle(counted(days.map((day) => day + 3)), 0.001, () => 2);
-    expect(found?.peakHour).toBeCloseTo(5.5, 5);
+    const berlin = { name: "Europe/Berlin", offsetHours: () => 2 };
+    const found = dailyCycle(counted(days.map((day) => day + 3)), 0.001, [berlin]);
+    expect(found).toMatchObject({ peakHour: expect.closeTo(5.5, 5), zone: "Europe/Berlin" });
+  });
+
+  test("names the zone in which a habit shows best, and asks more of each where there are several", () => {
+    const berlin = { name: "Europe/Berlin", offsetHours: (atMs: number) => zoneOffsetHours("Europe/Berlin", atMs) };
+    const utc = { name: "UTC", offsetHours: () => 0 };
+    // At nine in Berlin, twelve days before and after its clocks are set back.
+    const atNine = Array.from({ length: 24 }, (_, day) => {
+      const midnight = Date.UTC(2026, 9, 13 + day);
+      return midnight / HOUR_MS + 9 - zoneOffsetHours("Europe/Berlin", midnight);
+    });
+    expect(dailyCycle(counted(atNine), 0.001, [utc, berlin])).toMatchObject({
+      zone: "Europe/Berlin",
+      peakHour: expect.closeTo(9.5, 0),
+    });
+    const weak = dailyCycle(counted(days.slice(0, 6).map((day, nth) => day + nth)), 1, [utc]);
+    const level = (weak?.p_value ?? 0) * 1.5;
+    expect(dailyCycle(counted(days.slice(0, 6).map((day, nth) => day + nth)), level, [utc])).not.toBeNull();
+    expect(dailyCycle(counted(days.slice(0, 6).map((day, nth) => day + nth)), level, [utc, utc])).toBeNull();
   });
 });
 
@@ -92,6 +112,49 @@ describe("burstAtEnd()", () => {
 
   test("is silent for a few failures", () => {
     expect(burstAtEnd([...quiet, 10 * DAY_MS, 10 * DAY_MS + 1], 12, 0)).toBeNull();
+  });
+});
+
+describe("anomalyOn()", () => {
+  /** So many failures on each day, an hour apart. */
+  const perDay = (...counts: readonly number[]): HourCounts =>
+    counts.flatMap((count, day) => Array.from({ length: count }, (_, nth) => [day * 24 + nth, 1] as const));
+  const on = (day: number, counts: HourCounts, sigmas = 3, baselineDays = 7) =>
+    anomalyOn(counts, 0, day * DAY_MS + 23 * HOUR_MS, { sigmas, baselineDays });
+  const usual = perDay(3, 4, 2, 3, 4, 3, 2, 16);
+
+  // 2√16.375 = 8.093; the mean of 2√3.375, 2√4.375, 2√2.375, … is 3.651; and √(1 + 1/7) = 1.069.
+  test("finds the day that stands out, and says what is usual", () => {
+    expect(on(7, usual)).toEqual({
+      dayMs: 7 * DAY_MS,
+      occurrences: 16,
+      usualPerDay: 3,
+      sigmas: expect.closeTo(4.156, 3),
+    });
+    expect(on(6, usual)).toBeNull();
+  });
+
+  test("asks for as many sigmas as it is told", () => {
+    expect(on(7, usual, 4)).not.toBeNull();
+    expect(on(7, usual, 4.2)).toBeNull();
+  });
+
+  test("looks back as many days as it is told", () => {
+    const calmed = perDay(20, 20, 20, 20, 20, 20, 2, 2, 2, 2, 12);
+    expect(on(10, calmed, 3, 4)).not.toBeNull();
+    expect(on(10, calmed, 3, 10)).toBeNull();
+  });
+
+  test("knows nothing of what is usual before three whole days", () => {
+    expect(on(3, perDay(3, 3, 3, 24))).not.toBeNull();
+    expect(on(2, perDay(3, 3, 24))).toBeNull();
+    expect(anomalyOn(perDay(3, 3, 3, 24), HOUR_MS, 3 * DAY_MS, { sigmas: 3, baselineDays: 7 })).toBeNull();
+  });
+
+  // On the counts themselves a single failure after a quiet week would be infinitely many sigmas.
+  test("does not call a failure or two after a quiet week extraordinary", () => {
+    expect(on(7, perDay(0, 0, 0, 0, 0, 0, 0, 2))).toBeNull();
+    expect(on(7, perDay(0, 0, 0, 0, 0, 0, 0, 12))).not.toBeNull();
   });
 });
 
@@ -243,7 +306,9 @@ describe("a history", () => {
         expect(history.first_ms).toBe(Math.min(...instants));
         expect(history.last_ms).toBe(Math.max(...instants));
         expect(JSON.stringify(history).length).toBeLessThan(40_000);
-        expect(() => findingsIn(history, history.last_ms)).not.toThrow();
+        expect(() =>
+          findingsIn(history, history.last_ms, { anomaly: { sigmas: 3, baselineDays: 7 }, chance: 0.8 }),
+        ).not.toThrow();
       }),
       { numRuns: 8 },
     );
