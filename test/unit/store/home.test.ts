@@ -38,7 +38,7 @@ describe("resolveHome()", () => {
 
   test("lets the two directories be named apart from the home", () => {
     const env = { HEALD_HOME: "/h", HEALD_COORDINATION_DIR: "/fast/coordination", HEALD_LOG_DIR: "logs" };
-    expect(resolveHome(env, "/work")).toMatchObject({ coordination: "/fast/coordination", logs: "/work/logs" });
+    expect(resolveHome(env, "/srv")).toMatchObject({ coordination: "/fast/coordination", logs: "/srv/logs" });
   });
 });
 
