@@ -254,6 +254,20 @@ describe("a fix that does not help", () => {
   }, 30_000);
 });
 
+describe("a pattern that failure-pattern's policy is not sure enough of", () => {
+  test("is let alone, and fixed once the policy is satisfied with the same confidence", async () => {
+    template("scan-worker", scan);
+    await start("auto-fix");
+    publish("resource:out_of_memory", { actionable: false });
+    await until(() => lines(at("decisions/auto-fix.jsonl")).length === 1, "it is decided upon", 10_000);
+    expect(lines(at("decisions/auto-fix.jsonl"))[0]).toMatchObject({ reason: "fresh" });
+    expect(limitOf()).toBe(512);
+    publish("resource:out_of_memory", { actionable: true });
+    await said("fix_applied");
+    expect(limitOf()).toBe(768);
+  }, 30_000);
+});
+
 describe("heald fix undo", () => {
   test("takes back a fix, and removes the file that only the fix had made", async () => {
     await start("auto-fix");
