@@ -23,7 +23,8 @@ const UNSEEN_PASSES = 12;
 
 export async function grouping(corpora: string | null): Promise<Result> {
   const folder = corpora ?? defaultFolder();
-  const leavesOut = "reading and decoding files (heald group also goes through a text twice); grouping accuracy on lines whose template the labels get wrong";
+  const leavesOut =
+    "reading and decoding files (heald group also goes through a text twice); grouping accuracy on lines whose template the labels get wrong";
   if (folder === null || !existsSync(folder))
     return {
       name: "grouping",
