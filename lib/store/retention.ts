@@ -5,7 +5,7 @@
  * @module
  */
 import { lstatSync, rmdirSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { FileGone, systemCode } from "../errors.js";
 import { ensureDirectory, moveExclusive } from "../platform/files.js";
 import { EVENT_LOGS } from "../schema/catalogue.js";
@@ -74,7 +74,7 @@ export function expire(layout: Layout, daemon: DaemonName, limits: Partial<Reten
       heartbeatsDir,
       desiredDir,
     ]);
-    sweep.temporaries([layout.coordination, layout.metricsDir, layout.stateDir, layout.runDir]);
+    sweep.temporaries([layout.coordination, layout.metricsDir, layout.stateDir, layout.runDir, dirname(activeDir)]);
     sweep.olderSamples();
     sweep.zombies();
     sweep.oldSpecs();

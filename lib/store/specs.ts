@@ -8,7 +8,7 @@
  */
 import { chownSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { FileRefused } from "../errors.js";
+import { FileRefused, systemCode } from "../errors.js";
 import { createExclusive, FILE_MODE, readSmall, type SmallStat } from "../platform/files.js";
 import { isId } from "../schema/primitives.js";
 import { show } from "../schema/problems.js";
@@ -216,8 +216,9 @@ function merge(json: Json, patch: SpecPatch): Json {
  *
  * The last look comes right before the rename; what lands within those few microseconds cannot be told apart.
  */
-function replaceUnchanged(path: string, text: string, stat: SmallStat): boolean {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.merge.tmp`);
+function replaceUnchanged(path: string, text: string, stat: SmallStat, folder = join(dirname(path), "..")): boolean {
+  // Beside the specs' folder and not in it: each change in a watched folder wakes everybody who watches it.
+  const temporary = join(folder, `.${basename(path)}.${process.pid}.merge.tmp`);
   try {
     writeFileSync(temporary, text, { mode: stat.mode & 0o777 & ~0o007 || FILE_MODE });
     // Written by root, it would no longer be the person's own who made it.
@@ -230,6 +231,9 @@ function replaceUnchanged(path: string, text: string, stat: SmallStat): boolean 
     return true;
   } catch (error) {
     unlinkIfThere(temporary);
+    // The specs' folder is on a file system of its own.
+    if (systemCode(error) === "EXDEV" && folder !== dirname(path))
+      return replaceUnchanged(path, text, stat, dirname(path));
     throw error;
   }
 }

@@ -1,16 +1,20 @@
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { inSpecBeatOf, statusOf, tokensOf } from "../../../lib/schema/worker-spec.js";
 import type { Layout } from "../../../lib/store/layout.js";
 import { SpecStore } from "../../../lib/store/specs.js";
@@ -89,7 +93,23 @@ describe("SpecStore reading", () => {
   });
 });
 
+const SHARED_MEMORY = "/dev/shm";
+const HAS_OTHER_FILE_SYSTEM = existsSync(SHARED_MEMORY) && statSync(SHARED_MEMORY).dev !== statSync(tmpdir()).dev;
+
 describe("SpecStore.mergeActive()", () => {
+  test.skipIf(!HAS_OTHER_FILE_SYSTEM)("merges into a folder that is on a file system of its own", () => {
+    const layout = temporaryLayout();
+    const elsewhere = mkdtempSync(join(SHARED_MEMORY, "heald-active-"));
+    onTestFinished(() => rmSync(elsewhere, { recursive: true, force: true }));
+    rmSync(layout.activeDir, { recursive: true });
+    symlinkSync(elsewhere, layout.activeDir);
+    put(layout, "w", '{"worker_id":"w","attempt":1}');
+    expect(new SpecStore(layout).mergeActive("w", 1, { status: "running" })).toBe("merged");
+    expect(readdirSync(elsewhere)).toEqual(["w.json"]);
+    expect(okValue(new SpecStore(layout), "w").status).toBe("running");
+    expect(readdirSync(dirname(layout.activeDir)).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+
   test("changes the four blocks only, and keeps unknown fields and the order of keys", () => {
     const layout = temporaryLayout();
     const before = {
