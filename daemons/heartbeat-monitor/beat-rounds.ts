@@ -15,8 +15,8 @@ import { monitoredCount } from "./fleet.js";
 import type { HeartbeatSettings } from "./policy.js";
 
 /** Beats a second above which rounds are cheaper than notifications, for a small fleet and for each worker of a large one. */
-const BEATS_PER_SECOND = 10;
-const BEATS_PER_SECOND_AND_WORKER = 1 / 50;
+const BEATS_PER_SECOND = 3;
+const BEATS_PER_SECOND_AND_WORKER = 1 / 100;
 /** Seconds over which beats are counted. */
 const COUNTED_SECONDS = 10;
 /** A round in this part of the shortest interval. */
@@ -37,6 +37,7 @@ export class BeatRounds {
   #stopped = true;
   #everyMs = EVERY_MS_MIN;
   #periodSetMonoMs = 0;
+  #shortestMs = 0;
   /** When the last round that is over began: what it did not find came after that. */
   #beganMonoMs = 0;
 
@@ -91,7 +92,8 @@ export class BeatRounds {
     }
     const proceed = (from: number): void => {
       if (this.#stopped) return;
-      for (const [id] of workers.slice(from, from + WORKERS_AT_ONCE)) this.#look(id);
+      for (const [id, worker] of workers.slice(from, from + WORKERS_AT_ONCE))
+        if (this.#mayHaveBeaten(worker, beganMonoMs)) this.#look(id);
       if (from + WORKERS_AT_ONCE < workers.length) setImmediate(proceed, from + WORKERS_AT_ONCE);
       else {
         this.#beganMonoMs = beganMonoMs;
@@ -101,11 +103,17 @@ export class BeatRounds {
     proceed(0);
   }
 
+  /** A worker that has just beaten is given half the shortest interval: most of the looks would be in vain. */
+  #mayHaveBeaten({ last_beat: last }: WorkerPart, nowMonoMs: number): boolean {
+    return last === null || nowMonoMs - last.arrived_mono_ms >= this.#shortestMs / 2;
+  }
+
   #periodMs(workers: readonly WorkerPart[]): number {
     const policy = this.#context.policy();
     let shortestMs = EVERY_MS_MAX / SHARE_OF_INTERVAL;
     for (const { spec } of workers)
       shortestMs = Math.min(shortestMs, thresholdsOf(settingsFor(policy, spec.worker_type), spec.own).intervalMs);
+    this.#shortestMs = shortestMs;
     return Math.max(EVERY_MS_MIN, Math.min(EVERY_MS_MAX, shortestMs * SHARE_OF_INTERVAL));
   }
 }

@@ -69,11 +69,22 @@ export class BeatSource implements Source {
 
   /** Reads every beat that differs from what was delivered. */
   scan(): void {
+    for (const name of this.#listed()) this.#hint(name);
+  }
+
+  /** The beats themselves are left to the rounds, where there are rounds. */
+  scanInTurn(): void {
+    if (this.#rounds.running) this.#listed();
+    else this.scan();
+  }
+
+  /** What is in the folder; what is not any more is forgotten. */
+  #listed(): readonly string[] {
     const names = this.#list();
-    if (names === null) return;
-    for (const name of names) this.#hint(name);
+    if (names === null) return [];
     const present = new Set(names);
     for (const workerId of this.#seen.keys()) if (!present.has(`${workerId}.json`)) this.#seen.delete(workerId);
+    return names;
   }
 
   /** Whether the folder can be read at all; asked once a second, since silence may be ours. */
