@@ -2,7 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { now } from "../../lib/platform/clock.js";
-import { isAlive, readStat } from "../../lib/platform/processes.js";
+import { isAlive, isCorpse, readStat } from "../../lib/platform/processes.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { isId } from "../../lib/schema/primitives.js";
@@ -367,9 +367,11 @@ function holdFacts(hold: Hold): HoldFacts {
   };
 }
 
+/** False also for one that has ended and only waits to be reaped. */
 export function launcherLives(pid: number | null | undefined, startTime: number | null | undefined): boolean {
-  if (!pid || !isAlive(pid)) return false;
-  return startTime === null || startTime === undefined || readStat(pid)?.start_time === startTime;
+  const stat = pid && isAlive(pid) ? readStat(pid) : null;
+  if (stat === null || isCorpse(stat)) return false;
+  return startTime === null || startTime === undefined || stat.start_time === startTime;
 }
 
 function keyOf(stat: { readonly ino: number; readonly mtimeMs: number; readonly size: number }): string {

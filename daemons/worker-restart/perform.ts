@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createExclusive, replaceFile, weatherCode } from "../../lib/platform/files.js";
+import type { LauncherHost } from "../../lib/platform/launcher-host.js";
 import type { Answer, PerformContext } from "../../lib/runtime/core.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import { beatSchema } from "../../lib/schema/records.js";
@@ -41,6 +42,7 @@ export class Performer {
     queue: QueueSource,
     breakers: BreakerStore,
     breakerSource: BreakerSource,
+    host: LauncherHost,
   ) {
     this.#context = context;
     this.#mailbox = mailbox;
@@ -48,7 +50,7 @@ export class Performer {
     this.#breakers = breakers;
     this.#breakerSource = breakerSource;
     this.#specs = new SpecStore(context.layout);
-    this.#starter = new Starter(context, queue, (effect, again) => this.#claim(effect.name, effect, again));
+    this.#starter = new Starter(context, queue, host, (effect, again) => this.#claim(effect.name, effect, again));
     this.#hook = new HookRunner(context);
   }
 

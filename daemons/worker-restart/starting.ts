@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { HealdError } from "../../lib/errors.js";
 import { weatherCode } from "../../lib/platform/files.js";
+import type { LauncherHost } from "../../lib/platform/launcher-host.js";
 import type { Answer, PerformContext } from "../../lib/runtime/core.js";
 import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { SpecStore } from "../../lib/store/specs.js";
@@ -27,8 +28,16 @@ export class Starter {
   readonly #specs: SpecStore;
   readonly #claim: (effect: StartEffect, again: boolean) => string | null;
 
-  constructor(context: Context, queue: QueueSource, claim: (effect: StartEffect, again: boolean) => string | null) {
+  readonly #host: LauncherHost;
+
+  constructor(
+    context: Context,
+    queue: QueueSource,
+    host: LauncherHost,
+    claim: (effect: StartEffect, again: boolean) => string | null,
+  ) {
     this.#context = context;
+    this.#host = host;
     this.#queue = queue;
     this.#claim = claim;
     this.#specs = new SpecStore(context.layout);
@@ -67,7 +76,7 @@ export class Starter {
   #launch(effect: StartEffect, claimed: string, spec: WorkerSpecRecord): Event | Promise<Event> {
     const { worker_id, worker_type, task_id, name, attempt } = effect;
     try {
-      startAttempt(this.#context.layout, spec, { incidentId: effect.incident_id });
+      startAttempt(this.#context.layout, spec, { incidentId: effect.incident_id, host: this.#host });
     } catch (error) {
       // The host is short of something: the loop tries again, and the spec that waits says "pending".
       if (weatherCode(error) !== null) throw error;

@@ -1,5 +1,6 @@
 /** worker-restart: its sources, wired to its core. @module */
-import { type DaemonDefinition, startDaemon } from "../../lib/runtime/daemon.js";
+import { LauncherHost } from "../../lib/platform/launcher-host.js";
+import { type DaemonDefinition, type Source, startDaemon } from "../../lib/runtime/daemon.js";
 import type { Flags } from "../../lib/runtime/flags.js";
 import { BreakerStore } from "../../lib/store/breakers.js";
 import { Mailbox } from "../../lib/store/mailbox.js";
@@ -27,10 +28,11 @@ const definition: Definition = {
     const store = new BreakerStore(context.layout);
     const queue = new QueueSource(context, mailbox);
     const breakers = new BreakerSource(context, store);
+    const host = new LauncherHost((sentence) => context.log.warn({}, sentence));
     return {
-      perform: new Performer(context, mailbox, queue, store, breakers).perform,
+      perform: new Performer(context, mailbox, queue, store, breakers, host).perform,
       // The breakers first: a request must meet them as the history has made them.
-      sources: [breakers, new SteeringSource(context, queue), queue],
+      sources: [hostSource(host), breakers, new SteeringSource(context, queue), queue],
       figures: () => figuresOf(context, mailbox),
       policyChanged: () => {
         for (const [type] of [...context.partsWith<TypePart>("type:")])
@@ -40,6 +42,11 @@ const definition: Definition = {
     };
   },
 };
+
+/** The host lives as long as the daemon, and is there before the first request. */
+function hostSource(host: LauncherHost): Source {
+  return { name: "launcher host", start: () => host.open(), stop: () => host.close() };
+}
 
 /** Runs until it is told to stop. Returns the exit code. */
 export function run(flags: Flags): Promise<number> {

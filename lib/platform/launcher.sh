@@ -15,6 +15,20 @@
 #
 # Variables begin with heald_l_, because a shell hands a variable that it inherited, and then changed, to its children.
 
+# Either each argument by itself, or all of them in the second, each ended by the first (see launcher-host.ts): split
+# into fields and never evaluated. The number of variables for the program comes before all others.
+if [ $# -eq 2 ]; then
+  set -f
+  IFS=$1
+  # shellcheck disable=SC2086 # Split into fields on purpose.
+  set -- $2
+  unset IFS
+  set +f
+fi
+heald_l_variables=$1
+shift
+[ $# -gt 0 ] || exit 0 # Nothing but a sign of life for the host.
+
 heald_l_worker=$1 heald_l_attempt=$2 heald_l_claim=$3 heald_l_exit=$4 heald_l_log=$5
 heald_l_setsid=$6 heald_l_nice=$7 heald_l_cwd=$8 heald_l_umask=$9
 shift 9
@@ -103,13 +117,11 @@ heald_l_join() {
 # Sends the program's words to the log, for which a missing folder is made. Without a log a program still runs.
 heald_l_open_log() {
   heald_l_has_log=true
-  { true >>"$heald_l_log" || command -p mkdir -p -- "${heald_l_log%/*}"; } 2>/dev/null
-  if { true >>"$heald_l_log"; } 2>/dev/null; then
-    exec >>"$heald_l_log" 2>&1
-  else
-    heald_l_has_log=false
-    exec >/dev/null 2>&1
-  fi
+  { command exec >>"$heald_l_log" 2>&1; } && return 0
+  command -p mkdir -p -- "${heald_l_log%/*}"
+  { command exec >>"$heald_l_log" 2>&1; } && return 0
+  heald_l_has_log=false
+  exec >/dev/null 2>&1
 }
 
 # Runs in the child: becomes the program, or returns without having started anything.
@@ -125,8 +137,15 @@ heald_l_become() {
   # One write at offset 0, as long as the line that it replaces: a reader sees the one or the other.
   heald_l_write_clock started
   heald_l_line="\"memory_limit_enforced_by\":$heald_l_limited,\"has_log\":$heald_l_has_log,"
-  heald_l_line="\"pid\":$heald_l_pid,\"start_time\":$heald_l_start_time,$heald_l_clock,$heald_l_line"
+  # The launcher reads the pid back byte by byte, so it stands on a line of its own.
+  heald_l_line="\"pid\":$heald_l_pid,\"start_time\":$heald_l_start_time,
+$heald_l_clock,$heald_l_line"
   printf '{%-270s\n' "$heald_l_line" 1<>/proc/self/fd/3 || exit 73
+  while [ "$heald_l_variables" -gt 0 ]; do
+    export "$1"
+    shift
+    heald_l_variables=$((heald_l_variables - 1))
+  done
   HEALD_PID=$heald_l_pid
   export HEALD_PID
   cd -- "$heald_l_cwd" || exit 126
@@ -201,7 +220,7 @@ case $heald_l_line in
     heald_l_pid=${heald_l_line#*\"pid\":} heald_l_pid=${heald_l_pid%%,*}
     heald_l_start_time=${heald_l_line#*\"start_time\":} heald_l_start_time=${heald_l_start_time%%,*}
     ;;
-  *) exit "$heald_l_status" ;; # Somebody took the claim away before anything began.
+  *) exit 75 ;; # Somebody took the claim away before anything began.
 esac
 heald_l_describe "$heald_l_status"
 heald_l_count_oom

@@ -24,9 +24,10 @@ import { spawn } from "node:child_process";
 import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { bootId, hostName, now, pidNamespace } from "./clock.js";
+import type { HostedStart, LauncherHost } from "./launcher-host.js";
 import { type MemoryLimit, type MemoryLimitEnforcer, prepareMemoryLimit, releaseMemoryLimit } from "./memory-limit.js";
 import { packageRoot } from "./package.js";
-import { type WorkerEnvironment, workerEnvironment } from "./worker-environment.js";
+import { inheritedVariables, type WorkerEnvironment, workerVariables } from "./worker-environment.js";
 
 /** Everything that one start needs. All paths are absolute; ids are valid (contract's pattern). */
 export interface LaunchRequest extends WorkerEnvironment {
@@ -129,23 +130,46 @@ const ARGS_BYTES_MAX = 8192;
  * @throws {EnvironmentRefused} If the spec names a variable that no shell can hand on.
  */
 export function startLauncher(request: LaunchRequest): { readonly launcherPid: number } {
-  const env = workerEnvironment(request, process.env);
+  return start(request, (launch) => ({ launcherPid: launch.itself() }));
+}
+
+/**
+ * Has a host start the launcher of one attempt; without one that can, starts it itself.
+ *
+ * Returns when the host has been told. Throws as {@link startLauncher}.
+ */
+export function startThroughHost(request: LaunchRequest, host: LauncherHost): void {
+  start(request, (launch) => {
+    if (!host.start(launch)) launch.itself();
+  });
+}
+
+function start<Result>(request: LaunchRequest, how: (launch: HostedStart) => Result): Result {
+  const variables = workerVariables(request);
   let limit: MemoryLimit | null = null;
   try {
     const setsid = findSetsid();
     if (setsid === null)
       throw failed(request, "setsid_missing", "the program setsid (package util-linux) is not installed");
-    const script = join(packageRoot(), "lib", "platform", "launcher.sh");
+    const script = launcherScript();
     if (!existsSync(script)) throw failed(request, "launcher_missing", `"${script}" does not exist`);
     makeLogFolder(request.paths.log);
     limit = memoryLimitOf(request);
-    return { launcherPid: spawnDetached(request, [script, ...renderArguments(request, setsid, limit)], env) };
+    const fixed = renderArguments(request, setsid, limit);
+    const program = [request.command, ...request.args];
+    const itself = (): number => spawnDetached(request, [script, "0", ...fixed, ...program], variables);
+    return how({ variables, fixed, program, claim: request.paths.claim, itself });
   } catch (error) {
     if (limit?.folder !== undefined) releaseMemoryLimit(limit.folder);
     if (error instanceof LaunchFailed) throw error;
     // Preparing reads /proc: without a descriptor left, that fails before the start does.
     throw failed(request, codeOf(error), "the launcher could not be started", error);
   }
+}
+
+/** The shell program that is every launcher. */
+export function launcherScript(): string {
+  return join(packageRoot(), "lib", "platform", "launcher.sh");
 }
 
 /** A start of an attempt that has its claim already must not touch the running one's cgroup. */
@@ -173,8 +197,6 @@ function renderArguments(request: LaunchRequest, setsid: string, limit: MemoryLi
     limit?.procsFile ?? "",
     limit?.countersFile ?? "",
     renderStatic(request, cwd, limit),
-    request.command,
-    ...request.args,
   ];
 }
 
@@ -210,7 +232,12 @@ function withinBytes(args: readonly string[], bytesMax: number): readonly string
   return end === -1 ? args : args.slice(0, end);
 }
 
-function spawnDetached(request: LaunchRequest, args: readonly string[], env: NodeJS.ProcessEnv): number {
+function spawnDetached(
+  request: LaunchRequest,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): number {
+  const env = { ...inheritedVariables(process.env), ...variables };
   // The launcher stays out of the worker's folder, which a person may want to remove or unmount.
   const child = spawn("/bin/sh", args, { detached: true, stdio: "ignore", cwd: "/", env });
   // Node reports some failures only in a later event; by then the answer below has been given.

@@ -33,22 +33,34 @@ const NOT_INHERITED =
   /^(HEALD_.*|NODE_OPTIONS|NODE_CHANNEL_.*|NODE_UNIQUE_ID|NODE_APP_INSTANCE|NODE_V8_COVERAGE|NOTIFY_SOCKET|WATCHDOG_.*|LISTEN_.*|FDSTORE|MAINPID|MANAGERPID.*|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_.*|CREDENTIALS_DIRECTORY|MEMORY_PRESSURE_.*|(RUNTIME|STATE|CACHE|LOGS|CONFIGURATION)_DIRECTORY|PM2_.*|pm_.*|npm_.*|VITEST.*|ENV|BASH_ENV|OLDPWD|_)$/;
 const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
+/** What a worker inherits of the environment of whoever starts it. */
+export function inheritedVariables(own: NodeJS.ProcessEnv): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(own)) {
+    if (value !== undefined && SHELL_NAME.test(name) && !NOT_INHERITED.test(name)) env[name] = value;
+  }
+  return env;
+}
+
 /**
- * Returns a new environment. `HEALD_PID` is missing here: the program's pid is known only to the launcher's child.
+ * The variables of its own that a worker gets on top of those. `HEALD_PID` is missing here: the program's pid is known
+ * only to the launcher's child.
  *
  * @throws {EnvironmentRefused} If the spec names a variable that no shell can hand on, or a value has a NUL in it.
  */
-export function workerEnvironment(worker: WorkerEnvironment, inherited: NodeJS.ProcessEnv): Record<string, string> {
+export function workerVariables(worker: WorkerEnvironment): Record<string, string> {
   const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(inherited)) {
-    if (value !== undefined && SHELL_NAME.test(name) && !NOT_INHERITED.test(name)) env[name] = value;
-  }
   for (const [name, value] of Object.entries(worker.env)) {
     if (!SHELL_NAME.test(name)) throw refused(worker, name, "letters, digits and _ in its name");
     if (value.includes("\0")) throw refused(worker, name, "no NUL in its value");
     if (!name.startsWith("HEALD_")) env[name] = value;
   }
   return { ...env, ...ownVariables(worker) };
+}
+
+/** The whole environment of a worker. @throws {EnvironmentRefused} As {@link workerVariables}. */
+export function workerEnvironment(worker: WorkerEnvironment, inherited: NodeJS.ProcessEnv): Record<string, string> {
+  return { ...inheritedVariables(inherited), ...workerVariables(worker) };
 }
 
 function ownVariables(worker: WorkerEnvironment): Record<string, string> {

@@ -7,7 +7,8 @@
  * @module
  */
 import { ConfigurationError } from "../errors.js";
-import { type LaunchRequest, startLauncher } from "../platform/launching.js";
+import type { LauncherHost } from "../platform/launcher-host.js";
+import { type LaunchRequest, startLauncher, startThroughHost } from "../platform/launching.js";
 import { isId } from "../schema/primitives.js";
 import { SETTING_BLOCKS, type WorkerSpecRecord } from "../schema/worker-spec.js";
 import type { Layout } from "../store/layout.js";
@@ -23,25 +24,25 @@ export interface StartOptions {
   readonly fallbackFile?: string | undefined;
   /** Added to the niceness of the one who starts it. */
   readonly nice?: number | undefined;
-}
-
-/** A launcher that was started; its program is known when `launches/<id>.attempt-<n>.json` carries a pid. */
-export interface StartedAttempt {
-  readonly launcherPid: number;
+  /** Starts the launcher in place of this process. */
+  readonly host?: LauncherHost | undefined;
 }
 
 /**
  * Starts the launcher of an attempt from its resolved spec.
  *
  * Writes nothing itself: the caller has created `worker-specs/active/<id>.json` exclusively, and the launcher writes the
- * claim. Returns when the launcher exists, not when the program runs.
+ * claim. Returns when the launcher exists, or its host has been told, not when the program runs: that is known when
+ * `launches/<id>.attempt-<n>.json` carries a pid.
  *
  * @throws {ConfigurationError} If the spec does not say how to start it, or names a target that is not a process.
  * @throws {LaunchFailed} If the host cannot start a process now; nothing was claimed.
  * @throws {EnvironmentRefused} If the spec names a variable that no shell can hand on.
  */
-export function startAttempt(layout: Layout, spec: WorkerSpecRecord, options: StartOptions = {}): StartedAttempt {
-  return startLauncher(launchRequestOf(layout, spec, options));
+export function startAttempt(layout: Layout, spec: WorkerSpecRecord, options: StartOptions = {}): void {
+  const request = launchRequestOf(layout, spec, options);
+  if (options.host === undefined) startLauncher(request);
+  else startThroughHost(request, options.host);
 }
 
 /** What the launcher is asked for; pure, so that `--dry-run` and tests can show it. */

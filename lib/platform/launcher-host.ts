@@ -1,0 +1,171 @@
+/**
+ * A small process that starts launchers for a daemon, so that the daemon need not fork.
+ *
+ * Node starts a process by forking itself: with 100 MiB of memory to copy the page tables of, that takes 2 ms, in which the
+ * daemon does nothing else (docs/decisions/launcher-host.md). xargs takes 0.2 ms, and does just what is wanted: it reads items
+ * that end with NUL, and runs a command for each, with the item as an argument, through no shell.
+ *
+ * A host may fail at any time (its daemon's limit of processes, a launcher that was killed, which xargs takes as a
+ * reason to stop). It says so on its error output, or ends; what it was given and nobody has claimed is then started
+ * without it. Starting twice is harmless, because a launcher claims its attempt exclusively.
+ * @module
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import type { Socket } from "node:net";
+import { launcherScript } from "./launching.js";
+import { inheritedVariables } from "./worker-environment.js";
+
+/** One start. */
+export interface HostedStart {
+  readonly variables: Readonly<Record<string, string>>;
+  /** What the launcher needs itself. */
+  readonly fixed: readonly string[];
+  /** The program and its arguments. */
+  readonly program: readonly string[];
+  /** The file that tells that a launcher has it. */
+  readonly claim: string;
+  /** Starts it without the host. Returns the launcher's pid. */
+  readonly itself: () => number;
+}
+
+/** Ends each field of an item; a field that holds it cannot be sent. */
+const FIELD_END = "\u001f";
+/** Where xargs puts the item. In no path, since it is no character that anybody types. */
+const ITEM = "\u001e";
+/** xargs takes items up to 128 KiB, the longest argument that Linux allows; larger starts do without it. */
+const ITEM_BYTES_MAX = 64 * 1024;
+/** Names that mean something to the shell which exports them; a shell that is started with them knows better. */
+const OF_THE_SHELL: ReadonlySet<string> = new Set([
+  "IFS",
+  "PWD",
+  "OLDPWD",
+  "PPID",
+  "UID",
+  "EUID",
+  "OPTIND",
+  "OPTARG",
+  "LINENO",
+]);
+/** For so long a start that was handed over is remembered; a launcher takes a few milliseconds to claim it. */
+const REMEMBERED_MS = 10_000;
+/** After a failure starts do without a host for so long. */
+const PAUSE_MS = 10_000;
+/** xargs notices that launchers have ended when it starts the next. */
+const REAP_EVERY_MS = 10_000;
+
+export class LauncherHost {
+  readonly #onTrouble: (sentence: string) => void;
+  #child: ChildProcess | null = null;
+  #recent: { readonly start: HostedStart; readonly atMs: number }[] = [];
+  #pausedUntilMs = 0;
+  #closed = false;
+  #startedSince = false;
+  #reaper: NodeJS.Timeout | null = null;
+
+  readonly #reapEveryMs: number;
+
+  /**
+   * @param onTrouble Told in one sentence when the host failed; starts go on without it.
+   * @param reapEveryMs For so long at most a launcher that has ended waits to be reaped.
+   */
+  constructor(onTrouble: (sentence: string) => void, reapEveryMs = REAP_EVERY_MS) {
+    this.#onTrouble = onTrouble;
+    this.#reapEveryMs = reapEveryMs;
+  }
+
+  /** Its process, while there is one. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  /** Starts the host before it is needed. */
+  open(): void {
+    if (this.#closed || this.#child !== null || performance.now() < this.#pausedUntilMs) return;
+    const args = ["-0", "-P", "0", "-I", ITEM, "/bin/sh", launcherScript(), FIELD_END, ITEM];
+    const child = spawn("xargs", args, {
+      detached: true,
+      stdio: ["pipe", "ignore", "pipe"],
+      cwd: "/",
+      env: inheritedVariables(process.env),
+    });
+    child.on("error", (error) => this.#failed(child, error.message));
+    child.on("exit", (code, signal) => this.#failed(child, `xargs ended with ${code ?? signal}`));
+    child.stdin?.on("error", (error) => this.#failed(child, error.message));
+    child.stderr?.on("data", (data: Buffer) => this.#failed(child, data.toString("utf8").trim().slice(0, 200)));
+    // Neither keeps a daemon from ending.
+    child.unref();
+    for (const stream of [child.stdin, child.stderr]) (stream as Socket | null)?.unref();
+    this.#child = child;
+    this.#reaper ??= setInterval(() => this.#reap(), this.#reapEveryMs).unref();
+  }
+
+  /** Hands a start over. False if it cannot take it: then it is to be started without it. */
+  start(start: HostedStart): boolean {
+    const item = packed(start);
+    if (item === null) return false;
+    this.open();
+    const stdin = this.#child?.stdin;
+    if (!stdin?.writable || this.#child?.pid === undefined) return false;
+    const nowMs = performance.now();
+    while ((this.#recent[0]?.atMs ?? nowMs) < nowMs - REMEMBERED_MS) this.#recent.shift();
+    this.#recent.push({ start, atMs: nowMs });
+    this.#startedSince = true;
+    stdin.write(item);
+    return true;
+  }
+
+  /** Ends the host; what it has started goes on. */
+  close(): void {
+    this.#closed = true;
+    if (this.#reaper !== null) clearInterval(this.#reaper);
+    const child = this.#child;
+    this.#child = null;
+    this.#startUnclaimed();
+    child?.kill("SIGKILL");
+  }
+
+  /** An item that starts nothing makes xargs wait for the launchers that have ended. */
+  #reap(): void {
+    if (!this.#startedSince) return;
+    this.#startedSince = false;
+    this.#child?.stdin?.write(`0${FIELD_END}\0`);
+  }
+
+  #failed(child: ChildProcess, why: string): void {
+    if (this.#child !== child) return;
+    this.#child = null;
+    this.#pausedUntilMs = performance.now() + PAUSE_MS;
+    child.kill("SIGKILL");
+    this.#onTrouble(
+      `The process that starts launchers failed (${why}); starting them without it for ${PAUSE_MS / 1000} s`,
+    );
+    this.#startUnclaimed();
+  }
+
+  #startUnclaimed(): void {
+    for (const { start } of this.#recent.splice(0)) {
+      if (existsSync(start.claim)) continue;
+      try {
+        start.itself();
+      } catch (error) {
+        // Its spec says "pending" and nobody has claimed it: heartbeat-monitor starts it again.
+        this.#onTrouble(error instanceof Error ? error.message : String(error));
+      }
+    }
+  }
+}
+
+/** The item that tells of a start; null if it cannot be one. */
+export function packed({
+  variables,
+  fixed,
+  program,
+}: Pick<HostedStart, "variables" | "fixed" | "program">): string | null {
+  const names = Object.keys(variables);
+  if (names.some((name) => OF_THE_SHELL.has(name))) return null;
+  const fields = [String(names.length), ...fixed, ...names.map((name) => `${name}=${variables[name]}`), ...program];
+  if (fields.some((field) => field.includes(FIELD_END) || field.includes("\0"))) return null;
+  const item = `${fields.join(FIELD_END)}${FIELD_END}\0`;
+  return Buffer.byteLength(item) > ITEM_BYTES_MAX ? null : item;
+}

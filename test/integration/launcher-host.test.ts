@@ -1,0 +1,134 @@
+/** Guarantee: a start through the host is the same start, and one that the host cannot make is made without it, once. */
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { LauncherHost, packed } from "../../lib/platform/launcher-host.js";
+import { launcherScript, startThroughHost } from "../../lib/platform/launching.js";
+import {
+  ended,
+  environmentOf,
+  fieldsOf,
+  type Home,
+  isAlive,
+  logOf,
+  makeHome,
+  started,
+  until,
+} from "./support/launched.js";
+
+let home: Home;
+let host: LauncherHost;
+let troubles: string[];
+beforeEach(() => {
+  home = makeHome();
+  troubles = [];
+  host = new LauncherHost((sentence) => troubles.push(sentence), 50);
+  host.open();
+});
+afterEach(async () => {
+  host.close();
+  await home.close();
+});
+
+describe("a program that was started through a host", () => {
+  test("gets its arguments, variables and signals as from a launcher of the daemon's own", async () => {
+    const nasty = ["a b", "$(touch /nonexistent)", "'", '"', "*", "-n", "--", "", "line\nbreak", "\\n", "é", "{}", ""];
+    const show = "printf '[%s]' \"$@\"; echo; grep -E '^(SigIgn|SigBlk)' /proc/self/status; env | grep ^GREETING";
+    const request = home.request("w-1", "", {
+      args: ["-c", show, "sh", ...nasty],
+      env: { GREETING: "two words $(false) `false` \"'\\ é", HEALD_WORKER_ID: "forged" },
+    });
+    startThroughHost(request, host);
+    expect((await ended(request)).exit_code).toBe(0);
+    const words = logOf(request);
+    expect(words).toContain(nasty.map((each) => `[${each}]`).join(""));
+    expect(words).toMatch(/SigBlk:\t0+\nSigIgn:\t0+\n/);
+    expect(words).toContain("GREETING=two words $(false) `false` \"'\\ é");
+    expect(troubles).toEqual([]);
+  });
+
+  test("runs in a session of its own, and its launcher's command line names the worker", async () => {
+    const request = home.request("w-1", "while :; do sleep 1; done");
+    startThroughHost(request, host);
+    const { pid, launcher_pid } = await started(request);
+    await until(() => fieldsOf(pid)?.[3] === String(pid), "the program leads a session");
+    expect(environmentOf(pid)).toContain("HEALD_WORKER_ID=w-1");
+    expect(readFileSync(`/proc/${launcher_pid}/cmdline`, "utf8")).toContain("w-1");
+    expect(fieldsOf(launcher_pid)?.[1]).toBe(String(host.pid));
+  });
+
+  test("goes on when the host is closed, and its end is still recorded", async () => {
+    const request = home.request("w-1", "until [ -e go ]; do sleep 0.02; done; exit 4");
+    startThroughHost(request, host);
+    const { pid } = await started(request);
+    const hostPid = host.pid as number;
+    host.close();
+    await until(() => !isAlive(hostPid), "the host has ended");
+    expect(isAlive(pid)).toBe(true);
+    writeFileSync(join(home.folder, "go"), "");
+    expect(await ended(request)).toMatchObject({ pid, exit_code: 4 });
+  });
+});
+
+describe("LauncherHost", () => {
+  test("loses no start when a launcher of its was killed, which makes xargs give up", async () => {
+    const first = home.request("w-1", "while :; do sleep 1; done");
+    startThroughHost(first, host);
+    const { launcher_pid } = await started(first);
+    process.kill(launcher_pid, "SIGKILL");
+    await until(() => !isAlive(launcher_pid), "the launcher is gone");
+    for (const id of ["w-2", "w-3", "w-4"]) startThroughHost(home.request(id, `echo ${id} >> marks`, {}), host);
+    for (const id of ["w-2", "w-3", "w-4"]) expect((await ended(home.request(id, ""))).exit_code).toBe(0);
+    const marks = readFileSync(join(home.folder, "marks"), "utf8").trim().split("\n").sort();
+    expect(marks).toEqual(["w-2", "w-3", "w-4"]);
+    expect(troubles[0]).toMatch(/^The process that starts launchers failed \(.+\); starting them without it for 10 s$/);
+  });
+
+  test("loses no start when its process is killed", async () => {
+    const hostPid = host.pid as number;
+    process.kill(hostPid, "SIGSTOP");
+    const request = home.request("w-1", "exit 3");
+    startThroughHost(request, host);
+    expect(existsSync(request.paths.claim)).toBe(false);
+    process.kill(hostPid, "SIGKILL");
+    expect(await ended(request)).toMatchObject({ exit_code: 3 });
+    expect(troubles).toHaveLength(1);
+  });
+
+  test("leaves no launcher unreaped", async () => {
+    const request = home.request("w-1", "exit 0");
+    startThroughHost(request, host);
+    await ended(request);
+    const { launcher_pid } = await started(request);
+    await until(() => fieldsOf(launcher_pid) === null, "the launcher has ended and is reaped");
+  });
+
+  test("takes no start whose variables mean something to a shell, or that is too long", () => {
+    const start = { variables: {}, fixed: ["a"], program: ["sh"] };
+    expect(packed(start)).not.toBeNull();
+    expect(packed({ ...start, variables: { IFS: "x" } })).toBeNull();
+    expect(packed({ ...start, program: ["sh", "x".repeat(70_000)] })).toBeNull();
+    expect(packed({ ...start, program: ["sh", "\u001f"] })).toBeNull();
+  });
+
+  test("hands over whatever it takes, to the letter", () => {
+    const field = fc.string({ unit: fc.constantFrom(..." \n\t'\"$`\\*?[]{}~-=;&|<>aé\u00a0"), maxLength: 12 });
+    // The launcher's own way of taking an item apart, and then each field in brackets.
+    const script = readFileSync(launcherScript(), "utf8");
+    const unpack = script.slice(script.indexOf("if [ $# -eq 2 ]"), script.indexOf("heald_l_variables=$1"));
+    const show = `${unpack}for field; do printf '[%s]' "$field"; done`;
+    fc.assert(
+      fc.property(fc.array(field, { maxLength: 6 }), (program) => {
+        const item = packed({ variables: {}, fixed: [], program });
+        expect(item).not.toBeNull();
+        const words = spawnSync("sh", ["-c", show, "sh", "\u001f", (item as string).slice(0, -1)], {
+          encoding: "utf8",
+        }).stdout;
+        expect(words).toBe(["0", ...program].map((each) => `[${each}]`).join(""));
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
