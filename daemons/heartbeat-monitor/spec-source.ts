@@ -3,7 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { now } from "../../lib/platform/clock.js";
 import { isAlive, isCorpse, readStat } from "../../lib/platform/processes.js";
-import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
+import { type Watch, watchDirectory, watchDirectoryAtLeisure } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { isId } from "../../lib/schema/primitives.js";
 import {
@@ -65,8 +65,16 @@ export class SpecSource implements Source {
     const { layout } = this.#context;
     this.#follow(layout.holdsDir, () => this.readHolds());
     this.#follow(layout.desiredDir, (name) => (name === null ? this.#scanDesired() : this.#onDesired(name)));
-    this.#follow(layout.activeDir, (name) => (name === null ? this.scan() : this.#onSpec(name)));
-    this.#follow(layout.launchesDir, (name) => (name === null ? this.scan() : this.#onLaunch(name)));
+    this.#follow(
+      layout.activeDir,
+      (name) => (name === null ? this.scan() : this.#onSpec(name)),
+      watchDirectoryAtLeisure,
+    );
+    this.#follow(
+      layout.launchesDir,
+      (name) => (name === null ? this.scan() : this.#onLaunch(name)),
+      watchDirectoryAtLeisure,
+    );
     this.#follow(layout.exitsDir, (name) => (name === null ? this.scan() : this.#onExit(name)));
     this.scan();
   }
@@ -168,9 +176,9 @@ export class SpecSource implements Source {
     return holds.map(({ name, expires_at_ms }) => ({ name, expiresAtMs: expires_at_ms }));
   }
 
-  #follow(path: string, onHint: (name: string | null) => void): void {
+  #follow(path: string, onHint: (name: string | null) => void, watch = watchDirectory): void {
     this.#watches.push(
-      watchDirectory(
+      watch(
         path,
         (name) => this.#shelter.run(`reading "${path}"`, () => onHint(name)),
         (error) =>

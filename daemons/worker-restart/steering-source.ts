@@ -2,7 +2,7 @@
 
 import { FileWatch } from "../../lib/platform/file-watch.js";
 import { weatherCode } from "../../lib/platform/files.js";
-import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
+import { type Watch, watchDirectory, watchDirectoryAtLeisure } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
 import { readAttemptName } from "../../lib/schema/worker-spec.js";
 import { rotateHistory } from "../../lib/store/history.js";
@@ -38,7 +38,7 @@ export class SteeringSource implements Source {
     this.#watches = [
       ...steering.map((folder) => watchDirectory(folder, () => this.#soon(), onError)),
       watchDirectory(layout.activeDir, (name) => this.#activeChanged(name), onError),
-      watchDirectory(layout.launchesDir, (name) => this.#launchChanged(name), onError),
+      watchDirectoryAtLeisure(layout.launchesDir, (name) => this.#launchChanged(name), onError),
     ];
     for (const [worker_id, { worker_type, task_id }] of [...this.#workers()])
       this.#context.offer({ kind: "resume", worker_id, worker_type, task_id });

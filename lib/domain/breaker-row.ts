@@ -4,8 +4,10 @@
  */
 import type { Attempt, BreakerPolicy, BreakerState, Outcome } from "./breaker-state.js";
 
-/** Outcomes remembered; several times this is kept for a threshold that needs it. */
+/** Outcomes remembered; several times the threshold for one that needs more. */
 const OUTCOMES_MAX = 256;
+/** Successes remembered at least, should the threshold be raised. */
+const SUCCESSES_MIN = 10;
 
 /** Sorts an outcome in, takes a relapsed success out, and forgets what is too old or too much. */
 export function note(state: BreakerState, outcome: Outcome, policy: BreakerPolicy): BreakerState {
@@ -20,7 +22,21 @@ export function note(state: BreakerState, outcome: Outcome, policy: BreakerPolic
   const outcomes = sorted
     .filter((other) => other.at_ms >= newestMs - policy.circuit_breaker_window_seconds * 1000)
     .slice(-Math.max(OUTCOMES_MAX, 4 * policy.circuit_breaker_threshold));
-  return { ...state, outcomes };
+  return { ...state, outcomes: withoutThePast(outcomes, Math.max(SUCCESSES_MIN, policy.circuit_breaker_threshold)) };
+}
+
+/**
+ * Forgets what lies before the last few successes. Each success that is taken back adds a failure, so by the time that as many
+ * are gone as the threshold counts, the row is long enough without what was before them.
+ */
+function withoutThePast<One extends { readonly result: string }>(
+  outcomes: readonly One[],
+  successesMax: number,
+): readonly One[] {
+  let successes = 0;
+  for (let index = outcomes.length - 1; index >= 0; index--)
+    if (outcomes[index]?.result === "success" && ++successes === successesMax) return outcomes.slice(index);
+  return outcomes;
 }
 
 /** The times of the failures since the last success, within the window before `nowMs`. */

@@ -18,6 +18,7 @@
 # Either each argument by itself, or all of them in the second, each ended by the first (see launcher-host.ts): split
 # into fields and never evaluated. The number of variables for the program comes before all others.
 if [ $# -eq 2 ]; then
+  exec 2>/dev/null # The host's own error output, on which it tells of its troubles.
   set -f
   IFS=$1
   # shellcheck disable=SC2086 # Split into fields on purpose.

@@ -72,6 +72,8 @@ export function readTail(path: string, maxBytes: number): string {
 }
 
 function openRegular(path: string): number | null {
+  // Most files that are looked for are not there, and an error costs ten times what this look does.
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return null;
   try {
     return openSync(path, READ_FLAGS);
   } catch (error) {

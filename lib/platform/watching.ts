@@ -33,6 +33,42 @@ export function watchDirectory(
   return new FolderWatch(path, (name) => !name.startsWith("."), onHint, onError);
 }
 
+/** A new attempt's claim, its identity and the spec that goes with them follow each other within so much. */
+const GATHERED_MS = 4;
+
+/**
+ * Watches a folder whose changes come in small bursts and are in no hurry: each name is hinted once for a burst.
+ *
+ * An attempt that starts changes its files three times within two milliseconds, in which every other process had better
+ * leave it the processor.
+ */
+export function watchDirectoryAtLeisure(
+  path: string,
+  onHint: (name: string | null) => void,
+  onError: (error: unknown) => void,
+): Watch {
+  const names = new Set<string>();
+  let timer: NodeJS.Timeout | null = null;
+  const tell = (): void => {
+    timer = null;
+    const gathered = [...names];
+    names.clear();
+    for (const name of gathered) onHint(name);
+  };
+  const gather = (name: string | null): void => {
+    if (name === null) return onHint(null);
+    names.add(name);
+    timer ??= setTimeout(tell, GATHERED_MS);
+  };
+  const watch = watchDirectory(path, gather, onError);
+  return {
+    close: () => {
+      if (timer !== null) clearTimeout(timer);
+      watch.close();
+    },
+  };
+}
+
 class FolderWatch implements Watch {
   readonly #path: string;
   readonly #ownName: string;

@@ -88,6 +88,8 @@ export function readRecord<T>(path: string, schema: SchemaOf<T>, options: ReadOp
 function readText<T>(path: string, file: SmallFile, schema: SchemaOf<T>, options: ReadOptions): Reading<T> {
   const { text, stat } = file;
   const version = { mtimeMs: stat.mtimeMs, ino: stat.ino };
+  const known = readBefore(schema, text);
+  if (known !== undefined) return { kind: "ok", value: known, text, ...version, size: stat.size };
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -97,7 +99,32 @@ function readText<T>(path: string, file: SmallFile, schema: SchemaOf<T>, options
   }
   const read = readAs(schema, parsed);
   if (!read.ok) return { ...refuse(path, options, "wrong_field", read.problems), ...version };
+  remember(schema, text, read.value);
   return { kind: "ok", value: read.value, text, ...version, size: stat.size };
+}
+
+const TEXTS_MAX = 32;
+const TEXT_LENGTH_MAX = 8192;
+/** What the latest texts meant. Within one recovery the same few files are read again and again, templates for ever. */
+const readTexts = new WeakMap<object, Map<string, unknown>>();
+
+function readBefore<T>(schema: SchemaOf<T>, text: string): T | undefined {
+  return readTexts.get(schema)?.get(text) as T | undefined;
+}
+
+/** Values are shared by whoever reads the same text: they are not to be changed, and a change throws. */
+function remember<T>(schema: SchemaOf<T>, text: string, value: T): void {
+  if (text.length > TEXT_LENGTH_MAX) return;
+  const texts = readTexts.get(schema) ?? new Map<string, unknown>();
+  readTexts.set(schema, texts);
+  if (texts.size >= TEXTS_MAX) texts.delete(texts.keys().next().value as string);
+  texts.set(text, frozen(value));
+}
+
+function frozen<T>(value: T): T {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
+  for (const inner of Object.values(value)) frozen(inner);
+  return Object.freeze(value);
 }
 
 /** A file from the future (a stepped clock, `touch -d`) is as old as any: it must not stay unfinished for ever. */

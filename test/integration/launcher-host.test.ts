@@ -86,6 +86,15 @@ describe("LauncherHost", () => {
     expect(troubles[0]).toMatch(/^The process that starts launchers failed \(.+\); starting them without it for 10 s$/);
   });
 
+  test("is not troubled by workers that are killed", async () => {
+    for (const id of ["w-1", "w-2"]) {
+      const request = home.request(id, "kill -9 $$");
+      startThroughHost(request, host);
+      expect((await ended(request)).exit_code).toBe(137);
+    }
+    expect(troubles).toEqual([]);
+  });
+
   test("loses no start when its process is killed", async () => {
     const hostPid = host.pid as number;
     process.kill(hostPid, "SIGSTOP");
