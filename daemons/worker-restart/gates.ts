@@ -10,7 +10,7 @@ import { retryDelayMs } from "../../lib/domain/backoff.js";
 import { allow } from "../../lib/domain/breaker.js";
 import { budgetGate, retriesGate } from "../../lib/domain/budgets.js";
 import { unitSample } from "../../lib/domain/hash.js";
-import { slidingAllow } from "../../lib/domain/limits.js";
+import { slidingAllow, spend } from "../../lib/domain/limits.js";
 import { isPoisoned } from "../../lib/domain/poison.js";
 import { RESTART_GATES, type RestartGate } from "../../lib/schema/catalogue.js";
 import type { Gate } from "../../lib/schema/events.js";
@@ -313,8 +313,8 @@ function slower(settings: RestartSettings, { initial, max }: NonNullable<Facts["
 
 function askRateLimits({ slice, request, settings, nowMs }: Question): Answer {
   const { global_per_minute, per_type_per_minute, per_task_min_interval_seconds } = settings.rate_limits;
-  const all = slidingAllow(slice.fleet.starts, nowMs, { max: global_per_minute, windowMs: MINUTE_MS });
-  const type = slidingAllow(slice.type.starts, nowMs, { max: per_type_per_minute, windowMs: MINUTE_MS });
+  const all = askPerMinute(slice.fleet.starts, nowMs, global_per_minute);
+  const type = askPerMinute(slice.type.starts, nowMs, per_type_per_minute);
   // A person who starts a task again knows that it was started a moment ago.
   const taskAtMs = request.by_person ? 0 : (slice.task.last_start_ms ?? 0) + per_task_min_interval_seconds * 1000;
   const value = { global: all.log.length, type: type.log.length };
@@ -327,6 +327,16 @@ function askRateLimits({ slice, request, settings, nowMs }: Question): Answer {
   const reason =
     all.allowed && type.allowed ? "its task was started a moment ago" : "as many restarts as the limit allows";
   return { passed, value, threshold, nextAtMs: latest(all.passesAtMs, type.passesAtMs, taskAtMs), reason };
+}
+
+function askPerMinute(starts: readonly number[], nowMs: number, max: number | null): ReturnType<typeof slidingAllow> {
+  if (max === null) return { allowed: true, passesAtMs: nowMs, log: [] };
+  return slidingAllow(starts, nowMs, { max, windowMs: MINUTE_MS });
+}
+
+/** Starts are remembered for a limit only where there is one. */
+export function startsAfter(starts: readonly number[], nowMs: number, max: number | null): readonly number[] {
+  return max === null ? [] : spend(starts, nowMs, MINUTE_MS);
 }
 
 function latest(...instants: readonly (number | null)[]): number | null {

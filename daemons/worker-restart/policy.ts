@@ -77,12 +77,14 @@ const limitShape = {
     .describe("Starts under way at once: from the spawn until the program runs."),
   rate_limits: z
     .strictObject({
-      global_per_minute: perMinute.optional(),
-      per_type_per_minute: perMinute.optional(),
+      global_per_minute: perMinute.nullable().optional(),
+      per_type_per_minute: perMinute.nullable().optional(),
       per_task_min_interval_seconds: seconds.optional(),
     })
     .optional()
-    .describe("Starts in any 60 seconds, and seconds between two starts of one task. 0 per minute stops them all."),
+    .describe(
+      "Starts in any 60 seconds, and seconds between two starts of one task. 0 per minute stops them all, null is no limit.",
+    ),
   no_restart_on: z
     .array(exitCode)
     .max(256)
@@ -132,8 +134,8 @@ export function complete(explicit: Explicit): RestartSettings {
     exhausted_probe_max_seconds: explicit.exhausted_probe_max_seconds ?? Math.max(14_400, probeSeconds),
     max_concurrent_restarts: explicit.max_concurrent_restarts ?? 10,
     rate_limits: {
-      global_per_minute: explicit.rate_limits?.global_per_minute ?? 60,
-      per_type_per_minute: explicit.rate_limits?.per_type_per_minute ?? 20,
+      global_per_minute: orElse(explicit.rate_limits?.global_per_minute, 60),
+      per_type_per_minute: orElse(explicit.rate_limits?.per_type_per_minute, 20),
       per_task_min_interval_seconds: explicit.rate_limits?.per_task_min_interval_seconds ?? 10,
     },
     no_restart_on: explicit.no_restart_on ?? [78, 77, 126, 127],
@@ -173,6 +175,11 @@ const byType: DialectRule = (value, put) => {
 
 /** The field knows "exponential", "linear" and "fixed"; what does not grow by a factor keeps its interval. */
 const strategy: DialectRule = (value, put) => put("backoff_multiplier", value === "exponential" ? 2 : 1);
+
+/** A null that was given says "no limit"; it is not a value that is missing. */
+function orElse<T>(given: T | undefined, otherwise: T): T {
+  return given === undefined ? otherwise : given;
+}
 
 export const restartPolicy: PolicyDefinition<RestartSettings, Explicit> = {
   name: "worker-restart-policy",

@@ -11,7 +11,7 @@ import { writeInstant } from "../../lib/schema/primitives.js";
 import { changeBreaker } from "./breakers.js";
 import { countDeath, liftQuarantine } from "./deaths.js";
 import { conclude } from "./deferrals.js";
-import { askGates, delayMs, type Question } from "./gates.js";
+import { askGates, delayMs, type Question, startsAfter } from "./gates.js";
 import {
   type Act,
   plainSubject,
@@ -25,7 +25,6 @@ import {
 import type { RestartSettings } from "./settings.js";
 import { type FleetPart, type Slice, type Waiting, type WorkerPart, workerNew } from "./state.js";
 
-const MINUTE_MS = 60_000;
 /** A start whose launch record does not come counts as under way for so long. */
 const UNDER_WAY_MS = 10_000;
 const HOOK_LATER_MS = 10_000;
@@ -138,7 +137,8 @@ function start(
   const isProbe = allow(slice.type.breaker, nowMs, settings).allowed;
   const attempt = { worker_id: event.worker_id, attempt: next };
   const breaker = isProbe ? takeLease(slice.type.breaker, attempt, nowMs, settings) : slice.type.breaker;
-  const starts = spend(slice.type.starts, nowMs, MINUTE_MS);
+  const limits = settings.rate_limits;
+  const starts = startsAfter(slice.type.starts, nowMs, limits.per_type_per_minute);
   const typed = changeBreaker(slice, event.worker_type, { ...slice.type, starts }, breaker, stamp, settings);
   const worker = charged(question, spends);
   const task = event.task_id === null ? slice.task : { ...slice.task, last_start_ms: nowMs };
@@ -154,7 +154,7 @@ function start(
       worker: { ...worker, waiting: starting },
       type: typed.slice.type,
       task,
-      fleet: withStart(slice.fleet, event, nowMs),
+      fleet: withStart(slice.fleet, event, nowMs, limits.global_per_minute),
     },
     effects: [...before, effect, ...news, ...typed.effects],
     decision: draft(question, "start", request.reason, `Attempt ${next} of ${event.worker_id} may start`, gates),
@@ -217,11 +217,11 @@ function charged(question: Question, spends: boolean): WorkerPart {
   };
 }
 
-function withStart(fleet: FleetPart, event: RequestEvent, nowMs: number): FleetPart {
+function withStart(fleet: FleetPart, event: RequestEvent, nowMs: number, perMinute: number | null): FleetPart {
   const underWay = fleet.under_way.filter((each) => each.until_ms > nowMs && each.worker_id !== event.worker_id);
   return {
     ...fleet,
-    starts: spend(fleet.starts, nowMs, MINUTE_MS),
+    starts: startsAfter(fleet.starts, nowMs, perMinute),
     under_way: [...underWay, { worker_id: event.worker_id, until_ms: nowMs + UNDER_WAY_MS }],
   };
 }

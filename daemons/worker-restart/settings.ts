@@ -11,8 +11,9 @@ export interface RestartSettings extends BackoffPolicy, BreakerPolicy, RetriesPo
   readonly restart_budgets: readonly RestartBudget[];
   readonly max_concurrent_restarts: number;
   readonly rate_limits: {
-    readonly global_per_minute: number;
-    readonly per_type_per_minute: number;
+    /** Null: no limit. */
+    readonly global_per_minute: number | null;
+    readonly per_type_per_minute: number | null;
     readonly per_task_min_interval_seconds: number;
   };
   readonly no_restart_on: readonly number[];

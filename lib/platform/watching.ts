@@ -34,39 +34,67 @@ export function watchDirectory(
 }
 
 /** A new attempt's claim, its identity and the spec that goes with them follow each other within so much. */
-const GATHERED_MS = 4;
+const QUIET_MS = 4;
+/** In a storm of starts, nothing is put off for longer. */
+const GATHERED_MS_MAX = 100;
 
 /**
- * Watches a folder whose changes come in small bursts and are in no hurry: each name is hinted once for a burst.
+ * Watches a folder whose changes come in bursts and are in no hurry: when it is quiet again, each name is hinted once.
  *
  * An attempt that starts changes its files three times within two milliseconds, in which every other process had better
- * leave it the processor.
+ * leave it the processor; a hundred that start together want it for longer.
  */
 export function watchDirectoryAtLeisure(
   path: string,
   onHint: (name: string | null) => void,
   onError: (error: unknown) => void,
 ): Watch {
-  const names = new Set<string>();
-  let timer: NodeJS.Timeout | null = null;
-  const tell = (): void => {
-    timer = null;
-    const gathered = [...names];
-    names.clear();
-    for (const name of gathered) onHint(name);
-  };
-  const gather = (name: string | null): void => {
-    if (name === null) return onHint(null);
-    names.add(name);
-    timer ??= setTimeout(tell, GATHERED_MS);
-  };
+  const gathered = new Gathered(onHint);
+  const gather = (name: string | null): void => (name === null ? onHint(null) : gathered.add(name));
   const watch = watchDirectory(path, gather, onError);
   return {
     close: () => {
-      if (timer !== null) clearTimeout(timer);
+      gathered.close();
       watch.close();
     },
   };
+}
+
+class Gathered {
+  readonly #names = new Set<string>();
+  readonly #onHint: (name: string) => void;
+  #timer: NodeJS.Timeout | null = null;
+  #firstMs = 0;
+  #lastMs = 0;
+
+  constructor(onHint: (name: string) => void) {
+    this.#onHint = onHint;
+  }
+
+  add(name: string): void {
+    this.#lastMs = performance.now();
+    if (this.#names.size === 0) this.#firstMs = this.#lastMs;
+    this.#names.add(name);
+    this.#timer ??= setTimeout(() => this.#due(), QUIET_MS);
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  /** One timer for a burst: it is set anew when it rings too early, not with every name. */
+  #due(): void {
+    const nowMs = performance.now();
+    const leftMs = Math.min(this.#lastMs + QUIET_MS, this.#firstMs + GATHERED_MS_MAX) - nowMs;
+    if (leftMs > 0.5) {
+      this.#timer = setTimeout(() => this.#due(), Math.ceil(leftMs));
+      return;
+    }
+    this.#timer = null;
+    const names = [...this.#names];
+    this.#names.clear();
+    for (const name of names) this.#onHint(name);
+  }
 }
 
 class FolderWatch implements Watch {

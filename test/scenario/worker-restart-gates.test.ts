@@ -50,6 +50,16 @@ describe("a restart", () => {
     expect(end.attempts).toEqual(["scan-1.2 lives"]);
   });
 
+  test("is held up by no rate limit where the policy has none, and none is kept count of", async () => {
+    const lifted = { global_per_minute: null, per_type_per_minute: null, per_task_min_interval_seconds: 0 };
+    const end = await scenario({ rate_limits: lifted, max_concurrent_restarts: 100 }, ({ simulation, world }) => {
+      for (let nth = 1; nth <= 30; nth++) world.fileDeath(`scan-${nth}`, 1);
+      simulation.advance(1_000);
+      expect(simulation.part("fleet")).toMatchObject({ starts: [] });
+    });
+    expect(end.attempts).toHaveLength(30);
+  });
+
   test("waits for tokens, asks again by itself, and costs nothing meanwhile", async () => {
     const end = await scenario({}, ({ simulation, world }) => {
       world.facts = { tokens: { wanted: 8000, left: 100 } };
