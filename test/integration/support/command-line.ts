@@ -73,8 +73,10 @@ export class CommandLine {
       .flatMap((line) => parsed(line));
   }
 
+  /** What is in a folder, without the temporary files that a daemon leaves when it is killed while it writes. */
   list(...parts: string[]): string[] {
-    return existsSync(this.path(...parts)) ? readdirSync(this.path(...parts)).sort() : [];
+    const names = existsSync(this.path(...parts)) ? readdirSync(this.path(...parts)) : [];
+    return names.filter((name) => !name.startsWith(".")).sort();
   }
 
   /** Ends every process that carries this home in its environment, by pid, and removes the folder. */
