@@ -175,6 +175,11 @@ const CATEGORIES: Readonly<Record<string, FailureCategory>> = {
     "invalid_input data_corruption schema_violation concurrent_modification state_corruption",
   ),
   environmental: category("high", false, "permission_denied command_not_found path_not_found network_unreachable"),
+  security: category(
+    "high",
+    false,
+    "exposed_secret credential_leak api_key_exposed outdated_dependency vulnerable_dependency_version",
+  ),
   unknown: category("medium", false, "unclassified killed"),
 };
 

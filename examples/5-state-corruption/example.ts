@@ -14,31 +14,17 @@ const WELL = "replay-2";
 /** What a crash in the middle of a write leaves. */
 const TORN = '{"position":';
 
-/** The operator says what this exit code of the workers means; words alone are not sure enough to move files. */
-const RULES = {
-  rules: [
-    {
-      rule_id: "replay-state",
-      classify: "data:state_corruption",
-      stage: "exit",
-      root_cause: "Its checkpoint cannot be read",
-      when: { exit_code: [20] },
-      examples: [{ exit_code: 20, log_tail: "cannot resume: corrupt checkpoint" }],
-    },
-  ],
-};
-
 export const example: Example = {
   name: "5-state-corruption",
   title: "a worker with corrupt state starts anew, and the old state is kept",
   prepare: (stage) => {
-    writePolicies(stage, {
+    writePolicies(
+      stage,
       // A task that costs its worker three times would be held before the fix: here it is not the task's fault.
-      ...shortPolicies({
+      shortPolicies({
         "worker-restart-policy": { circuit_breaker_enabled: false, max_retries: 10, poison_task: { deaths: 0 } },
       }),
-      "failure-rules": RULES,
-    });
+    );
     writeTemplates(stage, { [TYPE]: nodeTemplate(new URL("./worker.js", import.meta.url)) });
   },
   play: async (world) => {
@@ -89,7 +75,6 @@ export const example: Example = {
   look: [
     `agents/workers/${ILL}/            the new state, and the old one as *.aside-…`,
     `agents/logs/workers/${ILL}/       what each attempt said`,
-    "coordination/config/failure-rules.json    what exit code 20 means",
     "coordination/auto-fix/runs/               the run",
   ],
 };
@@ -110,7 +95,7 @@ function asideOf(world: World): readonly string[] {
 }
 
 function judgeDeaths({ chronicle }: World): Finding {
-  const deaths = chronicle.of(ILL, "worker_exited", "zombie_detected").filter(({ data }) => data.exit_code === 20);
+  const deaths = chronicle.of(ILL, "worker_exited", "zombie_detected").filter(({ data }) => data.exit_code === 1);
   const pattern = chronicle.of(null, "pattern_detected").find(({ data }) => data.type === "state_corruption");
   const named = pattern === undefined ? "no pattern" : `${pattern.data.category}:${pattern.data.type}`;
   return { ok: deaths.length >= 3 && pattern !== undefined, happened: `${deaths.length} deaths; ${named}` };

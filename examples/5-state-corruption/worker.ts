@@ -1,10 +1,8 @@
-/** A Node worker that goes on where its checkpoint says. One that it cannot read stops it, with exit code 20. @module */
+/** A Node worker that goes on where its checkpoint says. One that it cannot read stops it, by name: STATE_CORRUPT. @module */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startHeartbeat } from "../../clients/heartbeat.js";
 
-/** This worker's own code for a state that it cannot use; the example's failure-rules.json knows it. */
-const STATE_IS_CORRUPT = 20;
 const EVERY_MS = 200;
 const READS_MS = 500;
 /** It ends by itself after this long, should nobody end it. */
@@ -23,8 +21,9 @@ function positionIn(): number {
   try {
     return (JSON.parse(readFileSync(checkpoint, "utf8")) as { readonly position: number }).position;
   } catch {
-    console.log("cannot resume: corrupt checkpoint");
-    process.exit(STATE_IS_CORRUPT);
+    // An error code, which the shipped failure rules know: surer than words.
+    console.log("cannot resume: STATE_CORRUPT in checkpoint.json");
+    process.exit(1);
   }
 }
 

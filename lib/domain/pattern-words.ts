@@ -31,6 +31,11 @@ const DOES: Readonly<Record<string, string>> = {
   command_not_found: "misses a command",
   path_not_found: "misses a file",
   network_unreachable: "has no network",
+  exposed_secret: "has a secret where it must not be",
+  credential_leak: "gives credentials away",
+  api_key_exposed: "shows an API key",
+  outdated_dependency: "needs a newer dependency",
+  vulnerable_dependency_version: "uses a dependency with a known hole",
   killed: "is killed from outside",
   unclassified: "fails for an unknown reason",
 };
@@ -66,6 +71,11 @@ const CAUSES: Readonly<Record<string, string>> = {
   command_not_found: "A program is not installed or not in the PATH",
   path_not_found: "A file or folder that the workers expect is missing",
   network_unreachable: "The host has no route to the network",
+  exposed_secret: "A secret stands in what the workers write or push",
+  credential_leak: "Credentials have left the place where they belong",
+  api_key_exposed: "An API key stands where others can read it",
+  outdated_dependency: "A dependency is older than what the workers need",
+  vulnerable_dependency_version: "A dependency has a known hole and must be replaced",
   killed: "Something other than heald kills the workers",
   unclassified: "Not known: no rule fits what the workers left",
 };

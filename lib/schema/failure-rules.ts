@@ -27,6 +27,13 @@ export const FAILURE_TYPES = {
   ],
   data: ["invalid_input", "data_corruption", "schema_violation", "concurrent_modification", "state_corruption"],
   environmental: ["permission_denied", "command_not_found", "path_not_found", "network_unreachable"],
+  security: [
+    "exposed_secret",
+    "credential_leak",
+    "api_key_exposed",
+    "outdated_dependency",
+    "vulnerable_dependency_version",
+  ],
   unknown: ["unclassified", "killed"],
 } as const;
 export type FailureCategory = keyof typeof FAILURE_TYPES;
