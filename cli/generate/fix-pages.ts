@@ -1,7 +1,7 @@
 /** A page for each shipped fix and healing policy, and the files in `config/` that hold them. @module */
 import { ACTIONS, type FixAction } from "../../lib/schema/fix-actions.js";
 import type { Fix } from "../../lib/schema/fix-registry.js";
-import type { HealingPolicy } from "../../lib/schema/healing-policies.js";
+import { type HealingPolicy, OPERATOR_SIGNS } from "../../lib/schema/healing-policies.js";
 import { SHIPPED_FIXES, SHIPPED_POLICIES } from "../../lib/schema/shipped-fixes.js";
 
 const json = (value: object): string => `${JSON.stringify(value, null, 2)}\n`;
@@ -130,9 +130,8 @@ function changeWords({ field, or_fields, operation, value, max_value, min_value 
 }
 
 function conditionWords(policy: HealingPolicy): string {
-  const signs = { gt: ">", gte: ">=", lt: "<", lte: "<=", eq: "=", ne: "!=" };
   return policy.conditions
-    .map(({ metric, operator, threshold }) => `\`${metric} ${signs[operator]} ${threshold}\``)
+    .map(({ metric, operator, threshold }) => `\`${metric} ${OPERATOR_SIGNS[operator]} ${threshold}\``)
     .join(" and ");
 }
 

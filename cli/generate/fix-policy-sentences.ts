@@ -6,7 +6,7 @@ const under = (path: string, sentences: FieldSentences): FieldSentences =>
 
 const ACTION: FieldSentences = {
   type: "What is done.",
-  timeout_seconds: "Seconds that it may take.",
+  timeout_seconds: "restart-service, run-command, free-disk: seconds that it may take.",
   changes: "modify-worker-spec: the values of the template that change.",
   "changes[].field": "Where the value stands.",
   "changes[].or_fields": "Where it stands otherwise; the first that has a value counts.",
@@ -16,8 +16,8 @@ const ACTION: FieldSentences = {
   "changes[].min_value": "Never less than this.",
   "changes[].default_value": "The value that holds where none is written.",
   apply_to_running: "modify-worker-spec: rolling also restarts those that run, one after another.",
-  max_workers: "scale-up: workers of the type, at most.",
-  min_workers: "scale-down: workers of the type, at least.",
+  max_workers: "scale-up: workers of the type, at most; it is not done where so many run.",
+  min_workers: "scale-down: workers of the type that must stay; it is not done where no more run. 0 unless given.",
   state: "enable-circuit-breaker: open, or half-open to let one restart through.",
   open_seconds: "enable-circuit-breaker: until the next probe.",
   paths: "clean-state: what is moved aside, below the home; {worker_id} is the worker.",
@@ -95,9 +95,17 @@ export const HEALING: FieldSentences = {
     "scope.name": "Name of the unit or the app, where it is not the component's.",
     escalation: "What comes next.",
     "escalation.next": "The policy that is tried next; by priority unless given.",
-    "escalation.person_after_seconds": "Seconds until a person is called.",
-    predict: "Asks a forecast instead of the present.",
-    "predict.horizon_minutes": "How far ahead.",
+    "escalation.person_after_seconds":
+      "Seconds from when the conditions began to hold until a person is called, whatever was tried meanwhile; never unless given, but at the end of the ladder.",
+    predict: "Asks a forecast instead of the present, and acts at a quiet moment.",
+    "predict.horizon_minutes": "How far ahead a line through the latest samples is followed.",
+    "predict.quiet": "What counts as a quiet moment of the component.",
+    "predict.quiet.metric": "What its load goes by; throughput unless given, or cpu_util where that is not measured.",
+    "predict.quiet.share":
+      "Load at or below this share of the usual one (the median of a day) is quiet; 0.5 unless given.",
+    "predict.quiet.for_seconds": "For so long; 120 unless given.",
+    "predict.latest_seconds":
+      "So long before the forecast comes true no quiet moment is waited for any more; 300 unless given, and at most a quarter of the horizon.",
   }),
 };
 

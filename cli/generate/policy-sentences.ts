@@ -99,7 +99,7 @@ const RATES: FieldSentences = { max_fixes_per_hour: "In any 60 minutes.", max_fi
 export const AUTO_FIX: FieldSentences = {
   ...under("safety", {
     apply_at: "From here on it is applied.",
-    watch_at: "From here on it is applied and watched closely.",
+    watch_at: "From here on it is applied and watched closely: looked at four times as often.",
     ask_at: "From here on a person is asked.",
   }),
   ...under("approval", {
@@ -134,12 +134,12 @@ export const AUTO_FIX: FieldSentences = {
   }),
   ...under("undo", {
     on_ineffective: "false: a fix that did not help stays, and a person is told.",
-    max_attempts: "How often undoing is tried.",
+    max_attempts:
+      "Runs in a row that did not help, after which the fix is not tried again for the same and a person is called. 0: no such bound.",
   }),
   ...under("categories.*", {
     enabled: "false: no fix of it is matched.",
     requires_approval: "Whether its fixes always ask.",
-    default_safety_score: "Safety score of its fixes that name none.",
     reason: "Why, for people.",
   }),
   ...under("learning", {

@@ -6,11 +6,21 @@
 import { within } from "../../lib/domain/limits.js";
 import type { DecisionDraft, Gate } from "../../lib/schema/events.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
-import { type Asked, askGates, type FailedGate, type Question, trustOf, whyAsk } from "./gates.js";
+import { type Question, trustOf, whyAsk } from "./gate-question.js";
+import { type Asked, askGates, type FailedGate } from "./gates.js";
 import type { Act, Of, Step } from "./messages.js";
 import type { AutoFixSettings } from "./policy.js";
 import { type Applied, counted, type HealerPart, type MatchPart, type RunPart, refOf, type Slice } from "./state.js";
-import { diffWords, historyRecord, incidentOf, pendingRecord, runRecord, Telling, writeRun } from "./telling.js";
+import {
+  answerWords,
+  diffWords,
+  historyRecord,
+  incidentOf,
+  pendingRecord,
+  runRecord,
+  Telling,
+  writeRun,
+} from "./telling.js";
 
 const DAY_MS = 86_400_000;
 /** How soon a gate is asked again that says no time of its own, and how late at most. */
@@ -46,7 +56,7 @@ function newRun(question: Question, message: string): RunPart {
     pattern_id: pattern?.pattern_id ?? null,
     occurrences: pattern?.total ?? 0,
     last_seen_ms: pattern?.last_seen_ms ?? nowMs,
-    why: pattern?.message ?? `${condition?.policy}: ${conditionWords(question)}`,
+    why: pattern?.message ?? `${condition?.policy}: ${answerWords(condition?.answers ?? [])}`,
     diff: event.facts.diff,
     before: [],
     step: 0,
@@ -62,12 +72,6 @@ function newRun(question: Question, message: string): RunPart {
   };
 }
 
-function conditionWords({ event }: Question): string {
-  return (event.condition?.answers ?? [])
-    .map(({ metric, value, operator, threshold }) => `${metric} ${value} ${operator} ${threshold}`)
-    .join(", ");
-}
-
 const words = ({ event }: Question): string =>
   `${event.plan.name} for ${event.scope}${event.facts.diff.length > 0 ? `: ${diffWords(event.facts.diff)}` : ""}`;
 
@@ -77,7 +81,7 @@ function begin(question: Question, asked: Asked): Step {
   const telling = new Telling(event.stamp);
   const before = slice.run;
   const message = words(question);
-  const fresh = newRun(question, message);
+  const fresh = { ...newRun(question, message), is_watched: asked.band !== "apply" };
   const run: RunPart = before === null ? fresh : { ...fresh, started_ms: before.started_ms };
   const healer = opened(spent(slice.healer, question, "applied"), run, question);
   const effects: Act[] = [

@@ -11,7 +11,7 @@
 import type { Core, Stamped } from "../../lib/runtime/core.js";
 import { type Policy, settingsFor } from "../../lib/schema/policy.js";
 import { onConsider } from "./consider.js";
-import { onLadderCleared, onLadderEnded } from "./ladder.js";
+import { onLadderCleared, onLadderEnded, onTroubleOver, onTroubleSeen } from "./ladder.js";
 import type { Effect, Event, Step } from "./messages.js";
 import type { AutoFixSettings } from "./policy.js";
 import {
@@ -58,6 +58,10 @@ export function decide(slice: Slice, event: Stamped<Event>, policy: Policy<AutoF
       return onLadderCleared(slice, event);
     case "ladder-ended":
       return onLadderEnded(slice, event);
+    case "trouble-seen":
+      return onTroubleSeen(slice, event, settingsFor(policy, event.component));
+    case "trouble-over":
+      return onTroubleOver(slice, event);
     case "person-clears-breaker":
       return {
         slice: { ...slice, healer: { ...slice.healer, tripped_at_ms: null, verdicts: [] } },
@@ -70,10 +74,18 @@ export function decide(slice: Slice, event: Stamped<Event>, policy: Policy<AutoF
   }
 }
 
-type RunEvent = Exclude<
-  Stamped<Event>,
-  { kind: "consider" | "look-due" | "ladder-cleared" | "ladder-ended" | "person-clears-breaker" }
->;
+/** What is about no run that there is already. */
+type OtherEvent = {
+  kind:
+    | "consider"
+    | "look-due"
+    | "ladder-cleared"
+    | "ladder-ended"
+    | "trouble-seen"
+    | "trouble-over"
+    | "person-clears-breaker";
+};
+type RunEvent = Exclude<Stamped<Event>, OtherEvent>;
 
 function ofRun(slice: Slice & { readonly run: RunPart }, event: RunEvent, settings: AutoFixSettings): Step {
   switch (event.kind) {

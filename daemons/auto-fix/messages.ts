@@ -1,10 +1,11 @@
 /** What reaches auto-fix's core and what it asks for, as plain values. @module */
 import type { Counted } from "../../lib/domain/fix-verdict.js";
 import type { ConditionAnswer } from "../../lib/domain/metric-conditions.js";
+import type { QuietAnswer } from "../../lib/domain/quiet-moment.js";
 import type { Decided, Stamped, Wake } from "../../lib/runtime/core.js";
 import type { ReportEffect } from "../../lib/runtime/reporting.js";
 import type { FixHistory, PendingRecord, RunRecord } from "../../lib/schema/fix-records.js";
-import type { BeforeImage, Diff, Plan, RunPart, RunRef, Slice } from "./state.js";
+import type { BeforeImage, Diff, LearningPart, MatchPart, Plan, RunPart, RunRef, Slice } from "./state.js";
 
 export interface PatternFacts {
   readonly pattern_id: string;
@@ -26,6 +27,8 @@ export interface ConditionFacts {
   readonly component: string;
   readonly answers: readonly ConditionAnswer[];
   readonly holds: boolean | null;
+  /** Of a policy with a forecast that holds: whether now is the moment for what it plans. */
+  readonly planned: QuietAnswer | null;
   /** Policies of higher priority whose conditions hold as well, the highest first. */
   readonly before: readonly string[];
 }
@@ -34,6 +37,8 @@ export interface ConditionFacts {
 export interface Facts {
   readonly hold: { readonly name: string; readonly why: string; readonly until_ms: number } | null;
   readonly component: { readonly name: string; readonly is_valid: boolean; readonly is_known: boolean };
+  /** Workers of the type with a task that is not among the pattern's. */
+  readonly other_tasks: number;
   /** Workers that the fix touches at once, and all that should be alive. */
   readonly affected: number;
   readonly fleet: number;
@@ -46,6 +51,18 @@ export interface Facts {
   readonly memory: { readonly committed_mb: number; readonly host_mb: number } | null;
 }
 
+/** Another fix for an active pattern of the same worker type, with what tells whether it may still come. */
+export interface Rival {
+  readonly fix_id: string;
+  readonly subject: string;
+  readonly learn: string;
+  readonly plan: Plan;
+  readonly pattern: PatternFacts;
+  readonly facts: Pick<Facts, "impossible" | "prerequisites" | "diff" | "fields" | "other_tasks">;
+  readonly match: MatchPart;
+  readonly learning: LearningPart;
+}
+
 export type Event =
   | (RunRef & {
       readonly kind: "consider";
@@ -55,6 +72,8 @@ export type Event =
       readonly pattern: PatternFacts | null;
       readonly condition: ConditionFacts | null;
       readonly facts: Facts;
+      /** None for a policy: its ladder says whose turn it is. */
+      readonly rivals?: readonly Rival[];
       /** Who approved the proposal; null for one that nobody was asked about. */
       readonly approved_by: string | null;
     })
@@ -80,6 +99,15 @@ export type Event =
   | { readonly kind: "ladder-cleared"; readonly component: string }
   /** Every policy whose conditions hold was tried. */
   | { readonly kind: "ladder-ended"; readonly component: string; readonly seen: string }
+  /** The conditions of a policy that names a time for its person hold, or are not known to be over. */
+  | {
+      readonly kind: "trouble-seen";
+      readonly component: string;
+      readonly policy: string;
+      readonly seen: string;
+      readonly person_after_seconds: number;
+    }
+  | { readonly kind: "trouble-over"; readonly component: string; readonly policy: string }
   | { readonly kind: "person-clears-breaker"; readonly by: string };
 
 export type Effect =

@@ -1,50 +1,40 @@
 /** The samples of metrics, asked against the conditions of every policy that is enabled and has a scope. @module */
 
-import {
-  allHold,
-  askCondition,
-  type ConditionAnswer,
-  forecast,
-  type MetricCondition,
-} from "../../lib/domain/metric-conditions.js";
 import { weatherCode } from "../../lib/platform/files.js";
 import { newEventIdBase } from "../../lib/platform/ids.js";
 import { watchFew } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
-import type { Healing } from "../../lib/schema/healing-policies.js";
 import { Tailer } from "../../lib/store/logs.js";
+import { type Asked, AskedPolicies } from "./asked-policies.js";
 import type { FactReader } from "./facts.js";
-import type { ConditionFacts, Event } from "./messages.js";
+import { PERSON, troubleOf } from "./ladder.js";
+import type { Event } from "./messages.js";
 import { fixIdOfPolicy, planOfPolicy, subjectOfPolicy } from "./plans.js";
 import type { Context, Rules } from "./rules.js";
 import { Series } from "./series.js";
 import { type HealerPart, type MatchPart, type RunPart, type RunRef, refOf } from "./state.js";
+import { answerWords } from "./telling.js";
 
 const SCAN_EVERY_SECONDS = 1;
 const LINE_BYTES_MAX = 64 * 1024;
 const READ_BYTES = 1024 * 1024;
-const MINUTE_MS = 60_000;
-
-interface Asked extends ConditionFacts {
-  readonly rule: Healing;
-}
 
 export class MetricSource implements Source {
   readonly name = "metrics";
   readonly scanEverySeconds = SCAN_EVERY_SECONDS;
   readonly #context: Context;
-  readonly #rules: Rules;
   readonly #reader: FactReader;
   readonly #series = new Series();
+  readonly #policies: AskedPolicies;
   #tailer: Tailer | null = null;
-  #wanted = new Map<string, Set<string>>();
+  #wanted: ReadonlyMap<string, ReadonlySet<string>> = new Map();
   #watch: { close(): void } | null = null;
   #isStarted = false;
 
   constructor(context: Context, rules: Rules, reader: FactReader) {
     this.#context = context;
-    this.#rules = rules;
     this.#reader = reader;
+    this.#policies = new AskedPolicies(context, rules, this.#series);
   }
 
   start(): void {
@@ -66,13 +56,7 @@ export class MetricSource implements Source {
   /** Other metrics may be asked about: the samples are read from the start of the file again. */
   rulesChanged(): void {
     if (!this.#isStarted) return;
-    this.#wanted = new Map();
-    for (const policy of this.#active())
-      for (const component of policy.components) {
-        const metrics = this.#wanted.get(component) ?? new Set<string>();
-        this.#wanted.set(component, metrics);
-        for (const { metric } of [...policy.conditions, ...policy.clear_conditions]) metrics.add(metric);
-      }
+    this.#wanted = this.#policies.wanted();
     this.#series.clear();
     this.#tailer?.close();
     this.#tailer =
@@ -89,35 +73,27 @@ export class MetricSource implements Source {
       return;
     }
     for (const component of this.#wanted.keys()) this.#ask(component);
+    this.#forgetTroubles();
   }
 
   /** Performs `look`. */
   again(ref: RunRef): Event | null {
-    const asked = this.#askedFor(ref.subject);
+    const asked = this.#policies.of(ref.subject);
     return asked === null || asked.holds !== true ? null : this.#consider(asked, null);
   }
 
   approved(run: RunPart, by: string): Event | null {
-    const asked = this.#askedFor(run.subject);
+    const asked = this.#policies.of(run.subject);
     return asked === null ? null : this.#consider(asked, { run, by });
   }
 
-  /** Whether the policy's clear conditions hold; false if it is still as bad; null if it is not known. */
+  /** Whether what a run was made for is over; false if it is still as bad; null if it is not known. */
   cleared(run: RunPart): boolean | null {
-    const asked = this.#askedFor(run.subject);
-    if (asked === null) return null;
-    const { rule, component } = asked;
-    const clear = allHold(this.#answers(rule, rule.clear_conditions, component, Date.now()));
-    if (rule.clear_conditions.length > 0 && clear === true) return true;
-    return asked.holds === true || clear === false ? false : null;
-  }
-
-  #active(): readonly Healing[] {
-    return this.#rules.policies.filter((policy) => policy.enabled && policy.components.length > 0);
+    return this.#policies.cleared(run);
   }
 
   #read(): void {
-    const { tailer } = { tailer: this.#tailer };
+    const tailer = this.#tailer;
     if (tailer === null) return;
     for (let found = tailer.read(READ_BYTES); ; found = tailer.read(READ_BYTES)) {
       for (const line of found.lines) this.#series.take(line.text, this.#wanted);
@@ -126,9 +102,10 @@ export class MetricSource implements Source {
   }
 
   #ask(component: string): void {
-    const all = this.#allFor(component);
+    const all = this.#policies.allFor(component);
     const holding = all.filter((each) => each.holds === true);
     const ladder = this.#ladder(component);
+    for (const asked of all) this.#watchTrouble(asked, ladder);
     if (ladder.length > 0 && all.every((each) => each.holds === false)) {
       this.#context.offer({ kind: "ladder-cleared", component });
       return;
@@ -148,59 +125,48 @@ export class MetricSource implements Source {
         this.#context.offer({ kind: "check-due", ...refOf(run) });
   }
 
+  /** Tells the core when a trouble began, when it is time for a person, and when it is over. */
+  #watchTrouble({ rule, policy, component, answers, holds }: Asked, ladder: readonly string[]): void {
+    const { person_after_seconds } = rule;
+    if (person_after_seconds === null) return;
+    const sinceMs = this.#troubles()[troubleOf(policy, component)];
+    if (holds === false) {
+      if (sinceMs !== undefined) this.#context.offer({ kind: "trouble-over", component, policy });
+      return;
+    }
+    // What is not known yet began nothing; what once began is not over because nothing is known of it any more.
+    const isNews = sinceMs === undefined ? holds === true : Date.now() >= sinceMs + person_after_seconds * 1000;
+    if (!isNews || ladder.includes(PERSON)) return;
+    this.#context.offer({ kind: "trouble-seen", component, policy, seen: answerWords(answers), person_after_seconds });
+  }
+
+  /** Of policies that are switched off, or that call nobody any more. */
+  #forgetTroubles(): void {
+    const known = new Set(
+      this.#policies
+        .active()
+        .filter((policy) => policy.person_after_seconds !== null)
+        .flatMap(({ name, components }) => components.map((component) => troubleOf(name, component))),
+    );
+    for (const key of Object.keys(this.#troubles())) {
+      if (known.has(key)) continue;
+      const [policy = "", component = ""] = key.split("@");
+      this.#context.offer({ kind: "trouble-over", component, policy });
+    }
+  }
+
+  #troubles(): Readonly<Record<string, number>> {
+    return this.#context.part<HealerPart>("healer")?.troubles ?? {};
+  }
+
   #ladder(component: string): readonly string[] {
     const ladders = this.#context.part<HealerPart>("healer")?.ladders ?? {};
     return Object.hasOwn(ladders, component) ? (ladders[component] ?? []) : [];
   }
 
-  #askedFor(subject: string): Asked | null {
-    const component = subject.slice(subject.lastIndexOf("@") + 1);
-    return this.#allFor(component).find((each) => subjectOfPolicy(each.rule, component) === subject) ?? null;
-  }
-
-  /** Every policy for a component, the first rung of the ladder first. */
-  #allFor(component: string): Asked[] {
-    const nowMs = Date.now();
-    const rules = this.#active()
-      .filter((policy) => policy.components.includes(component))
-      .sort((a, b) => b.priority - a.priority);
-    const asked = rules.map((rule) => {
-      const answers = this.#answers(rule, rule.conditions, component, nowMs);
-      return { rule, policy: rule.name, component, answers, holds: allHold(answers) };
-    });
-    const isHolding = (name: string): boolean => asked.some((each) => each.policy === name && each.holds === true);
-    return asked.map((each, index) => ({
-      ...each,
-      before: [
-        ...asked
-          .slice(0, index)
-          .filter((other) => other.holds === true)
-          .map((other) => other.policy),
-        ...rules.filter((other) => other.next === each.policy && isHolding(other.name)).map((other) => other.name),
-      ].filter((name, nth, all) => name !== each.policy && all.indexOf(name) === nth),
-    }));
-  }
-
-  #answers(rule: Healing, conditions: readonly MetricCondition[], component: string, nowMs: number): ConditionAnswer[] {
-    const sinceMs = this.#settledMs(rule, component);
-    return conditions.map((condition) => {
-      const samples = this.#series.of(component, condition.metric).filter((sample) => sample.at_ms >= sinceMs);
-      const isForecast = rule.predict_minutes !== null && conditions === rule.conditions;
-      const asked = isForecast ? forecast(samples, (rule.predict_minutes ?? 0) * MINUTE_MS) : samples;
-      return askCondition(condition, asked ?? [], nowMs, sinceMs);
-    });
-  }
-
-  /** While an action of ours settles, what the component says does not count. */
-  #settledMs(rule: Healing, component: string): number {
-    const applied = this.#context.part<HealerPart>("healer")?.applied ?? [];
-    const last = applied.filter((each) => each.scope === component).at(-1);
-    return last === undefined ? 0 : last.at_ms + rule.settle_seconds * 1000;
-  }
-
   #consider(asked: Asked, approved: { readonly run: RunPart; readonly by: string } | null): Event {
     const nowMs = Date.now();
-    const { rule, policy, component, answers, holds, before } = asked;
+    const { rule, policy, component, answers, holds, planned, before } = asked;
     const plan = planOfPolicy(rule);
     const fix_id = fixIdOfPolicy(rule);
     const ref =
@@ -219,14 +185,11 @@ export class MetricSource implements Source {
       scope: component,
       workers: [],
       pattern: null,
-      condition: { policy, component, answers, holds, before },
+      condition: { policy, component, answers, holds, planned, before },
       facts: this.#reader.read(plan, component, null, {}, nowMs),
       approved_by: approved?.by ?? null,
     };
   }
 }
 
-function wordsOf(holding: readonly Asked[]): string {
-  const answers = holding.flatMap((each) => each.answers);
-  return [...new Set(answers.map(({ metric, value }) => `${metric} is ${value}`))].join(", ").slice(0, 100);
-}
+const wordsOf = (asked: readonly Asked[]): string => answerWords(asked.flatMap((each) => each.answers));

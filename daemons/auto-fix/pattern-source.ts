@@ -10,10 +10,19 @@ import { isOpenToFixes, type PatternRecord } from "../../lib/schema/pattern.js";
 import { readInstant } from "../../lib/schema/primitives.js";
 import { PATTERNS_FILE, readPatterns } from "../../lib/store/patterns.js";
 import type { FactReader } from "./facts.js";
-import type { Event, PatternFacts } from "./messages.js";
+import type { Event, PatternFacts, Rival } from "./messages.js";
 import { planOfFix } from "./plans.js";
 import type { Context, Rules } from "./rules.js";
-import { type MatchPart, type RunPart, type RunRef, refOf } from "./state.js";
+import {
+  LEARNING_NEW,
+  type LearningPart,
+  MATCH_NEW,
+  type MatchPart,
+  type RunPart,
+  type RunRef,
+  refOf,
+} from "./state.js";
+import { rankOf } from "./turns.js";
 
 const SCAN_EVERY_SECONDS = 5;
 
@@ -120,6 +129,7 @@ export class PatternSource implements Source {
     const key = `${pattern.category}:${pattern.type}`;
     const scope = pattern.worker_type ?? "";
     const plan = planOfFix(fix);
+    const facts = this.#reader.read(plan, scope, pattern, fix.prerequisites ?? {}, nowMs);
     const ref =
       approved === null
         ? {
@@ -137,8 +147,44 @@ export class PatternSource implements Source {
       workers: pattern.workers ?? [],
       pattern: factsOf(pattern, key),
       condition: null,
-      facts: this.#reader.read(plan, scope, pattern, fix.prerequisites ?? {}, nowMs),
+      facts,
+      rivals: this.#rivals(fix, pattern, rankOf(plan, key, facts.other_tasks), nowMs),
       approved_by: approved?.by ?? null,
+    };
+  }
+
+  /** Fixes for active patterns of the same worker type that may go before this one. */
+  #rivals(fix: Fix, pattern: PatternRecord, rank: number | null, nowMs: number): Rival[] {
+    if (rank === null) return [];
+    const others = [...this.#patterns.values()].filter(
+      (other) => other.status === "active" && other.worker_type === pattern.worker_type,
+    );
+    return others.flatMap((other) => {
+      const key = `${other.category}:${other.type}`;
+      return this.#rules.fixes
+        .filter((each) => each.applies_to_patterns.includes(key) && (each !== fix || other !== pattern))
+        .flatMap((each) => this.#rival(each, other, key, rank, nowMs) ?? []);
+    });
+  }
+
+  #rival(fix: Fix, pattern: PatternRecord, key: string, rank: number, nowMs: number): Rival | null {
+    const { context, reader } = { context: this.#context, reader: this.#reader };
+    const plan = planOfFix(fix);
+    // The least rank that it may have; what it has stands in the files of the fleet.
+    if ((rankOf(plan, key, 1) ?? rank) >= rank) return null;
+    const { impossible, prerequisites, diff, fields, other_tasks } = reader.read(
+      plan,
+      pattern.worker_type ?? "",
+      pattern,
+      fix.prerequisites ?? {},
+      nowMs,
+    );
+    const learn = `${fix.fix_id}:${key}`;
+    return {
+      ...{ fix_id: fix.fix_id, subject: pattern.pattern_id, learn, plan, pattern: factsOf(pattern, key) },
+      facts: { impossible, prerequisites, diff, fields, other_tasks },
+      match: context.part<MatchPart>(`match:${fix.fix_id}|${pattern.pattern_id}`) ?? MATCH_NEW,
+      learning: context.part<LearningPart>(`learning:${learn}`) ?? LEARNING_NEW,
     };
   }
 }

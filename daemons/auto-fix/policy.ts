@@ -79,7 +79,6 @@ const shape = z.strictObject({
       z.strictObject({
         enabled: z.boolean().optional(),
         requires_approval: z.boolean().optional(),
-        default_safety_score: share.optional(),
         reason: z.string().optional(),
       }),
     )
@@ -143,7 +142,6 @@ export interface AutoFixSettings {
 interface FixCategory {
   readonly enabled?: boolean | undefined;
   readonly requires_approval?: boolean | undefined;
-  readonly default_safety_score?: number | undefined;
   readonly reason?: string | undefined;
 }
 
@@ -219,7 +217,12 @@ const asCategories: DialectRule = (value, put) => {
   if (typeof value !== "object" || value === null) return put("categories", value);
   const renamed = Object.entries(value).map(([name, own]) => {
     if (typeof own !== "object" || own === null) return [name, own];
-    const { require_approval: requires_approval, ...rest } = own as Record<string, unknown>;
+    // Each fix names its own score here, so that one for its category would never count.
+    const {
+      require_approval: requires_approval,
+      default_safety_score: _never,
+      ...rest
+    } = own as Record<string, unknown>;
     return [name, requires_approval === undefined ? rest : { ...rest, requires_approval }];
   });
   put("categories", Object.fromEntries(renamed));

@@ -2,9 +2,13 @@
 
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { PolicyFile, type PolicyListener } from "../../lib/runtime/policy-file.js";
-import { type AllowedCommands, allowedCommandsDefinition } from "../../lib/schema/allowed-commands.js";
-import { type RegistrySettings, registryDefinition } from "../../lib/schema/fix-registry.js";
-import { type HealingSettings, healingDefinition } from "../../lib/schema/healing-policies.js";
+import {
+  type AllowedCommands,
+  type AllowedCommandsFile,
+  allowedCommandsDefinition,
+} from "../../lib/schema/allowed-commands.js";
+import { type RegistryFile, type RegistrySettings, registryDefinition } from "../../lib/schema/fix-registry.js";
+import { type HealingFile, type HealingSettings, healingDefinition } from "../../lib/schema/healing-policies.js";
 import type { PolicyDefinition } from "../../lib/schema/policy.js";
 import { SHIPPED_FIXES, SHIPPED_POLICIES } from "../../lib/schema/shipped-fixes.js";
 import type { Event } from "./messages.js";
@@ -17,18 +21,27 @@ const SCAN_EVERY_SECONDS = 5;
 class Rule<Settings, Explicit> {
   readonly #file: PolicyFile<Settings, Explicit>;
   readonly #listener: PolicyListener<Settings>;
+  readonly #nothing: Explicit;
   settings: Settings;
 
-  constructor(context: Context, definition: PolicyDefinition<Settings, Explicit>, changed: () => void) {
+  /** @param nothing What a file says that allows nothing. It holds from the start on while there is a file that cannot be read. */
+  constructor(
+    context: Context,
+    definition: PolicyDefinition<Settings, Explicit>,
+    nothing: Explicit,
+    changed: () => void,
+  ) {
     const { layout } = context;
-    this.settings = definition.complete({} as Explicit);
+    this.#nothing = nothing;
+    this.settings = definition.complete(nothing);
     this.#file = new PolicyFile(definition, layout.configDir, layout.policyTextsDir);
     const policy = definition.name;
     this.#listener = {
       loaded: (inForce) => {
         this.settings = inForce.policy.settings;
         const message = `${policy}.json is in force`;
-        context.reporter.news("policy_loaded", { message, data: { policy, policy_hash: inForce.hash } });
+        if (inForce.isFallback !== true)
+          context.reporter.news("policy_loaded", { message, data: { policy, policy_hash: inForce.hash } });
         changed();
       },
       refused: (sentence) => {
@@ -39,7 +52,7 @@ class Rule<Settings, Explicit> {
   }
 
   start(): void {
-    this.#file.start(null, this.#listener);
+    this.#file.start(null, this.#listener, this.#nothing);
     this.#file.follow(this.#listener);
   }
 
@@ -55,22 +68,29 @@ class Rule<Settings, Explicit> {
 export class Rules implements Source {
   readonly name = "rules";
   readonly scanEverySeconds = SCAN_EVERY_SECONDS;
-  readonly #registry: Rule<RegistrySettings, never>;
-  readonly #healing: Rule<HealingSettings, never>;
-  readonly #allowed: Rule<AllowedCommands, never>;
+  readonly #registry: Rule<RegistrySettings, RegistryFile>;
+  readonly #healing: Rule<HealingSettings, HealingFile>;
+  readonly #allowed: Rule<AllowedCommands, AllowedCommandsFile>;
 
   constructor(context: Context, changed: () => void) {
-    this.#registry = new Rule(
+    this.#registry = new Rule<RegistrySettings, RegistryFile>(
       context,
-      registryDefinition(SHIPPED_FIXES) as PolicyDefinition<RegistrySettings, never>,
+      registryDefinition(SHIPPED_FIXES),
+      { fixes: [] },
       changed,
     );
-    this.#healing = new Rule(
+    this.#healing = new Rule<HealingSettings, HealingFile>(
       context,
-      healingDefinition(SHIPPED_POLICIES) as PolicyDefinition<HealingSettings, never>,
+      healingDefinition(SHIPPED_POLICIES),
+      { policies: [] },
       changed,
     );
-    this.#allowed = new Rule(context, allowedCommandsDefinition as PolicyDefinition<AllowedCommands, never>, changed);
+    this.#allowed = new Rule<AllowedCommands, AllowedCommandsFile>(
+      context,
+      allowedCommandsDefinition,
+      { commands: [] },
+      changed,
+    );
   }
 
   get fixes(): RegistrySettings["fixes"] {

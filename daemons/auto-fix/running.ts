@@ -18,6 +18,8 @@ import type { FixVerdict } from "./words.js";
 type Running = Slice & { readonly run: RunPart };
 
 const CHECK_MS_MIN = 250;
+/** What is watched closely is looked at so many times as often. */
+const WATCHED = 4;
 
 /** What stands there is written down, and synced; now it may be changed. */
 export function onPrepared(slice: Running, event: Of<"prepared">): Step {
@@ -52,7 +54,7 @@ function allApplied(slice: Running, event: Of<"applied">, settings: AutoFixSetti
     applied_ms: stamp.atMs,
     ends_ms: stamp.atMs + windowSeconds * 1000,
   };
-  const said = `${run.message}; watched for ${windowSeconds} s`;
+  const said = `${run.message}; watched${run.is_watched === true ? " closely" : ""} for ${windowSeconds} s`;
   const calls = run.plan.actions.filter((action) => action.type === "alert-oncall" || action.type === "quarantine");
   const rolls = run.plan.actions.some(
     (action) => action.type === "modify-worker-spec" && action.apply_to_running === "rolling",
@@ -103,7 +105,8 @@ const trialOf = (run: RunPart, reason: "trial" | "released" | "rolling"): Act =>
 const isOfPattern = (run: RunPart): boolean => run.pattern_id !== null;
 
 function checkWake(run: RunPart, monoMs: number, nowMs: number, settings: AutoFixSettings): Act {
-  const everyMs = Math.max(CHECK_MS_MIN, settings.verification.check_interval_seconds * 1000);
+  const intervalMs = settings.verification.check_interval_seconds * 1000;
+  const everyMs = Math.max(CHECK_MS_MIN, run.is_watched === true ? intervalMs / WATCHED : intervalMs);
   const leftMs = Math.max(CHECK_MS_MIN, (run.ends_ms ?? nowMs) - nowMs);
   return { kind: "wake", key: wakeKey("check", run), atMonoMs: monoMs + Math.min(everyMs, leftMs) };
 }
@@ -177,6 +180,8 @@ function judgeCondition(run: RunPart, event: Of<"measured">, atEnd: boolean): Ju
   return of("inconclusive", "too_few_samples");
 }
 
+const RESULTS = { effective: "success", ineffective: "failure", inconclusive: "inconclusive" } as const;
+
 /** The verdict: learnt from, told, and followed. */
 function conclude(
   slice: Running,
@@ -195,7 +200,7 @@ function conclude(
       expected: Number(judged.expected.toFixed(2)),
       success_rate: judged.success_rate,
     }),
-    historyRecord(run, verdict === "ineffective" ? "failure" : "success", stamp, message, verdict),
+    historyRecord(run, RESULTS[verdict], stamp, message, verdict),
   ];
   const learnt: Running = {
     ...slice,

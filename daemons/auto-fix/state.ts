@@ -64,6 +64,8 @@ export interface RunPart extends RunRef {
   readonly before: readonly BeforeImage[];
   readonly step: number;
   readonly approved_by: string | null;
+  /** It is applied, but not trusted enough to be looked at only now and then. */
+  readonly is_watched?: boolean;
   readonly started_ms: number;
   readonly expires_ms: number | null;
   readonly applied_ms: number | null;
@@ -133,6 +135,8 @@ export interface HealerPart {
   readonly baselines: Readonly<Record<string, unknown>>;
   /** Policies that were tried for a component since its conditions began to hold. */
   readonly ladders: Readonly<Record<string, readonly string[]>>;
+  /** Since when the conditions of a policy hold that calls a person after a time, by `<policy>@<component>`. */
+  readonly troubles?: Readonly<Record<string, number>>;
   readonly totals: Readonly<Record<Total, number>>;
 }
 

@@ -1,7 +1,9 @@
 /** The events, records and history lines of a run: what it says of itself. Pure. @module */
+import type { ConditionAnswer } from "../../lib/domain/metric-conditions.js";
 import type { EventType } from "../../lib/schema/catalogue.js";
 import { type EventContent, makeEvent, type Stamp } from "../../lib/schema/events.js";
 import type { FixHistory, PendingRecord, RunRecord } from "../../lib/schema/fix-records.js";
+import { OPERATOR_SIGNS } from "../../lib/schema/healing-policies.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { Act } from "./messages.js";
 import type { Diff, RunPart } from "./state.js";
@@ -128,6 +130,18 @@ export function historyRecord(
 
 function sides(diff: readonly Diff[], side: "before" | "after"): Readonly<Record<string, unknown>> {
   return Object.fromEntries(diff.map((each) => [each.what, each[side]]));
+}
+
+/** `error_rate 0.5 > 0.15`, or `memory_util 0.62, > 0.9 in 20 min`. */
+export function answerWords(answers: readonly ConditionAnswer[]): string {
+  const words = answers.map(({ metric, value, operator, threshold, meets_in_seconds: ahead }) => {
+    const sign = OPERATOR_SIGNS[operator];
+    const shown = value === null ? "unknown" : Number(value.toFixed(3));
+    return ahead == null || ahead === 0
+      ? `${metric} ${shown} ${sign} ${threshold}`
+      : `${metric} ${shown}, ${sign} ${threshold} in ${Math.ceil(ahead / 60)} min`;
+  });
+  return [...new Set(words)].join(", ").slice(0, 120);
 }
 
 /** `resources.memory_limit_mb 512 → 768`. */

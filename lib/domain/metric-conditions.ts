@@ -19,7 +19,7 @@ export interface MetricCondition {
 
 export interface ConditionAnswer {
   readonly metric: string;
-  readonly operator: string;
+  readonly operator: MetricCondition["operator"];
   readonly threshold: number;
   /** The latest value; null without samples. */
   readonly value: number | null;
@@ -28,6 +28,8 @@ export interface ConditionAnswer {
   readonly held_seconds: number;
   /** Null: not enough is known to say so or otherwise. */
   readonly holds: boolean | null;
+  /** Of a forecast: seconds until its line meets the threshold, 0 if it has; null if it leads elsewhere. */
+  readonly meets_in_seconds?: number | null;
 }
 
 const COMPARE: Readonly<Record<MetricCondition["operator"], (a: number, b: number) => boolean>> = {
@@ -72,7 +74,8 @@ export function askCondition(
   return { ...answer, holds: enough ? true : broken >= 0 ? false : null };
 }
 
-function isStale(counted: readonly Sample[], nowMs: number, condition: MetricCondition): boolean {
+/** Whether a series, which is not empty, has ended. */
+export function isStale(counted: readonly Sample[], nowMs: number, condition: MetricCondition): boolean {
   const last = counted.at(-1) as Sample;
   const first = counted[0] as Sample;
   const step = counted.length < 2 ? 0 : (last.at_ms - first.at_ms) / (counted.length - 1);
@@ -83,29 +86,4 @@ function isStale(counted: readonly Sample[], nowMs: number, condition: MetricCon
 export function allHold(answers: readonly ConditionAnswer[]): boolean | null {
   if (answers.some((answer) => answer.holds === false)) return false;
   return answers.length > 0 && answers.every((answer) => answer.holds === true) ? true : null;
-}
-
-/** Samples from which a forecast is made, at least; and how well a line must fit them. */
-const FORECAST_SAMPLES = 5;
-const FIT_MIN = 0.6;
-
-/**
- * Where a line through the samples will be, by least squares; null where they make no line.
- *
- * @returns The samples as they would be then: the line's value, with the instants as they are, so that the same question
- * can be asked of the forecast as of the present.
- */
-export function forecast(samples: readonly Sample[], horizonMs: number): readonly Sample[] | null {
-  if (samples.length < FORECAST_SAMPLES) return null;
-  const origin = (samples[0] as Sample).at_ms;
-  const points = samples.map(({ at_ms, value }) => ({ x: at_ms - origin, y: value }));
-  const meanX = points.reduce((sum, { x }) => sum + x, 0) / points.length;
-  const meanY = points.reduce((sum, { y }) => sum + y, 0) / points.length;
-  const xx = points.reduce((sum, { x }) => sum + (x - meanX) ** 2, 0);
-  const xy = points.reduce((sum, { x, y }) => sum + (x - meanX) * (y - meanY), 0);
-  const yy = points.reduce((sum, { y }) => sum + (y - meanY) ** 2, 0);
-  if (xx === 0 || yy === 0) return null;
-  const slope = xy / xx;
-  if (slope <= 0 || (xy * xy) / (xx * yy) < FIT_MIN) return null;
-  return points.map(({ x }) => ({ at_ms: x + origin, value: meanY + slope * (x + horizonMs - meanX) }));
 }

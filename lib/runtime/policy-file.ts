@@ -21,6 +21,8 @@ export interface PolicyInForce<Settings> {
   readonly policy: Policy<Settings>;
   readonly hash: string;
   readonly notes: readonly string[];
+  /** The file is bad at the start, and this stands in for it. */
+  readonly isFallback?: true;
 }
 
 export interface PolicyListener<Settings> {
@@ -54,12 +56,14 @@ export class PolicyFile<Settings, Explicit> {
    * Reads the policy for the start. A bad file gives the last good one, by the hash it had, else the shipped defaults.
    *
    * @param lastHash The policy hash of the last run, if known.
+   * @param instead What stands in for a bad file where the defaults would do more than the file may have said.
    */
-  start(lastHash: string | null, listener: PolicyListener<Settings>): void {
+  start(lastHash: string | null, listener: PolicyListener<Settings>, instead?: Explicit): void {
     const outcome = this.#read(0);
     if (outcome.kind === "good") return this.#accept(outcome, listener);
-    const fallback = this.#lastGood(lastHash) ?? this.#evaluate(undefined, "");
-    if (fallback.kind === "good") this.#accept(fallback, listener);
+    const fallback = this.#lastGood(lastHash) ?? this.#evaluate(instead, JSON.stringify(instead ?? {}));
+    if (fallback.kind === "good")
+      this.#accept({ ...fallback, inForce: { ...fallback.inForce, isFallback: true } }, listener);
     if (outcome.kind === "unfinished") return this.#soon(listener);
     this.#lastSeen = outcome.sentence;
     listener.refused(outcome.sentence);

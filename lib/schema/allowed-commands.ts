@@ -25,13 +25,13 @@ export type AllowedCommand = z.infer<typeof allowedCommandSchema>;
 export const allowedCommandsShape = z.strictObject({
   commands: z.array(allowedCommandSchema).max(200).optional().describe("The programs. An empty list allows none."),
 });
-type Explicit = z.infer<typeof allowedCommandsShape>;
+export type AllowedCommandsFile = z.infer<typeof allowedCommandsShape>;
 
 export interface AllowedCommands {
   readonly commands: readonly AllowedCommand[];
 }
 
-function check(explicit: Explicit): Problem[] {
+function check(explicit: AllowedCommandsFile): Problem[] {
   const commands = explicit.commands ?? [];
   return commands.flatMap((command, index) => {
     const problems: Problem[] = [];
@@ -44,8 +44,9 @@ function check(explicit: Explicit): Problem[] {
   });
 }
 
-export const allowedCommandsDefinition: PolicyDefinition<AllowedCommands, Explicit> = {
+export const allowedCommandsDefinition: PolicyDefinition<AllowedCommands, AllowedCommandsFile> = {
   name: "allowed-commands",
+  perType: false,
   shape: allowedCommandsShape,
   complete: (explicit) => ({ commands: explicit.commands ?? [] }),
   check,

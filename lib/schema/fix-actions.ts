@@ -15,7 +15,9 @@ const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
 /** A name that is used as a key: of a metric, of a block. Never one that a JavaScript object has by birth. */
 export const keySchema = z
   .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/)
+  .regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/, {
+    error: "must be a name of letters, digits, dots, dashes and underscores",
+  })
   .refine((name) => !FORBIDDEN.has(name), { error: "must not be a name that every object has" });
 
 /** The parts of a template that a fix may change. What is started, as whom and how is the operator's alone. */
@@ -229,10 +231,32 @@ export const ACTION_TYPES = Object.keys(ACTIONS) as readonly ActionType[];
 /** Restarts take metrics out of their usual course; after them a policy waits for longer. */
 export const RESTARTING: ReadonlySet<ActionType> = new Set<ActionType>(["restart-worker", "restart-service"]);
 
+/** Actions that wait for something outside, and so may be told for how long. */
+const WAITING: ReadonlySet<ActionType> = new Set<ActionType>(["restart-service", "run-command", "free-disk"]);
+
+/** A time that would be kept by nothing is refused. */
+export function timeoutProblems(actions: readonly FixAction[], field: string): Problem[] {
+  return actions.flatMap(({ type, timeout_seconds }, index) =>
+    timeout_seconds === undefined || WAITING.has(type)
+      ? []
+      : [
+          {
+            field: `${field}actions.${index}.timeout_seconds`,
+            message: `must be given only for ${[...WAITING].join(", ")}: "${type}" waits for nothing, got ${timeout_seconds}`,
+          },
+        ],
+  );
+}
+
 /** What is wrong with actions on a target; refused when they are loaded, not when they would fire. */
-export function targetProblems(actions: readonly FixAction[], target: TargetKind, field: string): Problem[] {
+export function targetProblems(
+  actions: readonly FixAction[],
+  target: TargetKind,
+  field: string,
+  targetField = `${field}target`,
+): Problem[] {
   if (target === "kubernetes")
-    return [{ field: `${field}target`, message: 'must be process, systemd or pm2: "kubernetes" is not supported' }];
+    return [{ field: targetField, message: 'must be process, systemd or pm2: "kubernetes" is not supported' }];
   return actions.flatMap((action, index) => {
     const { targets } = ACTIONS[action.type];
     if (targets.includes(target)) return [];

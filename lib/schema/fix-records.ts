@@ -50,7 +50,7 @@ export const fixHistorySchema = z.looseObject({
   pattern_id: z.string().nullish(),
   scope: z.string(),
   subject: z.string(),
-  result: z.enum(["success", "failure", "undone", "refused"]),
+  result: z.enum(["success", "failure", "inconclusive", "undone", "refused"]),
   verdict: z.string().nullish(),
   mode: z.enum(["live", "dry_run"]),
   timestamp: instantSchema,
@@ -84,8 +84,10 @@ export const FIX_GATES = {
   blast_radius: "not too large a part of the fleet is touched within an hour",
   memory_commit: "the memory limits of all workers fit into the host",
   breaker: "the healer's own fixes have helped",
+  turn: "no fix that goes nearer to the cause is still to be tried on the same target",
   in_window: "no other fix is being verified on the same target",
   safety_band: "the fix is trusted enough",
   approval: "nobody needs to be asked, or a person has approved",
+  quiet_moment: "what a forecast has planned meets a quiet moment, or cannot wait for one any longer",
 } as const;
 export type FixGate = keyof typeof FIX_GATES;

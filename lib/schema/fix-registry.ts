@@ -6,7 +6,14 @@
  * @module
  */
 import { z } from "zod";
-import { actionSchema, type FixAction, OTHER_ACTION_NAMES, TARGETS, targetProblems } from "./fix-actions.js";
+import {
+  actionSchema,
+  type FixAction,
+  OTHER_ACTION_NAMES,
+  TARGETS,
+  targetProblems,
+  timeoutProblems,
+} from "./fix-actions.js";
 import type { PolicyDefinition } from "./policy.js";
 import { idSchema, positiveSeconds } from "./primitives.js";
 import type { Problem } from "./problems.js";
@@ -18,7 +25,7 @@ export type Risk = (typeof RISKS)[number];
 
 export const fixSchema = z.strictObject({
   fix_id: idSchema,
-  category: z.string().regex(/^[a-z_]{1,64}$/),
+  category: z.string().regex(/^[a-z_]{1,64}$/, { error: "must be a word of small letters such as resource" }),
   name: z.string().min(1).max(160),
   description: z.string().max(1000).optional(),
   enabled: z.boolean().optional(),
@@ -67,7 +74,7 @@ export type Fix = z.infer<typeof fixSchema>;
 export const registryShape = z.strictObject({
   fixes: z.array(fixSchema).max(200).optional().describe("The fixes, the preferred ones first."),
 });
-type Explicit = z.infer<typeof registryShape>;
+export type RegistryFile = z.infer<typeof registryShape>;
 
 /** What is read: the dialect seen in the field as well. */
 const readShape = z.strictObject({ fixes: z.array(z.preprocess(translated, fixSchema)).max(200).optional() });
@@ -77,16 +84,17 @@ export interface RegistrySettings {
 }
 
 /** @param shipped What is in force where there is no file. */
-export function registryDefinition(shipped: readonly Fix[]): PolicyDefinition<RegistrySettings, Explicit> {
+export function registryDefinition(shipped: readonly Fix[]): PolicyDefinition<RegistrySettings, RegistryFile> {
   return {
     name: "auto-fix-registry",
+    perType: false,
     shape: readShape,
     complete: (explicit) => ({ fixes: explicit.fixes ?? shipped }),
     check,
   };
 }
 
-function check(explicit: Explicit): Problem[] {
+function check(explicit: RegistryFile): Problem[] {
   const problems: Problem[] = [];
   const seen = new Set<string>();
   for (const [index, fix] of (explicit.fixes ?? []).entries()) {
@@ -96,6 +104,7 @@ function check(explicit: Explicit): Problem[] {
     problems.push(
       ...targetProblems(fix.actions, fix.target ?? "process", field),
       ...changeProblems(fix.actions, field),
+      ...timeoutProblems(fix.actions, field),
     );
   }
   return problems;

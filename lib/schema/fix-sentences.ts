@@ -63,7 +63,7 @@ export const FIX_RECORDS: readonly DescribedRecord[] = [
     fields: {
       ...OF_ALL,
       pattern_id: "The pattern.",
-      result: "success, failure, undone, or refused.",
+      result: "success, failure, inconclusive (which is no success), undone, or refused.",
       verdict: "effective, ineffective or inconclusive; else why it was refused.",
       mode: "live, or dry_run.",
       timestamp: "When, to the second.",

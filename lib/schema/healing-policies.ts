@@ -15,6 +15,7 @@ import {
   RESTARTING,
   TARGETS,
   targetProblems,
+  timeoutProblems,
 } from "./fix-actions.js";
 import { changeProblems } from "./fix-registry.js";
 import type { PolicyDefinition } from "./policy.js";
@@ -22,6 +23,8 @@ import { idSchema, positiveSeconds, seconds } from "./primitives.js";
 import type { Problem } from "./problems.js";
 
 export const OPERATORS = ["gt", "gte", "lt", "lte", "eq", "ne"] as const;
+/** As people read them. */
+export const OPERATOR_SIGNS = { gt: ">", gte: ">=", lt: "<", lte: "<=", eq: "=", ne: "!=" } as const;
 
 const conditionShape = {
   metric: keySchema,
@@ -34,7 +37,9 @@ export const conditionSchema = z.strictObject(conditionShape);
 export type Condition = z.infer<typeof conditionSchema>;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}$/;
-const policyName = z.string().regex(NAME);
+const policyName = z.string().regex(NAME, {
+  error: "must be a name of at most 80 letters, digits, spaces, dots, dashes and underscores",
+});
 
 export const healingPolicySchema = z.strictObject({
   name: policyName,
@@ -57,7 +62,7 @@ export const healingPolicySchema = z.strictObject({
       /** The unit or the app, where it is not called as the component. */
       name: z
         .string()
-        .regex(/^[A-Za-z0-9@][A-Za-z0-9@._:-]{0,127}$/)
+        .regex(/^[A-Za-z0-9@][A-Za-z0-9@._:-]{0,127}$/, { error: "must be the name of a unit or an app" })
         .optional(),
     })
     .optional(),
@@ -70,6 +75,14 @@ export const healingPolicySchema = z.strictObject({
         .number()
         .gt(0)
         .max(7 * 24 * 60),
+      quiet: z
+        .strictObject({
+          metric: keySchema.optional(),
+          share: z.number().min(0).max(1).optional(),
+          for_seconds: positiveSeconds.optional(),
+        })
+        .optional(),
+      latest_seconds: seconds.optional(),
     })
     .optional(),
 });
@@ -87,7 +100,7 @@ export const healingShape = z.strictObject({
   policies: z.array(healingPolicySchema).max(200).optional().describe("The policies."),
 });
 const readShape = z.strictObject({ policies: z.array(readSchema).max(200).optional() });
-type Explicit = z.infer<typeof healingShape>;
+export type HealingFile = z.infer<typeof healingShape>;
 
 /** A condition with its time and its samples. */
 export interface FullCondition {
@@ -116,19 +129,40 @@ export interface Healing {
   readonly target: (typeof TARGETS)[number];
   readonly target_name: string | null;
   readonly next: string | null;
-  readonly predict_minutes: number | null;
+  readonly person_after_seconds: number | null;
+  readonly predict: Prediction | null;
+}
+
+/** How far ahead is looked, and which moment is taken for what is planned. */
+export interface Prediction {
+  readonly horizon_minutes: number;
+  /** What counts as quiet: at most this share of the usual load, for so long. */
+  readonly share: number;
+  readonly for_seconds: number;
+  /** So long before the forecast comes true no more is waited. */
+  readonly latest_seconds: number;
+  /** The metrics that the load may go by; the first that is measured counts. */
+  readonly load_metrics: readonly string[];
 }
 
 export interface HealingSettings {
   readonly policies: readonly Healing[];
 }
 
+const QUIET_SHARE = 0.5;
+/** Two or three samples of the monitor's, which takes one a minute. */
+const QUIET_FOR_SECONDS = 120;
+/** A restart is over by then, also one that meets a grace time. */
+const LATEST_SECONDS = 300;
+const LOAD_METRICS = ["throughput", "cpu_util"] as const;
+
 const FOR_SECONDS = 180;
 const MIN_SAMPLES = 5;
 
-export function healingDefinition(shipped: readonly HealingPolicy[]): PolicyDefinition<HealingSettings, Explicit> {
+export function healingDefinition(shipped: readonly HealingPolicy[]): PolicyDefinition<HealingSettings, HealingFile> {
   return {
     name: "healing-policies",
+    perType: false,
     shape: readShape,
     complete: (explicit) => ({ policies: (explicit.policies ?? shipped).map(completed) }),
     check,
@@ -163,11 +197,22 @@ function completed(policy: HealingPolicy): Healing {
     target: policy.scope?.target ?? "process",
     target_name: policy.scope?.name ?? null,
     next: policy.escalation?.next ?? null,
-    predict_minutes: policy.predict?.horizon_minutes ?? null,
+    person_after_seconds: policy.escalation?.person_after_seconds ?? null,
+    predict: policy.predict === undefined ? null : predicted(policy.predict),
   };
 }
 
-function check(explicit: Explicit): Problem[] {
+function predicted({ horizon_minutes, quiet = {}, latest_seconds }: NonNullable<HealingPolicy["predict"]>): Prediction {
+  return {
+    horizon_minutes,
+    load_metrics: quiet.metric === undefined ? LOAD_METRICS : [quiet.metric],
+    share: quiet.share ?? QUIET_SHARE,
+    for_seconds: quiet.for_seconds ?? QUIET_FOR_SECONDS,
+    latest_seconds: latest_seconds ?? Math.min(LATEST_SECONDS, horizon_minutes * 15),
+  };
+}
+
+function check(explicit: HealingFile): Problem[] {
   const policies = explicit.policies ?? [];
   const problems = policies.flatMap((policy, index) => problemsOf(policy, `policies.${index}.`));
   const names = policies.map((policy) => policy.name);
@@ -178,20 +223,45 @@ function check(explicit: Explicit): Problem[] {
 }
 
 function problemsOf(policy: HealingPolicy, field: string): Problem[] {
-  const problems = targetProblems(policy.actions, policy.scope?.target ?? "process", field);
-  problems.push(...changeProblems(policy.actions, field));
+  const target = policy.scope?.target ?? "process";
+  const problems = targetProblems(policy.actions, target, field, `${field}scope.target`);
+  problems.push(
+    ...changeProblems(policy.actions, field),
+    ...timeoutProblems(policy.actions, field),
+    ...predictionProblems(policy, field),
+  );
   if (!policy.enabled) return problems;
   const named = JSON.stringify(policy.name);
   if ((policy.scope?.components ?? []).length === 0)
     problems.push({
       field: `${field}scope.components`,
-      message: `must name the components that ${named} is for: without them it would act on whatever is quiet or busy by nature`,
+      message: `must name the components that ${named} is for, without which it would act on whatever is quiet or busy by nature: got none`,
     });
   if ((policy.clear_conditions ?? []).length === 0)
     problems.push({
       field: `${field}clear_conditions`,
-      message: `must say when ${named} is over: what starts an action does not tell when it has helped`,
+      message: `must say when ${named} is over: what starts an action does not tell when it has helped: got none`,
     });
+  return problems;
+}
+
+/** A line leads over or under a threshold, never to a value; and there must be time left to wait for a quiet moment. */
+function predictionProblems(policy: HealingPolicy, field: string): Problem[] {
+  if (policy.predict === undefined) return [];
+  const { horizon_minutes, latest_seconds = 0 } = policy.predict;
+  const horizon = horizon_minutes * 60;
+  const problems: Problem[] = [];
+  if (latest_seconds >= horizon)
+    problems.push({
+      field: `${field}predict.latest_seconds`,
+      message: `must be < horizon_minutes (${horizon} s), got ${latest_seconds}`,
+    });
+  for (const [index, { operator }] of policy.conditions.entries())
+    if (operator === "eq" || operator === "ne")
+      problems.push({
+        field: `${field}conditions.${index}.operator`,
+        message: `must be gt, gte, lt or lte in a policy with predict, got "${operator}"`,
+      });
   return problems;
 }
 

@@ -241,6 +241,7 @@ function channelOf(own: ExplicitChannel): Channel {
 
 export const notificationPolicy: PolicyDefinition<NotificationSettings, ExplicitNotificationPolicy> = {
   name: "notification-policy",
+  perType: false,
   shape,
   complete: completeNotifications,
   check: checkNotificationPolicy,

@@ -35,6 +35,8 @@ export interface PolicyDefinition<Settings, Explicit> {
   readonly check?: (explicit: Explicit) => readonly Problem[];
   /** Fields in which a secret may stand by mistake: what was got there is not repeated in a problem. */
   readonly hides?: (field: string) => boolean;
+  /** false: its settings are not for worker types, and `overrides` is refused like any other key that nothing reads. */
+  readonly perType?: false;
   /** Keys of the nested dialect seen in the field, by path. */
   readonly dialect?: Readonly<Record<string, DialectRule>>;
 }
@@ -84,12 +86,12 @@ function hidden(problem: Problem, hides: ((field: string) => boolean) | undefine
 }
 
 /** The strict schema of a whole policy file, also for editors. */
-export function policySchema(definition: Pick<PolicyDefinition<never, never>, "shape">): z.ZodType {
+export function policySchema(definition: Pick<PolicyDefinition<never, never>, "shape" | "perType">): z.ZodType {
   const remarks = Object.fromEntries(REMARKS.map((key) => [key, z.unknown().optional()]));
   return z.strictObject({
     ...remarks,
     ...definition.shape.shape,
-    overrides: z.record(idSchema, definition.shape).optional(),
+    ...(definition.perType === false ? {} : { overrides: z.record(idSchema, definition.shape).optional() }),
   });
 }
 

@@ -75,7 +75,8 @@ function article(expected: string): string {
 function valueAt(whole: unknown, path: readonly PropertyKey[]): unknown {
   let value = whole;
   for (const key of path) {
-    if (typeof value !== "object" || value === null) return undefined;
+    // What was written shorter than it is read, such as an action by its name alone, is shown as it was written.
+    if (typeof value !== "object" || value === null) return value;
     value = Object.hasOwn(value, key) ? (value as Record<PropertyKey, unknown>)[key] : undefined;
   }
   return value;

@@ -1,7 +1,7 @@
 /** Templates, proposals and outcomes in memory for the scenarios of auto-fix; no file, no process. @module */
 import { autoFixCore } from "../../daemons/auto-fix/decide.js";
-import type { Effect, Event, Facts, PatternFacts } from "../../daemons/auto-fix/messages.js";
-import { planOfFix } from "../../daemons/auto-fix/plans.js";
+import type { ConditionFacts, Effect, Event, Facts, PatternFacts, Rival } from "../../daemons/auto-fix/messages.js";
+import { fixIdOfPolicy, planOfFix, planOfPolicy, subjectOfPolicy } from "../../daemons/auto-fix/plans.js";
 import { type AutoFixSettings, readAutoFixPolicy } from "../../daemons/auto-fix/policy.js";
 import {
   HEALER_NEW,
@@ -15,6 +15,7 @@ import type { Counted } from "../../lib/domain/fix-verdict.js";
 import type { Answer, PerformContext } from "../../lib/runtime/core.js";
 import type { DecisionEffect } from "../../lib/runtime/loop.js";
 import type { Fix } from "../../lib/schema/fix-registry.js";
+import type { Healing } from "../../lib/schema/healing-policies.js";
 import type { Policy } from "../../lib/schema/policy.js";
 import { SHIPPED_FIXES } from "../../lib/schema/shipped-fixes.js";
 import { Simulation, type World } from "./simulation.js";
@@ -29,6 +30,12 @@ export interface WorldPattern {
   confidence: number;
   total: number;
   last_seen_ms: number;
+}
+
+interface WorldPolicy {
+  readonly policy: Healing;
+  readonly planned: ConditionFacts["planned"];
+  readonly before: readonly string[];
 }
 
 const QUIET: Counted = { exposure_seconds: 0, recurrences: 0, other_failures: 0, successes: 0 };
@@ -56,7 +63,15 @@ export class FixWorld implements World<Event, Effect> {
   facts: Partial<Facts> = {};
   fix: Fix = SHIPPED_FIXES[0] as Fix;
   failsToApply = false;
+  /** The step that cannot be made, and how often each was made or taken back: `apply 0`, `undo 1`. */
+  failsAtStep: number | null = null;
+  readonly steps: string[] = [];
+  rivals: readonly Rival[] = [];
+  /** A healing policy whose conditions hold, by its subject. */
+  readonly policies = new Map<string, WorldPolicy>();
+  cleared: boolean | null = null;
   #runs = 0;
+  #lastStep = "";
   readonly #simulation: FixSimulation;
 
   constructor(simulation: FixSimulation) {
@@ -95,6 +110,7 @@ export class FixWorld implements World<Event, Effect> {
     const facts: Facts = {
       hold: null,
       component: { name: scope, is_known: true, is_valid: true },
+      other_tasks: 0,
       affected: 1,
       fleet: 10,
       diff: fields.map((each) => ({ what: each.field, before: each.before, after: each.after })),
@@ -123,14 +139,49 @@ export class FixWorld implements World<Event, Effect> {
       pattern: seen,
       condition: null,
       facts,
+      rivals: this.rivals,
       approved_by: approved?.by ?? null,
+    };
+  }
+
+  /** The conditions of a policy hold, or still hold. */
+  holds(policy: Healing, planned: ConditionFacts["planned"] = null, before: readonly string[] = []): string {
+    const [component = ""] = policy.components;
+    const subject = subjectOfPolicy(policy, component);
+    this.policies.set(subject, { policy, planned, before });
+    this.#simulation.offer(this.considerPolicy(subject, null));
+    return subject;
+  }
+
+  considerPolicy(subject: string, approved: { run: RunPart; by: string } | null): Event {
+    const { policy, planned, before } = this.policies.get(subject) as WorldPolicy;
+    const [component = ""] = policy.components;
+    const fix_id = fixIdOfPolicy(policy);
+    const ref =
+      approved === null
+        ? { run_id: `run-${++this.#runs}`, fix_id, subject, learn: `${fix_id}:${component}` }
+        : refOf(approved.run);
+    const facts: Facts = {
+      hold: null,
+      component: { name: component, is_known: true, is_valid: true },
+      ...{ other_tasks: 0, affected: 1, fleet: 10, diff: [], fields: [], impossible: null, prerequisites: [] },
+      memory: null,
+      ...this.facts,
+    };
+    const condition = { policy: policy.name, component, answers: [], holds: true, planned, before };
+    const plan = planOfPolicy(policy);
+    return {
+      kind: "consider",
+      ...ref,
+      ...{ plan, scope: component, workers: [], pattern: null, condition, facts, approved_by: approved?.by ?? null },
     };
   }
 
   /** What `mv pending/x approved/` does. */
   approve(runId: string, by = "ann"): void {
     const run = this.run(runId);
-    const event = run === null ? null : this.consider(run.subject, { run, by });
+    const of = run !== null && this.policies.has(run.subject) ? "considerPolicy" : "consider";
+    const event = run === null ? null : this[of](run.subject, { run, by });
     if (event !== null) this.#simulation.offer(event);
   }
 
@@ -154,6 +205,11 @@ export class FixWorld implements World<Event, Effect> {
       const event = this.consider(id, null);
       if (event !== null) offer(event);
     }
+    for (const subject of this.policies.keys()) {
+      const { fix_id } = this.considerPolicy(subject, null) as { fix_id: string };
+      const match = this.#simulation.part<MatchPart>(`match:${fix_id}|${subject}`);
+      if ((match?.open_run ?? null) === null) offer(this.considerPolicy(subject, null));
+    }
   }
 
   perform(effect: Effect | DecisionEffect, context: PerformContext): Answer<Event> {
@@ -172,12 +228,14 @@ export class FixWorld implements World<Event, Effect> {
       case "prepare":
         return { kind: "prepared", ...refOf(effect), before: [{ edits: effect.run.diff }] };
       case "apply": {
-        if (this.failsToApply) throw new Error("somebody else has changed it");
+        if (this.failsToApply || effect.step === this.failsAtStep) throw new Error("somebody else has changed it");
+        this.#step(effect.run_id, `apply ${effect.step}`);
         for (const { what, after } of effect.run.diff) this.#write(`${effect.run.scope}|${what}`, after);
         return { kind: "applied", ...refOf(effect), step: effect.step, note: "" };
       }
       case "undo": {
         const conflicts: string[] = [];
+        this.#step(effect.run_id, `undo ${effect.step}`);
         for (const { what, before, after } of effect.run.diff) {
           const key = `${effect.run.scope}|${what}`;
           const now = this.templates.get(key);
@@ -192,10 +250,11 @@ export class FixWorld implements World<Event, Effect> {
           ...refOf(effect),
           before: this.before,
           after: this.after,
-          cleared: null,
+          cleared: this.cleared,
           pattern_resolved: false,
         };
       case "look":
+        if (this.policies.has(effect.subject)) return this.considerPolicy(effect.subject, null);
         return this.consider(effect.subject, null, effect.fix_id) ?? undefined;
       case "trial":
         if (!this.trials.includes(`${effect.run_id} ${effect.reason}`))
@@ -222,6 +281,13 @@ export class FixWorld implements World<Event, Effect> {
         );
         return undefined;
     }
+  }
+
+  /** A step may be made again when a crash came before its answer: it is the same step then. */
+  #step(runId: string, name: string): void {
+    if (this.#lastStep === `${runId} ${name}`) return;
+    this.#lastStep = `${runId} ${name}`;
+    this.steps.push(name);
   }
 
   #write(key: string, value: unknown): void {
@@ -271,8 +337,10 @@ export function endOf({ world, simulation }: Fixing) {
     pending: world.pending.size,
     refused: [...world.refused.values()],
     trials: world.trials.length,
+    steps: world.steps,
     totals: world.healer().totals,
     open: Object.keys(world.healer().open).length,
-    failures: simulation.failures,
+    // Without the stack, which tells from where the loop was called.
+    failures: simulation.failures.map((failure) => failure.split("\n")[0]),
   };
 }

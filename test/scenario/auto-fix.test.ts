@@ -1,20 +1,8 @@
 /** Guarantee: a fix is applied once, within every limit, proves itself or is taken back, and no kill leaves it half done. */
 import { describe, expect, test } from "vitest";
 import type { Facts } from "../../daemons/auto-fix/messages.js";
+import { scenario } from "./auto-fix-scenario.js";
 import { endOf, type Fixing, makeFixing } from "./auto-fix-world.js";
-import { withEveryCrash } from "./simulation.js";
-
-async function scenario(script: (fixing: Fixing) => void, policy: Readonly<Record<string, unknown>> = {}) {
-  return await withEveryCrash(
-    async (crashAfter) => {
-      const fixing = makeFixing(policy, crashAfter);
-      script(fixing);
-      await fixing.simulation.settle();
-      return { performed: fixing.simulation.performed, end: endOf(fixing) };
-    },
-    (end, expected, crashAfter) => expect(end, `crash after effect ${crashAfter}`).toEqual(expected),
-  );
-}
 
 const LATER_MS = Date.parse("2026-11-25T00:00:00Z");
 const WELL = { exposure_seconds: 3600, recurrences: 0, other_failures: 0, successes: 2 };
@@ -75,6 +63,7 @@ describe("a fix that does not help", () => {
       simulation.advance(700_000);
     });
     expect(end.totals).toMatchObject({ fixes_effective: 0, fixes_inconclusive: 1 });
+    expect(end.history).toEqual(["inconclusive inconclusive live"]);
     // It stays, as its rule says, and is not proposed again before the pattern comes back.
     expect(end.limit).toBe(768);
     expect(end.writes).toBe(1);
@@ -106,6 +95,72 @@ describe("a fix that cannot be applied", () => {
   });
 });
 
+describe("a fix of two steps", () => {
+  const twoSteps = ({ world }: Fixing): void => {
+    world.fix = { ...world.fix, actions: [...world.fix.actions, { type: "fallback-mode" }] };
+  };
+
+  test("that is killed half done is finished at the next start, each step once", async () => {
+    const end = await scenario((fixing) => {
+      twoSteps(fixing);
+      fixing.world.publish("p1");
+      fixing.world.after = WELL;
+      fixing.simulation.advance(700_000);
+    });
+    expect(end.steps).toEqual(["apply 0", "apply 1"]);
+    expect(end.totals).toMatchObject({ fixes_applied: 1, fixes_effective: 1 });
+  });
+
+  test("of which the second cannot be made is taken back, the first step once, and counts as failed", async () => {
+    const end = await scenario((fixing) => {
+      twoSteps(fixing);
+      fixing.world.failsAtStep = 1;
+      fixing.world.publish("p1");
+    });
+    expect(end.steps).toEqual(["apply 0", "undo 0"]);
+    expect(end.limit).toBe(512);
+    expect(end.totals).toMatchObject({ fixes_applied: 0, fixes_failed: 1, fixes_undone: 1 });
+    expect(end.events).toContain("escalation_opened person_needed");
+  });
+
+  test("that did not help is taken back in the other order, each step once", async () => {
+    const end = await scenario((fixing) => {
+      twoSteps(fixing);
+      fixing.world.publish("p1");
+      fixing.world.after = ILL;
+      fixing.simulation.advance(100_000);
+      fixing.world.patterns.clear();
+    });
+    expect(end.steps).toEqual(["apply 0", "apply 1", "undo 1", "undo 0"]);
+    expect(end.limit).toBe(512);
+  });
+});
+
+describe("a fix in the middle band", () => {
+  const looksWithin = (score: number, ms: number): number => {
+    const { world, simulation } = makeFixing();
+    world.fix = { ...world.fix, safety: { safety_score: score } };
+    world.publish("p1");
+    const before = simulation.performed;
+    simulation.advance(ms);
+    return simulation.performed - before;
+  };
+
+  test("is watched closely: looked at four times as often as one that is trusted", () => {
+    const [trusted, watched] = [looksWithin(0.95, 241_000), looksWithin(0.8, 241_000)];
+    // Of each look comes a measure and, as long as nothing was tried, a trial.
+    expect(trusted).toBe(8);
+    expect(watched).toBe(32);
+  });
+
+  test("says so", () => {
+    const { world } = makeFixing();
+    world.fix = { ...world.fix, safety: { safety_score: 0.8 } };
+    world.publish("p1");
+    expect(world.events.find(({ type }) => type === "fix_applied")?.message).toContain("watched closely for 600 s");
+  });
+});
+
 describe("a dry run", () => {
   test("comes to the same decision, writes what it would do, spends a budget of its own, and changes nothing", async () => {
     const end = await scenario(
@@ -122,7 +177,7 @@ describe("a dry run", () => {
     const { world } = makeFixing({ dry_run: true });
     world.publish("p1");
     expect(world.decisions[0]).toMatchObject({ verdict: "dry_run", mode: "dry_run" });
-    expect(world.decisions[0]?.gates.map((gate) => gate.gate).at(-1)).toBe("approval");
+    expect(world.decisions[0]?.gates.map((gate) => gate.gate).at(-1)).toBe("quiet_moment");
     expect(world.healer().applied).toEqual([]);
     expect(world.healer().shadow).toHaveLength(1);
   });

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { changeOf, factorFrom } from "../../../lib/domain/field-change.js";
 import { type Counted, judge } from "../../../lib/domain/fix-verdict.js";
-import { allHold, askCondition, forecast, type MetricCondition } from "../../../lib/domain/metric-conditions.js";
+import { allHold, askCondition, type MetricCondition } from "../../../lib/domain/metric-conditions.js";
 
 describe("changeOf()", () => {
   const raise = { field: "resources.memory_limit_mb", operation: "multiply", value: 1.5, max_value: 8192 } as const;
@@ -154,14 +154,5 @@ describe("a condition on a metric", () => {
       null,
       null,
     ]);
-  });
-
-  test("can be asked of a forecast: a line that rises meets its limit before it is there", () => {
-    const rising = every(60, [0.5, 0.55, 0.6, 0.65, 0.7]);
-    const ahead = forecast(rising, 30 * 60_000) ?? [];
-    expect(ahead.at(-1)?.value).toBeCloseTo(2.2, 6);
-    expect(askCondition(hot, ahead, 240_000, 0).holds).toBe(true);
-    expect(forecast(every(60, [0.7, 0.2, 0.9, 0.1, 0.6]), 60_000)).toBeNull();
-    expect(forecast(every(60, [0.9, 0.8, 0.7, 0.6, 0.5]), 60_000)).toBeNull();
   });
 });
