@@ -55,14 +55,29 @@ export function columns(): number | null {
   return process.stdout.isTTY === true ? process.stdout.columns || 80 : null;
 }
 
-/** Prints rows under headings, aligned. On a terminal the last column is cut to its width. */
-export function printTable(headings: readonly string[], rows: readonly (readonly string[])[]): void {
+/**
+ * Prints rows under headings, aligned. On a terminal the last column is cut to its width.
+ *
+ * @param notes What is said below each row, wrapped: sentences that would not fit into a column.
+ */
+export function printTable(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  notes: readonly string[] = [],
+): void {
   const cells = [headings.map((heading) => paint("dim", heading)), ...rows].map((row) =>
     row.map((cell) => safe(cell).replace(/\n/g, " ")),
   );
   const widths = headings.map((_, column) => Math.max(...cells.map((row) => plain(row[column] ?? "").length)));
-  for (const row of cells) print(cutToWidth(row.map((cell, column) => pad(cell, widths[column] ?? 0)).join("  ")));
+  for (const [nth, row] of cells.entries()) {
+    print(cutToWidth(row.map((cell, column) => pad(cell, widths[column] ?? 0)).join("  ")));
+    const about = notes[nth - 1] ?? "";
+    if (about !== "") print(wrap(`  ${safe(about).replace(/\n/g, " ")}`, columns() ?? NOTE_WIDTH, "  "));
+  }
 }
+
+/** Where the output goes to no terminal. */
+const NOTE_WIDTH = 80;
 
 function pad(cell: string, width: number): string {
   return cell + " ".repeat(Math.max(0, width - plain(cell).length));

@@ -7,6 +7,7 @@ import { isId } from "../../lib/schema/primitives.js";
 import { jsonNamesIn } from "../../lib/store/entries.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
+import { canBeUndone, changesOf, printFix, stateOf } from "../fix-words.js";
 import { openForWriting, readHome } from "../home.js";
 import { flagOption } from "../options.js";
 import { person } from "../person.js";
@@ -87,15 +88,15 @@ function list(call: Call): undefined {
   else if (all.length === 0) print("No fixes: none is proposed and none was applied.");
   else
     printTable(
-      ["FIX", "WHERE", "FOR", "RISK", "EXPIRES", "WHY"],
+      ["FIX", "WHERE", "FOR", "RISK", "EXPIRES"],
       all.map(({ where, name, record }) => [
         name,
         where === "runs" ? stateOf(record) : where,
         textIn(record, "scope") ?? textIn(record, "subject") ?? "-",
         textIn(record, "risk") ?? "-",
         where === "pending" ? until(record.expires_at, nowMs) : "-",
-        textIn(record, "why") ?? textIn(record, "message") ?? "",
       ]),
+      all.map(({ record }) => aboutOf(record)),
     );
 }
 
@@ -105,9 +106,14 @@ function showOne(call: Call): undefined {
     printJson({ where: found.where, name: found.name, ...found.record });
     return;
   }
-  print(`${found.name}  (${found.where})`);
-  for (const [field, value] of Object.entries(found.record))
-    print(`  ${field}: ${typeof value === "string" ? value : JSON.stringify(value)}`);
+  printFix(found.name, found.where, found.record, Date.now());
+}
+
+/** What it changes, and for what. */
+function aboutOf(record: Json): string {
+  const what = changesOf(record).join(", ");
+  const why = textIn(record, "why") ?? textIn(record, "message") ?? "";
+  return what === "" ? why : `${what}: ${why}`;
 }
 
 /** A move, as an operator's `mv` would do it; one of two that decide at once is told that it was late. */
@@ -132,6 +138,7 @@ function undo(call: Call): undefined {
     throw new Refused(`${found.name} was not applied: it is in ${found.where}/`);
   }
   if (run.record.applied_at == null) throw new Refused(`${name} was not applied: ${stateOf(run.record)}`);
+  if (!canBeUndone(run.record)) throw new Refused(`${name} is undone already: ${textIn(run.record, "undo_reason")}`);
   if (!ask(layout, name)) throw new Refused(`${name} is to be undone already`);
   print(`${name}  is to be undone; see heald fix show ${name}`);
 }
@@ -148,11 +155,6 @@ function ask(layout: Layout, name: string): boolean {
   if (!daemonState(layout, "auto-fix").running)
     note("auto-fix does not run: nothing happens until heald daemons start");
   return asked;
-}
-
-function stateOf(record: Json): string {
-  const verdict = textIn(record, "verdict");
-  return [textIn(record, "phase") ?? "runs", ...(verdict === undefined ? [] : [verdict])].join(" ");
 }
 
 function find(layout: Layout, text: string): Found {

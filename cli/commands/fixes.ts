@@ -42,21 +42,49 @@ function list(call: Call): undefined {
       return { fix_id: fix.fix_id, pattern, enabled: fix.enabled ?? true, asks, ...trust };
     }),
   );
+  rows.push(...policiesIn(learnt));
   if (flagOption(call.options, "json")) printJson(rows);
   else if (rows.length === 0) print("No fixes are known: the registry is empty.");
-  else
-    printTable(
-      ["FIX", "FOR", "PRIOR", "GOOD", "BAD", "TRUST", "ASKS"],
-      rows.map((row) => [
-        row.enabled ? row.fix_id : `${row.fix_id} (off)`,
-        row.pattern,
-        row.prior.toFixed(2),
-        String(row.effective),
-        String(row.ineffective),
-        row.bound.toFixed(2),
-        row.asks ? "yes" : "-",
-      ]),
-    );
+  else printGroups(rows);
+}
+
+/** Healing policies are known here once they have a verdict: before, `healing-policies.json` says it all. */
+function policiesIn(learnt: Readonly<Record<string, Trust>>): Row[] {
+  return Object.entries(learnt)
+    .filter(([key]) => key.startsWith("policy-"))
+    .map(([key, trust]) => {
+      const at = key.lastIndexOf(":");
+      return { fix_id: key.slice(0, at), pattern: key.slice(at + 1), enabled: true, asks: false, ...trust };
+    });
+}
+
+interface Row extends Trust {
+  readonly fix_id: string;
+  readonly pattern: string;
+  readonly enabled: boolean;
+  readonly asks: boolean;
+}
+
+/** Patterns for which a fix has proved the same stand together: most have proved nothing yet. */
+function printGroups(rows: readonly Row[]): void {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const key = [row.fix_id, row.effective, row.ineffective, row.bound].join("|");
+    groups.set(key, [...(groups.get(key) ?? []), row]);
+  }
+  const shown = [...groups.values()].flatMap((group) => (group[0] === undefined ? [] : [{ ...group[0], group }]));
+  printTable(
+    ["FIX", "PRIOR", "GOOD", "BAD", "TRUST", "ASKS"],
+    shown.map((row) => [
+      row.enabled ? row.fix_id : `${row.fix_id} (off)`,
+      row.prior.toFixed(2),
+      String(row.effective),
+      String(row.ineffective),
+      row.bound.toFixed(2),
+      row.asks ? "yes" : "-",
+    ]),
+    shown.map(({ group }) => group.map(({ pattern }) => pattern).join(", ")),
+  );
 }
 
 function trustIn(layout: Layout): Readonly<Record<string, Trust>> {

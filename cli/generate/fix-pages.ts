@@ -1,4 +1,9 @@
 /** A page for each shipped fix and healing policy, and the files in `config/` that hold them. @module */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { planOfFix } from "../../daemons/auto-fix/plans.js";
+import { rankOf } from "../../daemons/auto-fix/turns.js";
+import { packageRoot } from "../../lib/platform/package.js";
 import { ACTIONS, type FixAction } from "../../lib/schema/fix-actions.js";
 import type { Fix } from "../../lib/schema/fix-registry.js";
 import { type HealingPolicy, OPERATOR_SIGNS } from "../../lib/schema/healing-policies.js";
@@ -63,6 +68,32 @@ ${fixes.join("\n")}
 |---|---|---|
 ${policies.join("\n")}
 
+### Ahead of time
+
+A policy with \`predict\` asks where a metric will be, and acts before it is there:
+
+\`\`\`json
+{
+  "name": "Before memory runs out", "enabled": true, "priority": 6, "actions": ["restart-service"],
+  "conditions": [{ "metric": "memory_util", "operator": "gt", "threshold": 0.9 }],
+  "clear_conditions": [{ "metric": "memory_util", "operator": "lt", "threshold": 0.6 }],
+  "scope": { "components": ["api-worker"] },
+  "predict": { "horizon_minutes": 30, "quiet": { "metric": "throughput", "share": 0.5, "for_seconds": 120 }, "latest_seconds": 300 }
+}
+\`\`\`
+
+- **The forecast** is a line through the samples of the last half hour (as far back as ahead, ten minutes at least). It counts when the
+  samples make a line (r² of 0.6), lead to the threshold, and would meet it within the horizon. \`gt\` looks for one that rises, \`lt\` for one that
+  falls; \`eq\` and \`ne\` are refused.
+- **A quiet moment** is when the load of the last \`for_seconds\` stayed at or below \`share\` of what is usual for the component itself (the median
+  of a day). The load is \`throughput\`, or \`cpu_util\` where that is not measured, or the metric that you name.
+- **At the latest** it acts \`latest_seconds\` before the forecast comes true: also where no moment is quiet, and where nothing says what the
+  load is. Until then \`heald why\` and a \`fix_suppressed\` event say that it waits, for what, and until when.
+- A policy that asks a person asks at once. Who approves has chosen the moment.
+- While it waits it keeps no other policy from acting. It has helped when its clear conditions hold and the line leads there no more.
+
+Why so: [a quiet moment](../decisions/quiet-moment.md).
+
 ## Actions
 
 | Action | What it does | Targets | Undo | Time-out |
@@ -90,6 +121,12 @@ ${fix.actions.map(actionWords).join("\n")}
 
 ${wants.length === 0 ? "As the policy's own thresholds say." : wants.join("\n")}
 
+${evidenceWords(fix)}
+
+## Its turn
+
+${turnWords(fix)}
+
 ## Whether it has helped
 
 The rate of the pattern must fall by ${Math.round((validation.min_decrease ?? 0.5) * 100)} %, and ${
@@ -108,6 +145,42 @@ The rate of the pattern must fall by ${Math.round((validation.min_decrease ?? 0.
 trusted. To switch it off, set \`enabled\` to false in \`config/auto-fix-registry.json\`, or hold it back for a while:
 \`heald hold add type:<worker type> --acts fix\`.
 `;
+}
+
+/** Which of its patterns the shipped rules name, and by what. */
+function evidenceWords(fix: Fix): string {
+  const lines = fix.applies_to_patterns.map((key) => {
+    const stages = STAGES.filter((stage) => RULES.some((rule) => rule.classify === key && rule.stage === stage));
+    const by = stages.map((stage) => STAGE_WORDS[stage]).join(", ");
+    return `- \`${key}\`: ${by === "" ? "no shipped rule names it; a rule of yours can" : by}`;
+  });
+  return `What the shipped [failure rules](../failure-rules.md) go by:\n\n${lines.join("\n")}`;
+}
+
+const STAGE_WORDS: Readonly<Record<string, string>> = {
+  kernel: "the kernel's account or our own watch (0.99)",
+  exit: "how it ended, or an event of heald (0.9)",
+  code: "an error code (0.8)",
+  stack: "a stack trace (0.7)",
+  text: "words (0.6, too little for any fix)",
+};
+const STAGES = Object.keys(STAGE_WORDS);
+const RULES = (
+  JSON.parse(readFileSync(join(packageRoot(), "config/failure-rules.json"), "utf8")) as {
+    readonly rules: readonly { readonly classify: string; readonly stage: string }[];
+  }
+).rules;
+
+/** As `turns.ts` decides it. */
+function turnWords(fix: Fix): string {
+  const plan = planOfFix(fix);
+  const ranks = new Set(fix.applies_to_patterns.map((key) => rankOf(plan, key, 0)));
+  if (ranks.has(null)) return "It asks a person at once, and no other fix waits for it.";
+  if (fix.actions.some((action) => action.type === "quarantine"))
+    return "Where workers of the type have other tasks, it goes before every other fix: the task is at fault. Where all of them have this one task it goes last, since holding it stops the whole type.";
+  if (ranks.has(rankOf(plan, "systemic:crash_loop", 0)))
+    return "Its patterns count deaths, whatever they were of. It waits for every fix of a cause that may still come for the same worker type.";
+  return "It goes before fixes of symptoms (back-off, breaker), and after a quarantine that may still come, where workers of the type have other tasks.";
 }
 
 function actionWords(action: FixAction): string {
@@ -164,6 +237,12 @@ ${policy.actions.map(actionWords).join("\n")}
 ${(policy.clear_conditions ?? []).map(({ metric, operator, threshold, for_seconds }) => `- \`${metric}\` ${operator} ${threshold} for ${for_seconds ?? 180} s`).join("\n")}
 
 Metrics do not count for 120 s after an action of ours. If the conditions still hold then, the policy was ineffective: the
-next one by priority that matches runs, and after the last a person is called.
+next one by priority that matches runs, and after the last a person is called. With
+\`"escalation": { "person_after_seconds": 1800 }\` a person is called half an hour after it began, whatever was tried.
+
+## Ahead of time
+
+With \`"predict": { "horizon_minutes": 30 }\` it asks a forecast, and acts at a quiet moment:
+[Ahead of time](README.md#ahead-of-time).
 `;
 }

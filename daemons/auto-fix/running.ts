@@ -374,6 +374,7 @@ export function onUndoAsked(slice: Running, event: Of<"undo-asked">): Step {
   if (run.phase === "undoing") return same(slice);
   if (run.applied_ms === null || run.phase === "applying" || run.phase === "preparing")
     return refuse("it is not applied");
+  if (run.undo_reason !== null) return refuse("it is undone already");
   if (!canUndo(run)) return refuse("nothing of what it did can be undone");
   const ended = { ...slice, run: { ...run, conflicts: [] } };
   return undoFrom(ended, run.plan.actions.length - 1, `person ${event.by}`, [], stamp.atMs);

@@ -75,6 +75,7 @@ export function runRecord(run: RunPart, nowMs: number): RunRecord {
     workers: run.workers,
     approved_by: run.approved_by,
     conflicts: run.conflicts,
+    undo_reason: run.undo_reason,
     started_at: writeInstant(run.started_ms),
     applied_at: instant(run.applied_ms),
     ends_at: instant(run.ends_ms),

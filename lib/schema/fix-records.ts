@@ -37,6 +37,7 @@ export const runSchema = z.looseObject({
   diff: z.array(diffSchema),
   before: z.array(z.unknown()),
   approved_by: z.string().nullish(),
+  undo_reason: z.string().nullish(),
   started_at: instantSchema,
   applied_at: instantSchema.nullish(),
   ends_at: instantSchema.nullish(),

@@ -48,6 +48,7 @@ export const FIX_RECORDS: readonly DescribedRecord[] = [
       verdict: "Whether it has helped.",
       before: "What each action needs to take itself back.",
       approved_by: "Who approved it.",
+      undo_reason: "Why it was, or is being, taken back: its verdict, failed, or person and who it was.",
       started_at: "When it was decided.",
       applied_at: "When its last action was done.",
       ends_at: "When its window ends.",

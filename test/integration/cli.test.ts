@@ -282,7 +282,7 @@ describe("steering", () => {
         JSON.stringify({ why: "memory", risk: "low", subject: "t" }),
       );
     expect((await at.heald("fix", "ls")).out).toMatch(/run-1 +pending +t +low/);
-    expect((await at.heald("fix", "show", "run-1")).out).toContain("why: memory");
+    expect((await at.heald("fix", "show", "run-1")).out).toMatch(/^run-1 {2}pending\n[\s\S]* {2}why +memory\n/);
     expect((await at.heald("fix", "approve", "run-1")).out).toBe("run-1  approved\n");
     expect((await at.heald("fix", "reject", "run-2")).out).toBe("run-2  rejected\n");
     expect(await at.heald("fix", "approve", "run-1")).toMatchObject({
