@@ -114,6 +114,8 @@ export const AUTO_FIX: FieldSentences = {
     ...under("per_category.*", RATES),
     per_worker_type: "Fixes for one worker type.",
     ...under("per_worker_type.*", RATES),
+    per_target: "One worker type or component, whatever the fixes are.",
+    "per_target.max_per_day": "Fixes in any 24 hours, at most.",
     per_fix: "The same fix.",
     "per_fix.min_seconds_between": "Seconds between two of it.",
     "per_fix.max_per_day": "In any 24 hours.",

@@ -68,8 +68,8 @@ export const LIMIT_GATES: Readonly<Record<LimitGate, AskGate>> = {
   },
   limit_target: (question) =>
     within(
-      times(ledgerOf(question), (each) => each.subject === question.event.subject),
-      [{ max: question.settings.max_fixes_per_day, windowMs: DAY_MS }],
+      times(ledgerOf(question), (each) => each.scope === question.event.scope),
+      [{ max: question.settings.limits.per_target.max_per_day, windowMs: DAY_MS }],
       question.nowMs,
     ),
   limit_worker_type: (question) =>

@@ -45,6 +45,7 @@ const shape = z.strictObject({
       memory_commit_max: z.number().gt(0).max(1).optional(),
       per_category: rates.optional(),
       per_worker_type: rates.optional(),
+      per_target: z.strictObject({ max_per_day: count.optional() }).optional(),
       per_fix: z.strictObject({ min_seconds_between: seconds.optional(), max_per_day: count.optional() }).optional(),
     })
     .optional()
@@ -121,6 +122,7 @@ export interface AutoFixSettings {
     readonly memory_commit_max: number;
     readonly per_category: Readonly<Record<string, Rate>>;
     readonly per_worker_type: Readonly<Record<string, Rate>>;
+    readonly per_target: { readonly max_per_day: number };
     readonly per_fix: { readonly min_seconds_between: number; readonly max_per_day: number };
   };
   readonly blast_radius: {
@@ -171,6 +173,7 @@ export function complete(explicit: Explicit): AutoFixSettings {
       memory_commit_max: limits.memory_commit_max ?? 0.8,
       per_category: limits.per_category ?? {},
       per_worker_type: limits.per_worker_type ?? {},
+      per_target: { max_per_day: limits.per_target?.max_per_day ?? 20 },
       per_fix: {
         min_seconds_between: limits.per_fix?.min_seconds_between ?? 3600,
         max_per_day: limits.per_fix?.max_per_day ?? 3,

@@ -3,7 +3,7 @@ import type { FieldSentences } from "./json-schema.js";
 
 export const PATTERN: FieldSentences = {
   pattern_id: "The same for the same failure of the same worker type.",
-  category: "transient, resource, systemic, data, environmental or unknown.",
+  category: "transient, resource, systemic, data, environmental, security or unknown.",
   type: "What fails, such as out_of_memory.",
   worker_type: "Type of the workers that fail so.",
   status: "active, or resolved: it was quiet for long enough.",

@@ -166,6 +166,11 @@ describe("heald fix undo", () => {
     expect((await heald("fix", "undo", run)).out).toContain("is to be undone");
     await said("fix_undone");
     expect(existsSync(at("worker-specs/templates/test-worker.json"))).toBe(false);
+    await until(() => readJson(at(`auto-fix/runs/${run}.json`)).phase === "done", "the run is over");
+    expect(await heald("fix", "undo", run)).toMatchObject({
+      code: 4,
+      out: expect.stringContaining("is undone already"),
+    });
     expect((await heald("fix", "ls")).out).toMatch(new RegExp(`${run} +done`));
   }, 30_000);
 });

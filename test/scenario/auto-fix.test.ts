@@ -267,6 +267,18 @@ describe("a person's undo", () => {
     expect(end.limit).toBe(512);
     expect(end.events).toContain("fix_undone person ann");
   });
+
+  test("is refused for what is undone already, so that it is told and counted once", () => {
+    const { world, simulation } = makeFixing();
+    world.publish("p1");
+    const [run] = [...world.runs.keys()].map((id) => world.run(id));
+    if (run == null) throw new Error("nothing was applied");
+    const { run_id, fix_id, subject, learn } = run;
+    for (const by of ["ann", "bob"]) simulation.offer({ kind: "undo-asked", run_id, fix_id, subject, learn, by });
+    expect(world.events.filter(({ type }) => type === "fix_undone")).toHaveLength(1);
+    expect(world.refused.get(run_id)).toBe("it is undone already");
+    expect(world.healer().totals.fixes_undone).toBe(1);
+  });
 });
 
 const withFacts =
@@ -320,14 +332,14 @@ describe("the gates", () => {
       ({ world }) => world.publish("p1"),
       { limits: { per_worker_type: { "scan-worker": { max_fixes_per_hour: 0 } } } },
     ],
+    ["limit_target", ({ world }) => world.publish("p1"), { limits: { per_target: { max_per_day: 0 } } }],
     ["limit_fix", ({ world }) => world.publish("p1"), { limits: { per_fix: { max_per_day: 0 } } }],
     ["blast_radius", withFacts({ affected: 6, fleet: 10 })],
     ["memory_commit", withFacts({ memory: { committed_mb: 900, host_mb: 1000 } })],
     ["safety_band", withScore(0.4)],
     ["approval", withScore(0.6)],
   ])("%s keeps a fix back, and is the last in the record", (gate, script, policy) => {
-    // limit_target shares the day's limit, and is asked before it.
-    expect(blockedBy(script, policy)).toBe(gate === "limit_day" ? "limit_target" : gate);
+    expect(blockedBy(script, policy)).toBe(gate);
   });
 
   test("let no second fix into the window of another on the same target", () => {

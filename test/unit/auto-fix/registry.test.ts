@@ -2,10 +2,11 @@
 import { describe, expect, test } from "vitest";
 import { changesOf } from "../../../daemons/auto-fix/facts.js";
 import { Series } from "../../../daemons/auto-fix/series.js";
+import { allHold, askCondition, type ConditionAnswer } from "../../../lib/domain/metric-conditions.js";
 import { allowedCommandsDefinition, whyNotAllowed } from "../../../lib/schema/allowed-commands.js";
 import type { ActionOf } from "../../../lib/schema/fix-actions.js";
 import { registryDefinition } from "../../../lib/schema/fix-registry.js";
-import { healingDefinition } from "../../../lib/schema/healing-policies.js";
+import { type FullCondition, type HealingSettings, healingDefinition } from "../../../lib/schema/healing-policies.js";
 import { readPolicy } from "../../../lib/schema/policy.js";
 import { sentenceOf } from "../../../lib/schema/problems.js";
 import { SHIPPED_FIXES, SHIPPED_POLICIES } from "../../../lib/schema/shipped-fixes.js";
@@ -161,6 +162,54 @@ describe("healing policies", () => {
     const [first] = SHIPPED_POLICIES;
     const unclear = { ...first, enabled: true, scope: { components: ["api"] }, clear_conditions: [] };
     expect(whyOf(healing({ policies: [unclear] }))).toMatch(/clear_conditions must say when/);
+  });
+
+  const HOLD_MS = 240_000;
+  /** Which of the shipped ones hold where the metrics have had these values every minute for four minutes. */
+  function holding(metrics: Readonly<Record<string, number>>): string[] {
+    const read = healing({ policies: SHIPPED_POLICIES });
+    if (!read.ok) throw new Error("the shipped policies are refused");
+    const holds = (condition: FullCondition): ConditionAnswer => {
+      const value = metrics[condition.metric];
+      const minutes = value === undefined ? [] : [0, 60_000, 120_000, 180_000, HOLD_MS];
+      return askCondition(
+        condition,
+        minutes.map((at_ms) => ({ at_ms, value: value ?? 0 })),
+        HOLD_MS,
+        0,
+      );
+    };
+    const settings = read.value.policy.settings as HealingSettings;
+    return settings.policies
+      .filter(({ conditions }) => allHold(conditions.map(holds)) === true)
+      .map(({ name }) => name);
+  }
+
+  test.each<[Readonly<Record<string, number>>, string[]]>([
+    [{ latency_p99: 501 }, ["Critical Latency Spike"]],
+    [{ latency_p99: 500 }, []],
+    [{ latency_p99: 499 }, ["Moderate Latency"]],
+    [{ latency_p99: 300 }, []],
+    [{ error_rate: 0.16, throughput: 600 }, ["High Error Rate"]],
+    [{ error_rate: 0.15, throughput: 600 }, []],
+    [{ error_rate: 0.16, throughput: 100 }, ["Throughput Drop"]],
+    [{ cpu_util: 0.91, memory_util: 0.86 }, ["Resource Exhaustion"]],
+    [{ cpu_util: 0.91, memory_util: 0.85 }, []],
+    [{ cpu_util: 0.91 }, []],
+    [{ throughput: 499 }, ["Throughput Drop"]],
+    [{ throughput: 500 }, []],
+  ])("as shipped hold for %j: %j", (metrics, names) => {
+    expect(holding(metrics)).toEqual(names);
+  });
+
+  test("as shipped do what their table says, in this order", () => {
+    expect(SHIPPED_POLICIES.map(({ priority, actions }) => [priority, ...actions.map(({ type }) => type)])).toEqual([
+      [10, "restart-service", "alert-oncall"],
+      [9, "enable-circuit-breaker", "fallback-mode"],
+      [7, "scale-up", "restart-service"],
+      [5, "scale-up"],
+      [4, "restart-service"],
+    ]);
   });
 
   test("whose ladder runs in a circle over others are refused with the whole way", () => {
