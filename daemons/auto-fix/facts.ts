@@ -48,6 +48,7 @@ export class FactReader {
   readonly #specs: SpecStore;
   readonly #templates: TemplateStore;
   readonly #allowed: () => AllowedCommands;
+  #read: { readonly nowMs: number; readonly fleet: Fleet } | null = null;
 
   constructor(layout: Layout, allowed: () => AllowedCommands) {
     this.#layout = layout;
@@ -90,12 +91,16 @@ export class FactReader {
       .filter(isId);
   }
 
+  /** Read once for all that is asked of the same instant: a fix, and those that may go before it. */
   #fleet(nowMs: number): Fleet {
+    if (this.#read?.nowMs === nowMs) return this.#read.fleet;
     const specs = this.#specs.listActive().flatMap((id) => {
       const reading = this.#specs.readActive(id, nowMs);
       return reading.kind === "ok" ? [reading.value] : [];
     });
-    return { specs, waiting: this.waiting() };
+    const fleet = { specs, waiting: this.waiting() };
+    this.#read = { nowMs, fleet };
+    return fleet;
   }
 
   #waitingOf(fleet: Fleet, pattern: PatternRecord | null): number {

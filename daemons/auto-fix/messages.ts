@@ -5,7 +5,7 @@ import type { QuietAnswer } from "../../lib/domain/quiet-moment.js";
 import type { Decided, Stamped, Wake } from "../../lib/runtime/core.js";
 import type { ReportEffect } from "../../lib/runtime/reporting.js";
 import type { FixHistory, PendingRecord, RunRecord } from "../../lib/schema/fix-records.js";
-import type { BeforeImage, Diff, LearningPart, MatchPart, Plan, RunPart, RunRef, Slice } from "./state.js";
+import type { BeforeImage, Diff, MatchPart, Plan, RunPart, RunRef, Slice } from "./state.js";
 
 export interface PatternFacts {
   readonly pattern_id: string;
@@ -55,12 +55,12 @@ export interface Facts {
 export interface Rival {
   readonly fix_id: string;
   readonly subject: string;
-  readonly learn: string;
   readonly plan: Plan;
   readonly pattern: PatternFacts;
   readonly facts: Pick<Facts, "impossible" | "prerequisites" | "diff" | "fields" | "other_tasks">;
   readonly match: MatchPart;
-  readonly learning: LearningPart;
+  /** The lower bound of its confidence. */
+  readonly trust: number;
 }
 
 export type Event =

@@ -1,30 +1,26 @@
 /** The published patterns: each that changed is looked at with every fix that is known for it. @module */
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { confidenceOf } from "../../lib/domain/fix-confidence.js";
 import { weatherCode } from "../../lib/platform/files.js";
 import { newEventIdBase } from "../../lib/platform/ids.js";
 import { watchDirectory } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
 import type { Fix } from "../../lib/schema/fix-registry.js";
 import { isOpenToFixes, type PatternRecord } from "../../lib/schema/pattern.js";
+import { settingsFor } from "../../lib/schema/policy.js";
 import { readInstant } from "../../lib/schema/primitives.js";
 import { PATTERNS_FILE, readPatterns } from "../../lib/store/patterns.js";
 import type { FactReader } from "./facts.js";
 import type { Event, PatternFacts, Rival } from "./messages.js";
 import { planOfFix } from "./plans.js";
 import type { Context, Rules } from "./rules.js";
-import {
-  LEARNING_NEW,
-  type LearningPart,
-  MATCH_NEW,
-  type MatchPart,
-  type RunPart,
-  type RunRef,
-  refOf,
-} from "./state.js";
+import { type LearningPart, MATCH_NEW, type MatchPart, type Plan, type RunPart, type RunRef, refOf } from "./state.js";
 import { rankOf } from "./turns.js";
 
 const SCAN_EVERY_SECONDS = 5;
+/** A decision's record has a limit; that any of them may come is enough to wait. */
+const RIVALS_MAX = 8;
 
 export class PatternSource implements Source {
   readonly name = "patterns";
@@ -159,12 +155,19 @@ export class PatternSource implements Source {
     const others = [...this.#patterns.values()].filter(
       (other) => other.status === "active" && other.worker_type === pattern.worker_type,
     );
-    return others.flatMap((other) => {
+    const found = others.flatMap((other) => {
       const key = `${other.category}:${other.type}`;
       return this.#rules.fixes
         .filter((each) => each.applies_to_patterns.includes(key) && (each !== fix || other !== pattern))
         .flatMap((each) => this.#rival(each, other, key, rank, nowMs) ?? []);
     });
+    return found.slice(0, RIVALS_MAX);
+  }
+
+  #trust(plan: Plan, learn: string, scope: string, nowMs: number): number {
+    const { learning } = settingsFor(this.#context.policy(), scope);
+    const verdicts = this.#context.part<LearningPart>(`learning:${learn}`)?.verdicts ?? [];
+    return confidenceOf(plan.score, learning.enabled ? verdicts : [], nowMs, learning.min_samples).bound;
   }
 
   #rival(fix: Fix, pattern: PatternRecord, key: string, rank: number, nowMs: number): Rival | null {
@@ -179,12 +182,13 @@ export class PatternSource implements Source {
       fix.prerequisites ?? {},
       nowMs,
     );
-    const learn = `${fix.fix_id}:${key}`;
     return {
-      ...{ fix_id: fix.fix_id, subject: pattern.pattern_id, learn, plan, pattern: factsOf(pattern, key) },
+      ...{ fix_id: fix.fix_id, subject: pattern.pattern_id, plan },
+      // Said in the decision on the pattern itself.
+      pattern: { ...factsOf(pattern, key), message: "", root_cause: "" },
       facts: { impossible, prerequisites, diff, fields, other_tasks },
       match: context.part<MatchPart>(`match:${fix.fix_id}|${pattern.pattern_id}`) ?? MATCH_NEW,
-      learning: context.part<LearningPart>(`learning:${learn}`) ?? LEARNING_NEW,
+      trust: this.#trust(plan, `${fix.fix_id}:${key}`, pattern.worker_type ?? "", nowMs),
     };
   }
 }

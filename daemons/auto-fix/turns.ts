@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { bandOf, type Question } from "./gate-question.js";
+import type { Question } from "./gate-question.js";
 import { SUBJECT_GATES } from "./gate-subject.js";
 import type { Rival } from "./messages.js";
 import type { Plan } from "./state.js";
@@ -43,12 +43,12 @@ const LASTING = ["enabled", "category", "confidence", "occurrences", "fresh", "p
 
 function mayCome(rival: Rival, { slice, event, settings, nowMs }: Question): boolean {
   if (nowMs < rival.match.declined_until_ms) return false;
-  const { fix_id, subject, learn, plan, pattern } = rival;
+  const { fix_id, subject, plan, pattern } = rival;
   const asked: Question = {
-    slice: { ...slice, run: null, match: rival.match, learning: rival.learning },
-    event: { ...event, fix_id, subject, learn, plan, pattern, facts: { ...event.facts, ...rival.facts }, rivals: [] },
+    slice: { ...slice, run: null, match: rival.match },
+    event: { ...event, fix_id, subject, plan, pattern, facts: { ...event.facts, ...rival.facts }, rivals: [] },
     settings,
     nowMs,
   };
-  return LASTING.every((gate) => SUBJECT_GATES[gate](asked).passed) && bandOf(asked) !== "refuse";
+  return LASTING.every((gate) => SUBJECT_GATES[gate](asked).passed) && rival.trust >= settings.safety.ask_at;
 }

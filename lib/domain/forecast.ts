@@ -12,6 +12,8 @@ const SAMPLES_MIN = 5;
 const FIT_MIN = 0.6;
 /** What is older says little about where the line goes now: as far back is looked as ahead, but never less far than this. */
 const LOOK_BACK_MS_MIN = 600_000;
+/** Workers of one component are measured in turn, each on a level of its own: a line goes through the means of so many parts of the time. */
+const PARTS = 10;
 
 /** @returns Whether it reaches so far ahead; samples must span the condition's own time, so that a jump is no line. */
 export function askForecast(
@@ -36,7 +38,7 @@ export function askForecast(
   const isEnough = counted.length >= Math.max(SAMPLES_MIN, condition.min_samples);
   if (first === undefined || !isEnough || spanMs < condition.for_seconds * 1000 || isStale(counted, nowMs, condition))
     return { ...answer, holds: null };
-  const meetsMs = whenMet(condition, counted, nowMs);
+  const meetsMs = whenMet(condition, meansOf(counted, spanMs), nowMs);
   if (meetsMs === null || meetsMs > nowMs + horizonMs) return { ...answer, holds: false };
   return { ...answer, holds: true, meets_in_seconds: Math.max(0, Math.round((meetsMs - nowMs) / 1000)) };
 }
@@ -49,6 +51,21 @@ function whenMet({ operator, threshold }: MetricCondition, samples: readonly Sam
   return leadsThere ? Math.max(nowMs, line.at_ms + (threshold - line.value) / line.slope) : null;
 }
 
+/** One sample for each part of the time that has any. */
+function meansOf(samples: readonly Sample[], spanMs: number): Sample[] {
+  const firstMs = samples[0]?.at_ms ?? 0;
+  const parts = new Map<number, Sample[]>();
+  for (const sample of samples) {
+    // The last instant belongs to the last part, not to one of its own.
+    const part = Math.min(PARTS - 1, Math.floor((sample.at_ms - firstMs) / Math.max(1, spanMs / PARTS)));
+    parts.set(part, [...(parts.get(part) ?? []), sample]);
+  }
+  return [...parts.values()].map((part) => ({ at_ms: mean(part, "at_ms"), value: mean(part, "value") }));
+}
+
+const mean = (samples: readonly Sample[], of: keyof Sample): number =>
+  samples.reduce((sum, sample) => sum + sample[of], 0) / samples.length;
+
 interface Line {
   /** A point of it, and how much it changes with each millisecond. */
   readonly at_ms: number;
@@ -58,10 +75,8 @@ interface Line {
 
 /** Least squares; null where the samples make no line. */
 function lineThrough(samples: readonly Sample[]): Line | null {
-  const mean = (of: (sample: Sample) => number): number =>
-    samples.reduce((sum, sample) => sum + of(sample), 0) / samples.length;
-  const at_ms = mean((sample) => sample.at_ms);
-  const value = mean((sample) => sample.value);
+  const at_ms = mean(samples, "at_ms");
+  const value = mean(samples, "value");
   const sum = (of: (x: number, y: number) => number): number =>
     samples.reduce((total, sample) => total + of(sample.at_ms - at_ms, sample.value - value), 0);
   const xx = sum((x) => x * x);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Rival } from "../../daemons/auto-fix/messages.js";
 import { planOfFix } from "../../daemons/auto-fix/plans.js";
-import { LEARNING_NEW, MATCH_NEW } from "../../daemons/auto-fix/state.js";
+import { MATCH_NEW } from "../../daemons/auto-fix/state.js";
 import { rankOf } from "../../daemons/auto-fix/turns.js";
 import type { Fix } from "../../lib/schema/fix-registry.js";
 import { SHIPPED_FIXES } from "../../lib/schema/shipped-fixes.js";
@@ -18,7 +18,7 @@ const CAUSE = "resource:out_of_memory";
 function rival(id: string, key: string, more: Partial<Rival> = {}): Rival {
   const subject = `pattern-of-${id}`;
   return {
-    ...{ fix_id: id, subject, learn: `${id}:${key}`, plan: planOf(id), match: MATCH_NEW, learning: LEARNING_NEW },
+    ...{ fix_id: id, subject, plan: planOf(id), match: MATCH_NEW, trust: 0.9 },
     pattern: {
       ...{ pattern_id: subject, key, is_active: true, confidence: 0.9, occurrences: 4, total: 4 },
       ...{ last_seen_ms: Date.parse("2026-11-21T00:00:00Z"), message: "", root_cause: "" },
@@ -73,7 +73,7 @@ describe("a symptom's fix", () => {
       "misses what it requires",
       given({ facts: { ...fresh.facts, prerequisites: [{ what: "x", value: 0, met: false }] } }),
     ],
-    ["is not trusted any more", given({ plan: { ...fresh.plan, score: 0.3 } })],
+    ["is not trusted any more", given({ trust: 0.49 })],
     ["is for a symptom as well", given({ pattern: { ...fresh.pattern, key: "systemic:crash_loop" } })],
     ["only asks a person", rival("change-code", "systemic:uncaught_exception")],
   ])("does not wait for one that %s", (_, other) => {

@@ -57,6 +57,21 @@ describe("askForecast()", () => {
     expect(ask([...flat, ...rising]).holds).toBe(true);
   });
 
+  test("sees the line of a component whose workers are measured in turn, each on its own level", () => {
+    const levels = [0.1, 0.4, 0.9, 0.3, 0.7];
+    const samples = Array.from({ length: 150 }, (_, nth) => {
+      const at_ms = nth * 12_000;
+      return { at_ms, value: (levels[nth % 5] as number) + (at_ms / MINUTE_MS) * 0.01 };
+    });
+    const nowMs = (samples.at(-1) as Sample).at_ms;
+    // Their mean is 0.78 by now, and rises by 0.01 a minute.
+    const asked = askForecast(full, samples, HORIZON_MS, nowMs, 0);
+    expect(asked.holds).toBe(true);
+    expect(Math.abs((asked.meets_in_seconds ?? 0) - 12 * 60)).toBeLessThan(150);
+    const flat = samples.map(({ at_ms }, nth) => ({ at_ms, value: levels[nth % 5] as number }));
+    expect(askForecast(full, flat, HORIZON_MS, nowMs, 0).holds).toBe(false);
+  });
+
   test("finds where any line crosses, to the second", () => {
     const slopes = fc.record({
       from: fc.double({ min: 0, max: 0.5, noNaN: true }),
