@@ -225,7 +225,7 @@ Copy \`config/healing-policies.json\` of the package to the coordination directo
 { "enabled": true, "scope": { "components": ["api-worker"], "target": "process" } }
 \`\`\`
 
-\`heald policy check healing-policies\` says what is wrong with it. A component is a worker type, a worker, or the
+\`heald policy check\` says what is wrong with it. A component is a worker type, a worker, or the
 \`component\` of samples that \`heald metric\` appends.
 
 ## What it does

@@ -241,7 +241,6 @@ function channelOf(own: ExplicitChannel): Channel {
 
 export const notificationPolicy: PolicyDefinition<NotificationSettings, ExplicitNotificationPolicy> = {
   name: "notification-policy",
-  perType: false,
   shape,
   complete: completeNotifications,
   check: checkNotificationPolicy,

@@ -134,7 +134,7 @@ describe("healing-policies.json is refused with", () => {
   });
 
   test("settings for single worker types, which nothing reads", async () => {
-    for (const name of ["healing-policies", "auto-fix-registry", "allowed-commands", "notification-policy"])
+    for (const name of ["healing-policies", "auto-fix-registry", "allowed-commands"])
       expect(await whyOf(name, { overrides: { "scan-worker": {} } })).toBe(
         `Cannot load policy "${name}.json": overrides is not a known key`,
       );
