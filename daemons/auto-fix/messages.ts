@@ -57,7 +57,7 @@ export interface Rival {
   readonly subject: string;
   readonly plan: Plan;
   readonly pattern: PatternFacts;
-  readonly facts: Pick<Facts, "impossible" | "prerequisites" | "diff" | "fields" | "other_tasks">;
+  readonly facts: Pick<Facts, "impossible" | "prerequisites" | "diff" | "fields" | "memory" | "other_tasks">;
   readonly match: MatchPart;
   /** The lower bound of its confidence. */
   readonly trust: number;

@@ -19,7 +19,7 @@ import { type LearningPart, MATCH_NEW, type MatchPart, type Plan, type RunPart, 
 import { rankOf } from "./turns.js";
 
 const SCAN_EVERY_SECONDS = 5;
-/** A decision's record has a limit; that any of them may come is enough to wait. */
+/** A decision's record has a limit. */
 const RIVALS_MAX = 8;
 
 export class PatternSource implements Source {
@@ -161,7 +161,10 @@ export class PatternSource implements Source {
         .filter((each) => each.applies_to_patterns.includes(key) && (each !== fix || other !== pattern))
         .flatMap((each) => this.#rival(each, other, key, rank, nowMs) ?? []);
     });
-    return found.slice(0, RIVALS_MAX);
+    // Those first that nothing stands in the way of.
+    const isFree = ({ facts }: Rival): boolean =>
+      facts.impossible === null && facts.prerequisites.every(({ met }) => met);
+    return [...found.filter(isFree), ...found.filter((each) => !isFree(each))].slice(0, RIVALS_MAX);
   }
 
   #trust(plan: Plan, learn: string, scope: string, nowMs: number): number {
@@ -171,13 +174,13 @@ export class PatternSource implements Source {
   }
 
   #rival(fix: Fix, pattern: PatternRecord, key: string, rank: number, nowMs: number): Rival | null {
-    const { context, reader } = { context: this.#context, reader: this.#reader };
     const plan = planOfFix(fix);
     // The least rank that it may have; what it has stands in the files of the fleet.
     if ((rankOf(plan, key, 1) ?? rank) >= rank) return null;
-    const { impossible, prerequisites, diff, fields, other_tasks } = reader.read(
+    const scope = pattern.worker_type ?? "";
+    const { impossible, prerequisites, diff, fields, memory, other_tasks } = this.#reader.read(
       plan,
-      pattern.worker_type ?? "",
+      scope,
       pattern,
       fix.prerequisites ?? {},
       nowMs,
@@ -186,9 +189,9 @@ export class PatternSource implements Source {
       ...{ fix_id: fix.fix_id, subject: pattern.pattern_id, plan },
       // Said in the decision on the pattern itself.
       pattern: { ...factsOf(pattern, key), message: "", root_cause: "" },
-      facts: { impossible, prerequisites, diff, fields, other_tasks },
-      match: context.part<MatchPart>(`match:${fix.fix_id}|${pattern.pattern_id}`) ?? MATCH_NEW,
-      trust: this.#trust(plan, `${fix.fix_id}:${key}`, pattern.worker_type ?? "", nowMs),
+      facts: { impossible, prerequisites, diff, fields, memory, other_tasks },
+      match: this.#context.part<MatchPart>(`match:${fix.fix_id}|${pattern.pattern_id}`) ?? MATCH_NEW,
+      trust: this.#trust(plan, `${fix.fix_id}:${key}`, scope, nowMs),
     };
   }
 }

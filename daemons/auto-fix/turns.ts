@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { LIMIT_GATES } from "./gate-limits.js";
 import type { Question } from "./gate-question.js";
 import { SUBJECT_GATES } from "./gate-subject.js";
 import type { Rival } from "./messages.js";
@@ -40,6 +41,8 @@ export function whoComesFirst(question: Question): readonly string[] {
 
 /** What passes by itself, such as a cooldown or an hour's limit, is waited for; what does not, is not. */
 const LASTING = ["enabled", "category", "confidence", "occurrences", "fresh", "prerequisites", "precondition"] as const;
+/** Of these only those that no time will pass: a limit of 0, and a host that has no more memory to promise. */
+const LIMITS = ["limit_fix", "limit_target", "limit_worker_type", "limit_category", "memory_commit"] as const;
 
 function mayCome(rival: Rival, { slice, event, settings, nowMs }: Question): boolean {
   if (nowMs < rival.match.declined_until_ms) return false;
@@ -50,5 +53,10 @@ function mayCome(rival: Rival, { slice, event, settings, nowMs }: Question): boo
     settings,
     nowMs,
   };
-  return LASTING.every((gate) => SUBJECT_GATES[gate](asked).passed) && rival.trust >= settings.safety.ask_at;
+  const isLimited = LIMITS.some((gate) => {
+    const { passed, passesAtMs = null } = LIMIT_GATES[gate](asked);
+    return !passed && passesAtMs === null;
+  });
+  if (isLimited || rival.trust < settings.safety.ask_at) return false;
+  return LASTING.every((gate) => SUBJECT_GATES[gate](asked).passed);
 }

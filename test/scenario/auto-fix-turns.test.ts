@@ -23,7 +23,7 @@ function rival(id: string, key: string, more: Partial<Rival> = {}): Rival {
       ...{ pattern_id: subject, key, is_active: true, confidence: 0.9, occurrences: 4, total: 4 },
       ...{ last_seen_ms: Date.parse("2026-11-21T00:00:00Z"), message: "", root_cause: "" },
     },
-    facts: { impossible: null, prerequisites: [], diff: [], fields: [], other_tasks: 0 },
+    facts: { impossible: null, prerequisites: [], diff: [], fields: [], memory: null, other_tasks: 0 },
     ...more,
   };
 }
@@ -73,6 +73,10 @@ describe("a symptom's fix", () => {
       "misses what it requires",
       given({ facts: { ...fresh.facts, prerequisites: [{ what: "x", value: 0, met: false }] } }),
     ],
+    [
+      "would promise more memory than the host has",
+      given({ facts: { ...fresh.facts, memory: { committed_mb: 9, host_mb: 10 } } }),
+    ],
     ["is not trusted any more", given({ trust: 0.49 })],
     ["is for a symptom as well", given({ pattern: { ...fresh.pattern, key: "systemic:crash_loop" } })],
     ["only asks a person", rival("change-code", "systemic:uncaught_exception")],
@@ -80,6 +84,15 @@ describe("a symptom's fix", () => {
     const fixing = makeFixing();
     backOff(fixing, other);
     expect(fixing.world.writes).toBe(1);
+  });
+
+  test("does not wait for one that a limit of 0 forbids, but for one that has to wait itself", () => {
+    const verdict = (max_fixes_per_day: number): unknown => {
+      const fixing = makeFixing({ limits: { per_category: { resource: { max_fixes_per_day } } } });
+      backOff(fixing, fresh);
+      return fixing.world.decisions[0]?.verdict;
+    };
+    expect([verdict(0), verdict(1)]).toEqual(["apply", "suppress"]);
   });
 
   test("does not wait for one that was applied, and whose pattern was not seen since", () => {
@@ -107,7 +120,7 @@ describe("a quarantine and a fix of the cause", () => {
     return world.decisions[0]?.verdict;
   };
   const facts = (other_tasks: number): Pick<Rival, "facts"> => ({
-    facts: { impossible: null, prerequisites: [], diff: [], fields: [], other_tasks },
+    facts: { impossible: null, prerequisites: [], diff: [], fields: [], memory: null, other_tasks },
   });
 
   test("the quarantine goes first where workers of the type have other tasks: the task is at fault", () => {
