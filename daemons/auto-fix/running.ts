@@ -352,9 +352,9 @@ export function onUndone(slice: Running, event: Of<"undone">): Step {
     historyRecord(ended, "undone", stamp, message),
   ];
   if (conflicts.length > 0) {
-    const seen = `${conflicts.join(", ")} of ${run.scope} was changed by somebody else since the fix`;
+    const seen = `Changed by somebody else since the fix: ${conflicts.join("; ")}`;
     news.push(
-      telling.ofRun("undo_conflict", ended, `${seen}; it is left as it is`, "conflict", { conflicts }),
+      telling.ofRun("undo_conflict", ended, `Left as it is. ${seen}`, "conflict", { conflicts }),
       telling.escalation(ended, seen, [message], "decide which value is right", `heald fix show ${run.run_id}`),
     );
   }

@@ -80,8 +80,8 @@ function edit(
     const found = scalarOf(valueAt(current, each.field));
     if (found === each.to) continue;
     if (found === each.from) open.push(each);
-    else if (partial) conflicts.push(each.field);
-    else return { kind: "conflict", field: each.field, found, conflicts: [each.field] };
+    else if (partial) conflicts.push(whyConflict(workerType, each, found));
+    else return { kind: "conflict", field: each.field, found, conflicts: [whyConflict(workerType, each, found)] };
   }
   if (open.length === 0) return { kind: "done", conflicts };
   let next = current;
@@ -92,6 +92,12 @@ function edit(
   if (text === null) unlinkIfThere(path);
   else replaceFile(path, text, { sync: true });
   return { kind: "edited", text, conflicts };
+}
+
+/** File, field, got and wanted: the words in which a person is told that their own edit stays. */
+function whyConflict(workerType: string, { field, from }: FieldEdit, found: FieldValue): string {
+  const shown = (value: FieldValue): string => (value === null ? "unset" : JSON.stringify(value));
+  return `${field} in worker-specs/templates/${workerType}.json (${shown(found)}, not ${shown(from)})`;
 }
 
 function readOwn(

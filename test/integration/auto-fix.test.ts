@@ -131,6 +131,8 @@ describe("a fix that does not help", () => {
     const [run = ""] = readdirSync(at("auto-fix/runs")).map((name) => name.replace(".json", ""));
     expect(await heald("fix", "undo", run)).toMatchObject({ code: 0 });
     await said("undo_conflict");
+    const where = "resources.memory_limit_mb in worker-specs/templates/scan-worker.json (2000, not 768)";
+    expect(events("undo_conflict")[0]?.message).toBe(`Left as it is. Changed by somebody else since the fix: ${where}`);
     expect(readJson(at("worker-specs/templates/scan-worker.json"))).toMatchObject({
       note: "mine",
       resources: { memory_limit_mb: 2000 },
