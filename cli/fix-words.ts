@@ -64,6 +64,7 @@ function rowsOf(name: string, where: string, record: Json, nowMs: number): (read
     ...list("workers", "workers"),
     ...text("approved", "approved_by"),
     ...text("undone", "undo_reason"),
+    ...wordsOfUndo(record),
     ...list("conflicts", "conflicts"),
     ...when("proposed", "proposed_at"),
     ...when("decided", "started_at"),
@@ -75,6 +76,12 @@ function rowsOf(name: string, where: string, record: Json, nowMs: number): (read
     ...(isRun && canBeUndone(record) ? [["to undo", `heald fix undo ${name}`] as const] : []),
     ["file", `coordination/auto-fix/${where}/${name}.json${isRun ? ", with what stood there before" : ""}`],
   ];
+}
+
+/** What becomes of each action when it is taken back. */
+function wordsOfUndo(record: Json): [string, string][] {
+  const words = Array.isArray(record.undo) && record.undo_reason == null ? record.undo.map(String) : [];
+  return words.map((each, nth): [string, string] => [nth === 0 ? "undo" : "", each]);
 }
 
 function stepsOf(record: Json): [string, string][] {
@@ -94,4 +101,4 @@ function windowOf(record: Json, nowMs: number): [string, string][] {
 }
 
 /** It was applied, and nobody has taken it back yet. */
-export const canBeUndone = (record: Json): boolean => record.applied_at != null && record.undo_reason == null;
+const canBeUndone = (record: Json): boolean => record.applied_at != null && record.undo_reason == null;

@@ -7,7 +7,7 @@ import { isId } from "../../lib/schema/primitives.js";
 import { jsonNamesIn } from "../../lib/store/entries.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
-import { canBeUndone, changesOf, printFix, stateOf } from "../fix-words.js";
+import { changesOf, printFix, stateOf } from "../fix-words.js";
 import { openForWriting, readHome } from "../home.js";
 import { flagOption } from "../options.js";
 import { person } from "../person.js";
@@ -137,8 +137,9 @@ function undo(call: Call): undefined {
     const found = find(layout, name);
     throw new Refused(`${found.name} was not applied: it is in ${found.where}/`);
   }
+  const undone = textIn(run.record, "undo_reason");
+  if (undone !== null) throw new Refused(`${name} is undone already: ${undone}`);
   if (run.record.applied_at == null) throw new Refused(`${name} was not applied: ${stateOf(run.record)}`);
-  if (!canBeUndone(run.record)) throw new Refused(`${name} is undone already: ${textIn(run.record, "undo_reason")}`);
   if (!ask(layout, name)) throw new Refused(`${name} is to be undone already`);
   print(`${name}  is to be undone; see heald fix show ${name}`);
 }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { changeOf } from "../../lib/domain/field-change.js";
 import { readTail } from "../../lib/platform/files.js";
 import { hostMemoryMb } from "../../lib/platform/memory-of-host.js";
-import type { AllowedCommands } from "../../lib/schema/allowed-commands.js";
+import { type AllowedCommands, whyNotAllowed } from "../../lib/schema/allowed-commands.js";
 import { ACTIONS, type ActionOf, type FixAction } from "../../lib/schema/fix-actions.js";
 import type { PatternRecord } from "../../lib/schema/pattern.js";
 import { isId, readInstant } from "../../lib/schema/primitives.js";
@@ -19,7 +19,7 @@ import type { Layout } from "../../lib/store/layout.js";
 import { SpecStore } from "../../lib/store/specs.js";
 import { scalarOf, valueAt } from "../../lib/store/template-edit.js";
 import { TemplateStore } from "../../lib/store/templates.js";
-import { type Situation, whyImpossible } from "./impossible.js";
+import { whyNoQuarantine, whyNotOpen } from "./impossible.js";
 import type { Facts } from "./messages.js";
 import type { Diff, Plan } from "./state.js";
 
@@ -64,17 +64,21 @@ export class FactReader {
     const typed = fleet.specs.filter((spec) => spec.worker_type === scope);
     const isKnown =
       template?.kind === "ok" || typed.length > 0 || plan.target !== "process" || plan.actions.every(needsNoTemplate);
-    const holds = readHolds(this.#layout, nowMs);
-    const seen = { layout: this.#layout, allowed: this.#allowed(), scope, pattern, workers: typed, holds, nowMs };
-    const { fields, diff, impossible } = changesOfPlan(plan, template?.kind === "ok" ? template.template : {}, seen);
+    const { fields, diff, impossible } = this.#changes(
+      plan,
+      scope,
+      pattern,
+      template?.kind === "ok" ? template.template : null,
+    );
     const bad = template?.kind === "bad" ? template.sentence : null;
+    const holds = readHolds(this.#layout, nowMs);
     const hold = heldBy(holds, "fix", { worker_type: scope, target: plan.target_name ?? undefined }, nowMs);
     return {
       hold: hold === null ? null : { name: hold.name, why: hold.why, until_ms: hold.expiresAtMs },
       component: { name: scope, is_valid: isValid, is_known: isKnown },
-      other_tasks: otherTasks(typed, pattern),
       affected: affected(plan, typed.length, this.#waitingOf(fleet, pattern)),
       fleet: fleet.specs.length + fleet.waiting.length,
+      other_tasks: otherTasks(typed, pattern),
       diff,
       fields,
       impossible: impossible ?? bad,
@@ -106,6 +110,44 @@ export class FactReader {
   #waitingOf(fleet: Fleet, pattern: PatternRecord | null): number {
     const workers = pattern?.workers ?? [];
     return fleet.waiting.filter((id) => workers.includes(id)).length;
+  }
+
+  #changes(
+    plan: Plan,
+    scope: string,
+    pattern: PatternRecord | null,
+    template: Readonly<Record<string, unknown>> | null,
+  ): { fields: FieldDiff[]; diff: Diff[]; impossible: string | null } {
+    const fields: FieldDiff[] = [];
+    const diff: Diff[] = [];
+    let impossible: string | null = null;
+    for (const action of plan.actions) {
+      if (action.type === "modify-worker-spec") {
+        const made = changesOf(action, template ?? {});
+        if (typeof made === "string") impossible ??= made;
+        else fields.push(...made);
+      } else {
+        impossible ??= this.#whyImpossible(action, scope, pattern);
+        diff.push(wordsOf(action, scope, pattern));
+      }
+    }
+    const changed = fields.map(({ field, before, after }) => ({ what: field, before, after }));
+    return { fields, diff: [...changed, ...diff], impossible };
+  }
+
+  #whyImpossible(action: FixAction, scope: string, pattern: PatternRecord | null): string | null {
+    switch (action.type) {
+      case "run-command":
+        return whyNotAllowed(this.#allowed(), action.command, argumentsOf(action, scope, pattern));
+      case "quarantine":
+        return whyNoQuarantine(this.#layout, pattern, Date.now());
+      case "enable-circuit-breaker":
+        return action.state === "half-open" && isId(scope) ? whyNotOpen(this.#layout, scope, Date.now()) : null;
+      case "clean-state":
+        return (pattern?.workers?.length ?? 0) > 0 ? null : "no worker is known";
+      default:
+        return null;
+    }
   }
 
   #prerequisites(
@@ -154,30 +196,6 @@ export class FactReader {
       }
     }).length;
   }
-}
-
-/** What all actions change, and why the first that cannot be done cannot. */
-function changesOfPlan(
-  plan: Plan,
-  template: Readonly<Record<string, unknown>>,
-  seen: Omit<Situation, "args">,
-): { fields: FieldDiff[]; diff: Diff[]; impossible: string | null } {
-  const fields: FieldDiff[] = [];
-  const diff: Diff[] = [];
-  let impossible: string | null = isId(seen.scope) ? null : "its name is no id";
-  for (const action of plan.actions) {
-    if (action.type === "modify-worker-spec") {
-      const made = changesOf(action, template);
-      if (typeof made === "string") impossible ??= made;
-      else fields.push(...made);
-    } else {
-      const args = action.type === "run-command" ? argumentsOf(action, seen.scope, seen.pattern) : [];
-      impossible ??= whyImpossible(action, { ...seen, args });
-      diff.push(wordsOf(action, seen.scope, seen.pattern));
-    }
-  }
-  const changed = fields.map(({ field, before, after }) => ({ what: field, before, after }));
-  return { fields, diff: [...changed, ...diff], impossible };
 }
 
 function needsNoTemplate(action: FixAction): boolean {

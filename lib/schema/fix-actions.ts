@@ -249,14 +249,9 @@ export function timeoutProblems(actions: readonly FixAction[], field: string): P
 }
 
 /** What is wrong with actions on a target; refused when they are loaded, not when they would fire. */
-export function targetProblems(
-  actions: readonly FixAction[],
-  target: TargetKind,
-  field: string,
-  targetField = `${field}target`,
-): Problem[] {
+export function targetProblems(actions: readonly FixAction[], target: TargetKind, field: string): Problem[] {
   if (target === "kubernetes")
-    return [{ field: targetField, message: 'must be process, systemd or pm2: "kubernetes" is not supported' }];
+    return [{ field: `${field}target`, message: 'must be process, systemd or pm2: "kubernetes" is not supported' }];
   return actions.flatMap((action, index) => {
     const { targets } = ACTIONS[action.type];
     if (targets.includes(target)) return [];

@@ -214,7 +214,11 @@ function predicted({ horizon_minutes, quiet = {}, latest_seconds }: NonNullable<
 
 function check(explicit: HealingFile): Problem[] {
   const policies = explicit.policies ?? [];
-  const problems = policies.flatMap((policy, index) => problemsOf(policy, `policies.${index}.`));
+  const problems = policies.flatMap((policy, index) => {
+    const field = `policies.${index}.`;
+    const found = [...problemsOf(policy, field), ...timeoutProblems(policy.actions, field)];
+    return [...found.map((problem) => inScope(problem, field)), ...predictionProblems(policy, field)];
+  });
   const names = policies.map((policy) => policy.name);
   for (const [index, name] of names.entries())
     if (names.indexOf(name) !== index)
@@ -223,13 +227,8 @@ function check(explicit: HealingFile): Problem[] {
 }
 
 function problemsOf(policy: HealingPolicy, field: string): Problem[] {
-  const target = policy.scope?.target ?? "process";
-  const problems = targetProblems(policy.actions, target, field, `${field}scope.target`);
-  problems.push(
-    ...changeProblems(policy.actions, field),
-    ...timeoutProblems(policy.actions, field),
-    ...predictionProblems(policy, field),
-  );
+  const problems = targetProblems(policy.actions, policy.scope?.target ?? "process", field);
+  problems.push(...changeProblems(policy.actions, field));
   if (!policy.enabled) return problems;
   const named = JSON.stringify(policy.name);
   if ((policy.scope?.components ?? []).length === 0)
@@ -242,26 +241,6 @@ function problemsOf(policy: HealingPolicy, field: string): Problem[] {
       field: `${field}clear_conditions`,
       message: `must say when ${named} is over: what starts an action does not tell when it has helped: got none`,
     });
-  return problems;
-}
-
-/** A line leads over or under a threshold, never to a value; and there must be time left to wait for a quiet moment. */
-function predictionProblems(policy: HealingPolicy, field: string): Problem[] {
-  if (policy.predict === undefined) return [];
-  const { horizon_minutes, latest_seconds = 0 } = policy.predict;
-  const horizon = horizon_minutes * 60;
-  const problems: Problem[] = [];
-  if (latest_seconds >= horizon)
-    problems.push({
-      field: `${field}predict.latest_seconds`,
-      message: `must be < horizon_minutes (${horizon} s), got ${latest_seconds}`,
-    });
-  for (const [index, { operator }] of policy.conditions.entries())
-    if (operator === "eq" || operator === "ne")
-      problems.push({
-        field: `${field}conditions.${index}.operator`,
-        message: `must be gt, gte, lt or lte in a policy with predict, got "${operator}"`,
-      });
   return problems;
 }
 
@@ -284,5 +263,29 @@ function ladderProblems(policies: readonly HealingPolicy[]): Problem[] {
       way.push(at);
     }
   }
+  return problems;
+}
+
+/** The target of a fix stands beside its actions, that of a policy in its scope. */
+const inScope = (problem: Problem, field: string): Problem =>
+  problem.field === `${field}target` ? { ...problem, field: `${field}scope.target` } : problem;
+
+/** A line leads over or under a threshold, never to a value; and there must be time left to wait for a quiet moment. */
+function predictionProblems(policy: HealingPolicy, field: string): Problem[] {
+  if (policy.predict === undefined) return [];
+  const { horizon_minutes, latest_seconds = 0 } = policy.predict;
+  const horizon = horizon_minutes * 60;
+  const problems: Problem[] = [];
+  if (latest_seconds >= horizon)
+    problems.push({
+      field: `${field}predict.latest_seconds`,
+      message: `must be < horizon_minutes (${horizon} s), got ${latest_seconds}`,
+    });
+  for (const [index, { operator }] of policy.conditions.entries())
+    if (operator === "eq" || operator === "ne")
+      problems.push({
+        field: `${field}conditions.${index}.operator`,
+        message: `must be gt, gte, lt or lte in a policy with predict, got "${operator}"`,
+      });
   return problems;
 }

@@ -139,21 +139,6 @@ describe("a healing policy", () => {
     );
     expect(called()).toHaveLength(1);
   }, 60_000);
-
-  test("does not stop a worker where no more may be stopped", async () => {
-    fixing.alive("scan-1", "task-1", { created_by: "auto-fix" });
-    fixing.alive("scan-2", "task-2", { created_by: "auto-fix" });
-    fixing.config("healing-policies", { policies: [policy({ actions: [{ type: "scale-down", min_workers: 2 }] })] });
-    await fixing.start("auto-fix");
-    await fixing.measuring(
-      () => ({ error_rate: 0.5 }),
-      () => fixing.events("fix_suppressed").length > 0,
-      "it is kept back",
-    );
-    expect(fixing.events("fix_suppressed")[0]).toMatchObject({ reason: "precondition" });
-    expect(fixing.events("fix_suppressed")[0]?.message).toContain("2 workers run, at least 2 must stay");
-    expect(existsSync(fixing.at("desired/scan-1.json")) || existsSync(fixing.at("desired/scan-2.json"))).toBe(false);
-  }, 60_000);
 });
 
 describe("of two patterns of one worker type", () => {
