@@ -6,19 +6,29 @@ import { Refused } from "../lib/errors.js";
 export const MANY = 10;
 
 /**
+ * Asks a question that only "y" and "yes" answer with yes.
+ *
+ * @param deed What is refused otherwise, as part of a sentence.
+ * @throws {Refused} If the answer is another, or nobody can be asked.
+ */
+export async function confirm(question: string, deed: string): Promise<void> {
+  const refusal = new Refused(`Refused to ${deed} without --yes`);
+  if (!process.stdin.isTTY) throw refusal;
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await prompt.question(`${question} [y/N] `);
+    if (!/^y(es)?$/i.test(answer.trim())) throw refusal;
+  } finally {
+    prompt.close();
+  }
+}
+
+/**
  * Asks whether to go on when an order is for more than ten.
  *
  * @throws {Refused} If the answer is no, or nobody can be asked.
  */
 export async function confirmMany(count: number, deed: string, yes: boolean): Promise<void> {
   if (count <= MANY || yes) return;
-  const refusal = new Refused(`Refused to ${deed} ${count} workers without --yes`);
-  if (!process.stdin.isTTY) throw refusal;
-  const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await prompt.question(`${deed} ${count} workers? [y/N] `);
-    if (!/^y(es)?$/i.test(answer.trim())) throw refusal;
-  } finally {
-    prompt.close();
-  }
+  await confirm(`${deed} ${count} workers?`, `${deed} ${count} workers`);
 }

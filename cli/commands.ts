@@ -42,6 +42,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry(MORE, "policy", "check policies, and show what is in force", () => import("./commands/policy.js")),
   entry(MORE, "events", "the events of all logs in order", () => import("./commands/events.js")),
   entry(MORE, "replay", "recompute recorded decisions from their records", () => import("./commands/replay.js")),
+  entry(MORE, "fsck", "check that everything in the home fits together", () => import("./commands/fsck.js")),
   entry(MORE, "metric", "append a sample of a worker or a component", () => import("./commands/metric.js")),
   entry(MORE, "group", "group the lines of a text by template", () => import("./commands/group.js")),
 ];

@@ -50,6 +50,8 @@ export class Library implements Source {
   stop(): void {
     this.#isStopped = true;
     if (this.#timer !== null) clearInterval(this.#timer);
+    // What was published a moment ago is not in the index yet, and nobody else writes it until the next start.
+    if (this.#soon !== null) this.#writeIndex();
     this.#store.close();
   }
 
@@ -71,6 +73,16 @@ export class Library implements Source {
   #index(): void {
     this.#soon = null;
     if (!this.#isStopped) this.scan();
+  }
+
+  #writeIndex(): void {
+    try {
+      this.#store.writeIndex(indexOf(this.#published(), Date.now()));
+    } catch (error) {
+      const code = weatherCode(error);
+      if (code === null) throw error;
+      this.#host.log.warn({ code }, "the index of patterns is left to the next start");
+    }
   }
 
   patterns(): PatternPart[] {
@@ -142,9 +154,13 @@ function rank(pattern: PatternPart): number {
   return ["candidate", "resolved", "active"].indexOf(pattern.status);
 }
 
-function indexOf(published: readonly PatternPart[], nowMs: number): PatternIndex {
+/** What the index counts of a pattern. */
+type Counted = Pick<PatternPart, "status" | "category" | "type" | "worker_type" | "severity">;
+
+/** The index of the patterns that are published. */
+export function indexOf(published: readonly Counted[], nowMs: number): PatternIndex {
   const active = published.filter((each) => each.status === "active");
-  const by = (key: (pattern: PatternPart) => string): Record<string, number> => {
+  const by = (key: (pattern: Counted) => string): Record<string, number> => {
     const counts = new Map<string, number>();
     for (const each of active) counts.set(key(each), (counts.get(key(each)) ?? 0) + 1);
     return Object.fromEntries(counts);

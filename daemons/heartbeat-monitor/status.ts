@@ -28,8 +28,11 @@ interface WaitingRequest {
   readonly count: number;
 }
 
+/** What the status is made from: the monitor's own state, and the home. */
+export type StatusContext = Pick<DaemonContext<Event, HeartbeatSettings>, "layout" | "part" | "partsWith" | "policy">;
+
 export class StatusFile {
-  readonly #context: DaemonContext<Event, HeartbeatSettings>;
+  readonly #context: StatusContext;
   #dirty = true;
   #writtenAtMs = 0;
   #last = { head: "", tail: "" };
@@ -37,7 +40,7 @@ export class StatusFile {
   /** A worker's part is never changed, only replaced: its row holds for as long as the part does. */
   readonly #rows = new WeakMap<WorkerPart, Record<string, unknown>>();
 
-  constructor(context: DaemonContext<Event, HeartbeatSettings>) {
+  constructor(context: StatusContext) {
     this.#context = context;
   }
 

@@ -1,15 +1,14 @@
 /** The queue of requests: each file is read with the facts of its gates, and offered as one event. @module */
 import { statSync } from "node:fs";
-import { basename } from "node:path";
 import { weatherCode } from "../../lib/platform/files.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { restartRequestSchema } from "../../lib/schema/records.js";
 import type { Mailbox } from "../../lib/store/mailbox.js";
-import { filedName } from "../../lib/store/mailbox.js";
 import { MAX_BYTES, readRecord, UNFINISHED_MS } from "../../lib/store/records.js";
 import { FactReader, type Found } from "./facts.js";
 import type { Event, Subject } from "./messages.js";
+import { accountedFor, adoptOrphans } from "./orphans.js";
 import { namedSubject, requestOf } from "./request-file.js";
 import type { RestartSettings } from "./settings.js";
 import type { WorkerPart } from "./state.js";
@@ -185,22 +184,9 @@ export class QueueSource implements Source {
 
   /** Claimed requests of dead claimers that no attempt on probation and no start in hand accounts for wait again. */
   #adoptOrphans(): void {
-    const known = new Set<string>();
-    for (const [, part] of this.#context.partsWith<WorkerPart>("worker:")) {
-      if (part.run !== null) known.add(basename(part.run.claimed));
-      if (part.waiting !== null && part.waiting.phase !== "waiting") known.add(part.waiting.name);
-    }
-    for (const { path, name } of this.#mailbox.orphans()) {
-      if (known.has(basename(path)) || known.has(filedName(path))) continue;
-      const reading = readRecord(path, restartRequestSchema, {
-        maxBytes: MAX_BYTES.request,
-        nowMs: Date.now(),
-        mayBeUnfinished: false,
-      });
-      if (reading.kind === "ok") this.#mailbox.putBack(path, name, reading.value);
-      else if (reading.kind === "bad") this.#mailbox.reject(path, reading.sentence);
+    const parts = [...this.#context.partsWith<WorkerPart>("")];
+    for (const name of adoptOrphans(this.#mailbox, accountedFor(parts)))
       this.#context.log.info({ name }, "a request that a killed daemon had claimed waits again");
-    }
   }
 }
 

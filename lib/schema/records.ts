@@ -169,6 +169,14 @@ export type TokenBudget = z.infer<typeof tokenBudgetSchema>;
 export const versionSchema = z.looseObject({ format: z.number().int(), heald: z.string() });
 export const ownerSchema = z.looseObject({ host: z.string(), pid_ns: z.string(), boot_id: z.string().nullish() });
 
+/** What readers rely on in `status.json`; the rest of it is for people. */
+export const statusSchema = z.looseObject({
+  ok: z.boolean(),
+  at: instantSchema,
+  workers: z.array(z.looseObject({ worker_id: z.string(), attempt: attemptSchema.nullish() })),
+});
+export type Status = z.infer<typeof statusSchema>;
+
 /** Who a running daemon is: `run/<daemon>.json`. */
 export const daemonIdentitySchema = z.looseObject({
   ...identitySchema.shape,

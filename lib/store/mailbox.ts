@@ -180,6 +180,15 @@ export function filedName(claimedPath: string): string {
   return match === null ? entry : `${match[1] as string}.json`;
 }
 
+/** When and by whom a request was claimed, by the name it has since; null for a name that no claim gave. */
+export function claimOf(path: string): { readonly atMs: number; readonly isAlive: boolean } | null {
+  const match = CLAIMED_NAME.exec(basename(path));
+  if (match === null) return null;
+  // The last three digits are the claimer's counter.
+  const atMs = Math.floor(Number(match[2]) / 1000);
+  return { atMs, isAlive: isClaimerAlive(Number(match[3]), Number(match[4]), match[5] as string) };
+}
+
 function plain(name: string): string {
   if (name.includes("/") || name === "." || name === "..") {
     throw new RangeError(`Cannot look for a request named ${JSON.stringify(name)}`);
