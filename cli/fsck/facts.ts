@@ -167,8 +167,8 @@ export interface Facts {
   readonly policyTexts: ReadonlyMap<string, string>;
   readonly states: ReadonlyMap<DaemonName, StateFacts>;
   readonly status: RecordFact<Status> | null;
-  /** Whether any daemon has written figures, and whether `heald.prom` is there. */
-  readonly figures: { readonly any: boolean; readonly prometheus: boolean; readonly prometheusPath: string };
+  /** How long heartbeat-monitor has run or ran last, by its figures, and whether `heald.prom` is there. */
+  readonly figures: { readonly monitorSeconds: number; readonly prometheus: boolean; readonly prometheusPath: string };
   readonly patterns: {
     readonly path: string;
     readonly index: RecordFact<PatternIndex> | null;

@@ -1,5 +1,4 @@
 /** Loads what can be made again from the rest: the status, the figures for Prometheus, the index of patterns. @module */
-import { basename, dirname } from "node:path";
 import { indexOf } from "../../daemons/failure-pattern/library.js";
 import type { PatternPart } from "../../daemons/failure-pattern/state.js";
 import type { RegistrySettings } from "../../lib/schema/fix-registry.js";
@@ -7,6 +6,7 @@ import { isOpenToFixes, type PatternIndex, patternIndexSchema } from "../../lib/
 import { readInstant } from "../../lib/schema/primitives.js";
 import { type DaemonName, statusSchema } from "../../lib/schema/records.js";
 import type { Layout } from "../../lib/store/layout.js";
+import { readMetrics } from "../../lib/store/metrics.js";
 import { PatternStore, readPatterns } from "../../lib/store/patterns.js";
 import { MAX_BYTES } from "../../lib/store/records.js";
 import { readPolicyFile } from "../policies.js";
@@ -18,11 +18,11 @@ import { problemOf } from "./log-scan.js";
 const STATUS_BYTES_MAX = 64 * 1024 * 1024;
 
 export function loadDerived(layout: Layout, entries: readonly Entry[]): Pick<Facts, "status" | "figures"> {
-  const figures = entries.filter(({ path }) => dirname(path) === layout.metricsDir && path.endsWith("-metrics.json"));
+  const { uptime_seconds } = readMetrics(layout, "heartbeat-monitor");
   return {
     status: loadRecord(layout, layout.status, statusSchema, STATUS_BYTES_MAX),
     figures: {
-      any: figures.some(({ path }) => !basename(path).startsWith(".")),
+      monitorSeconds: typeof uptime_seconds === "number" ? uptime_seconds : 0,
       prometheus: entries.some(({ path }) => path === layout.prometheus),
       prometheusPath: layout.prometheus,
     },

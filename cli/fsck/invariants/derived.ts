@@ -7,6 +7,8 @@ import { waits } from "./requests.js";
 
 /** The status of a large fleet is refreshed twice a minute; a monitor that has just started has written none yet. */
 const STATUS_MS = 90_000;
+/** It is written every ten seconds. */
+const FIGURES_SECONDS = 30;
 
 export const DERIVED_INVARIANTS: readonly Invariant[] = [
   {
@@ -18,13 +20,11 @@ export const DERIVED_INVARIANTS: readonly Invariant[] = [
   },
   {
     name: "figures",
-    sentence: "Where daemons have written figures, metrics/heald.prom holds them for Prometheus.",
+    sentence: "Once heartbeat-monitor has run for half a minute, metrics/heald.prom holds the figures of all daemons.",
     severity: "warning",
     repair: "it is made anew from the figures",
-    check: ({ figures, running, startedAtMs, nowMs }) => {
-      const isStarting =
-        running.has("heartbeat-monitor") && nowMs - (startedAtMs.get("heartbeat-monitor") ?? 0) < STATUS_MS;
-      if (!figures.any || figures.prometheus || isStarting) return [];
+    check: ({ figures }) => {
+      if (figures.monitorSeconds < FIGURES_SECONDS || figures.prometheus) return [];
       const repair = { kind: "rebuild-prometheus", path: figures.prometheusPath, owner: "heartbeat-monitor" } as const;
       return [{ about: "metrics/heald.prom", message: "is not there", repair }];
     },
