@@ -3,7 +3,7 @@ import { Refused } from "../../lib/errors.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { confirm } from "../ask.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
-import { type Examination, examineHome, SETTLE_SECONDS } from "../fsck/examine.js";
+import { type Examination, examineHome, type HowToLook, OUTCOME_SECONDS, SETTLE_SECONDS } from "../fsck/examine.js";
 import type { Finding, Severity } from "../fsck/finding.js";
 import { INVARIANTS } from "../fsck/invariants.js";
 import { type Planned, planOf } from "../fsck/plan.js";
@@ -20,6 +20,10 @@ export const command: CommandDefinition = {
     { flags: "--repair", description: "show a plan, ask, and carry it out" },
     { flags: "--yes", description: "with --repair: do not ask" },
     { flags: "--settle <duration>", description: `wait so long before the second look (default ${SETTLE_SECONDS}s)` },
+    {
+      flags: "--within <duration>",
+      description: `within how long a death must have an outcome (default ${OUTCOME_SECONDS}s)`,
+    },
     { flags: "--once", description: "look once only; for a home in which nothing runs" },
     { flags: "--list", description: "list the invariants" },
     JSON_OPTION,
@@ -40,10 +44,14 @@ async function run(call: Call): Promise<number> {
   const json = flagOption(call.options, "json");
   if (flagOption(call.options, "list")) return list(json);
   const layout = readHome(call);
-  const once = flagOption(call.options, "once");
-  const settle = once ? 0 : (secondsOption(call.options, "settle", "--settle") ?? SETTLE_SECONDS);
-  const found = await examineHome(layout, settle);
-  if (flagOption(call.options, "repair")) return repair(layout, found, settle, call);
+  const how = {
+    settleSeconds: flagOption(call.options, "once")
+      ? 0
+      : (secondsOption(call.options, "settle", "--settle") ?? SETTLE_SECONDS),
+    outcomeSeconds: secondsOption(call.options, "within", "--within") ?? OUTCOME_SECONDS,
+  };
+  const found = await examineHome(layout, how);
+  if (flagOption(call.options, "repair")) return repair(layout, found, how, call);
   if (json) printJson(documentOf(found));
   else show(found);
   return codeOf(found.findings);
@@ -56,7 +64,7 @@ function list(json: boolean): number {
   return 0;
 }
 
-async function repair(layout: Layout, found: Examination, settle: number, call: Call): Promise<number> {
+async function repair(layout: Layout, found: Examination, how: HowToLook, call: Call): Promise<number> {
   const json = flagOption(call.options, "json");
   const plan = planOf(found.findings);
   if (!json) {
@@ -75,7 +83,7 @@ async function repair(layout: Layout, found: Examination, settle: number, call: 
     await confirm(`Carry out ${plan.length === 1 ? "this repair" : `these ${plan.length} repairs`}?`, "repair");
   }
   const done = await carryOut(layout, plan, found.facts);
-  const after = await examineHome(layout, settle);
+  const after = await examineHome(layout, how);
   if (json)
     printJson({
       ...documentOf(found),

@@ -94,7 +94,9 @@ export interface StateFacts {
     readonly torn: boolean;
     readonly problem: string | null;
   } | null;
-  /** As of the last journal line; null if there is neither. */
+  /** A part that is not as the daemon writes it: then none can be relied on. */
+  readonly oddPart: string | null;
+  /** As of the last journal line; null if there is neither, or they cannot be relied on. */
   readonly parts: ReadonlyMap<string, unknown> | null;
   readonly pending: readonly JournalEntry[];
 }
@@ -130,6 +132,8 @@ export type StoryFacts = {
 export interface Facts {
   /** When loading began, wall milliseconds. */
   readonly nowMs: number;
+  /** Within this time a death, a match and an expiry have their outcome, or are seen to be on their way to one. */
+  readonly outcomeMs: number;
   /** Whether processes can be judged: the home belongs to this host and pid namespace. */
   readonly isOurs: boolean;
   readonly running: ReadonlySet<DaemonName>;

@@ -50,7 +50,7 @@ export function expectedIndex(state: StateFacts | undefined): Omit<PatternIndex,
   const published = [...state.parts]
     .filter(([key]) => key.startsWith("pattern:"))
     .map(([, part]) => part as PatternPart)
-    .filter((part) => part !== null && typeof part === "object" && part.status !== "candidate");
+    .filter(({ status }) => status !== "candidate");
   const { updated_at: _, ...index } = indexOf(published, 0);
   return index;
 }

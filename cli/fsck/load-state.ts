@@ -7,7 +7,8 @@ import type { Layout } from "../../lib/store/layout.js";
 import { whyNotJson } from "../../lib/store/records.js";
 import { shownIn } from "./entries.js";
 import type { StateFacts } from "./facts.js";
-import { type Json, objectIn, problemOf } from "./log-scan.js";
+import { objectIn, problemOf } from "./log-scan.js";
+import { isObject, oddPart } from "./part-shapes.js";
 
 /** Above what a daemon of a large fleet keeps; a larger file is no state of ours. */
 const STATE_BYTES_MAX = 512 * 1024 * 1024;
@@ -31,33 +32,32 @@ function readState(layout: Layout, daemon: DaemonName): StateFacts {
   const lines = journal === null ? [] : linesIn(journal.text);
   const entries = lines.flatMap(({ text, problem }) => (problem === null ? [text] : []));
   const checkpoint = read === null || typeof read === "string" ? null : read;
+  const unreadable = state === null ? null : (state.problem ?? (typeof read === "string" ? read : null));
   const isAnything = checkpoint !== null || entries.length > 0;
   const recovered = isAnything ? replay(checkpoint, entries, [], journalPath) : null;
-  const torn = lines.at(-1)?.problem === "torn";
+  const odd = recovered === null ? null : oddPart(daemon, recovered.parts);
   return {
-    checkpoint:
-      state === null
-        ? null
-        : {
-            path: statePath,
-            shown: shownIn(layout, statePath),
-            problem: state.problem ?? (typeof read === "string" ? read : null),
-          },
-    journal:
-      journal === null
-        ? null
-        : {
-            path: journalPath,
-            shown: shownIn(layout, journalPath),
-            size: Buffer.byteLength(journal.text),
-            bad: lines.flatMap(({ line, problem }) =>
-              problem === null || problem === "torn" ? [] : [{ line, problem }],
-            ),
-            torn,
-            problem: journal.problem,
-          },
-    parts: recovered?.parts ?? null,
+    checkpoint: state === null ? null : { path: statePath, shown: shownIn(layout, statePath), problem: unreadable },
+    journal: journal === null ? null : journalFacts(layout, journalPath, journal, lines),
+    oddPart: odd,
+    parts: odd === null ? (recovered?.parts ?? null) : null,
     pending: recovered?.pending ?? [],
+  };
+}
+
+function journalFacts(
+  layout: Layout,
+  path: string,
+  journal: NonNullable<ReturnType<typeof textIn>>,
+  lines: readonly ReadLine[],
+): StateFacts["journal"] {
+  return {
+    path,
+    shown: shownIn(layout, path),
+    size: Buffer.byteLength(journal.text),
+    bad: lines.flatMap(({ line, problem }) => (problem === null || problem === "torn" ? [] : [{ line, problem }])),
+    torn: lines.at(-1)?.problem === "torn",
+    problem: journal.problem,
   };
 }
 
@@ -104,10 +104,6 @@ function entryProblem(entry: unknown): string | null {
   if (typeof seq !== "number") return "seq must be a number";
   if (!isObject(parts)) return "parts must be an object";
   return Array.isArray(effects) && effects.every(isObject) ? null : "effects must be a list of objects";
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function inodeOf(path: string): number | null {

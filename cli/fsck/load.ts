@@ -31,8 +31,13 @@ import {
 import { loadState } from "./load-state.js";
 import { problemOf } from "./log-scan.js";
 
-/** Loads everything. @throws An error only where the program itself is broken: bad input is a fact. */
-export async function loadFacts(layout: Layout): Promise<Facts> {
+/**
+ * Loads everything.
+ *
+ * @param outcomeMs Within which time a death must have an outcome.
+ * @throws An error only where the program itself is broken: bad input is a fact.
+ */
+export async function loadFacts(layout: Layout, outcomeMs: number): Promise<Facts> {
   const nowMs = Date.now();
   const ours = isOurs(layout);
   const daemons = readDaemons(layout).filter(({ alive }) => alive);
@@ -48,6 +53,7 @@ export async function loadFacts(layout: Layout): Promise<Facts> {
   const plain = loadPlainLogs(layout, new Set(fixes.runs.flatMap(({ value }) => value?.run_id ?? [])));
   return {
     nowMs,
+    outcomeMs,
     isOurs: ours,
     running: new Set(daemons.map(({ name }) => name)),
     startedAtMs: new Map(daemons.map(({ name, started_at }) => [name as DaemonName, readInstant(started_at) ?? nowMs])),

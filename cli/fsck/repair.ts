@@ -4,17 +4,7 @@
  *
  * @module
  */
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { chmodSync, closeSync, constants, fstatSync, lstatSync, openSync, readSync, writeSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { indexOf } from "../../daemons/failure-pattern/library.js";
 import type { PatternPart } from "../../daemons/failure-pattern/state.js";
@@ -23,12 +13,12 @@ import { type StatusContext, StatusFile } from "../../daemons/heartbeat-monitor/
 import { breakerRecord } from "../../daemons/worker-restart/breakers.js";
 import { accountedFor, adoptOrphans } from "../../daemons/worker-restart/orphans.js";
 import { breakerAt } from "../../lib/domain/breaker.js";
-import { FileGone } from "../../lib/errors.js";
+import { FileGone, HealdError, systemCode } from "../../lib/errors.js";
 import { createExclusive, ensureDirectory, moveExclusive, replaceFile } from "../../lib/platform/files.js";
 import { acquireSingle, type Held } from "../../lib/platform/locks.js";
 import { identityOf } from "../../lib/platform/processes.js";
 import type { DaemonName } from "../../lib/schema/records.js";
-import { lineOf } from "../../lib/store/entries.js";
+import { lineOf, unlinkIfThere } from "../../lib/store/entries.js";
 import { FORMAT } from "../../lib/store/home.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { Mailbox } from "../../lib/store/mailbox.js";
@@ -40,7 +30,6 @@ import { ASIDE } from "./entries.js";
 import type { Facts } from "./facts.js";
 import type { Repair } from "./finding.js";
 import { loadState } from "./load-state.js";
-import { problemOf } from "./log-scan.js";
 import type { Planned } from "./plan.js";
 
 export interface Done {
@@ -85,7 +74,13 @@ async function carriedOut(layout: Layout, planned: Planned, facts: Facts): Promi
     return { planned, outcome: isDone ? "done" : "not_needed", message: isDone ? "" : "it is not needed any more" };
   } catch (error) {
     if (error instanceof FileGone) return { planned, outcome: "not_needed", message: "it is gone" };
-    return { planned, outcome: "failed", message: problemOf(error) };
+    const code = systemCode(error);
+    if (!(error instanceof HealdError) && code === null) throw error;
+    return {
+      planned,
+      outcome: "failed",
+      message: error instanceof HealdError ? error.message : `refused by the host: ${code}`,
+    };
   }
 }
 
@@ -98,8 +93,7 @@ function repairOne(layout: Layout, repair: Repair, facts: Facts): boolean | Prom
     case "set-mode":
       return setMode(repair.path, repair.mode);
     case "remove-temporary":
-      unlinkSync(repair.path);
-      return true;
+      return unlinkIfThere(repair.path);
     case "put-back":
       return putBack(layout, repair.path);
     case "write-version":

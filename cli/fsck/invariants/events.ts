@@ -6,8 +6,6 @@ import type { Found, Invariant } from "../finding.js";
 import type { Detection, OpenIncident, Repeat } from "../stories.js";
 import { waits } from "./requests.js";
 
-/** Within this time a death has an outcome, or is seen to be on its way to one. */
-export const OUTCOME_MS = 60_000;
 /** A cleanup may wait for its grace, its hooks and its turn. */
 const CLEANUP_MS = 3_600_000;
 
@@ -105,12 +103,12 @@ export const EVENT_INVARIANTS: readonly Invariant[] = [
   {
     name: "deaths-have-outcomes",
     sentence:
-      "Within a minute every death that was seen has an outcome: a request that waits or is in hand, a next attempt, a refusal, or a person who was told.",
+      "Within a minute (--within) every death that was seen has an outcome: a request that waits or is in hand, a next attempt, a refusal, or a person who was told.",
     severity: "wrong",
     repair: "",
     check: (facts) =>
       [...facts.stories.detections.values()]
-        .filter((death) => facts.nowMs - death.atMs > OUTCOME_MS && !hasOutcome(facts, death))
+        .filter((death) => facts.nowMs - death.atMs > facts.outcomeMs && !hasOutcome(facts, death))
         .map(({ workerId, attempt, eventType, incidentId, deferredBy }) => ({
           about: `${workerId} #${attempt}`,
           message: `${eventType} (incident ${incidentId ?? "none"}) was followed by nothing${
@@ -125,7 +123,7 @@ export const EVENT_INVARIANTS: readonly Invariant[] = [
     repair: "",
     check: (facts) =>
       [...facts.stories.incidents.values()]
-        .filter((incident) => facts.nowMs - incident.atMs > OUTCOME_MS && isWell(facts, incident))
+        .filter((incident) => facts.nowMs - incident.atMs > facts.outcomeMs && isWell(facts, incident))
         .map(({ workerId, incidentId, eventType }) => ({
           about: incidentId,
           message: `was opened by a ${eventType} of ${workerId} and never closed; the worker is healthy`,

@@ -4,7 +4,6 @@ import { readInstant } from "../../../lib/schema/primitives.js";
 import type { Facts } from "../facts.js";
 import type { Found, Invariant } from "../finding.js";
 import type { OpenFix } from "../stories.js";
-import { OUTCOME_MS } from "./events.js";
 
 export const FIX_INVARIANTS: readonly Invariant[] = [
   {
@@ -43,12 +42,12 @@ export const FIX_INVARIANTS: readonly Invariant[] = [
     sentence: "No proposal outlives its expiry while auto-fix runs.",
     severity: "wrong",
     repair: "",
-    check: ({ pendingFixes, running, startedAtMs, nowMs }) =>
+    check: ({ pendingFixes, running, startedAtMs, nowMs, outcomeMs }) =>
       pendingFixes.flatMap(({ shown, value }): Found[] => {
         const expiresAtMs = readInstant(value?.expires_at);
         if (expiresAtMs === null || !running.has("auto-fix")) return [];
         const sinceMs = Math.max(expiresAtMs, startedAtMs.get("auto-fix") ?? nowMs);
-        if (nowMs - sinceMs <= OUTCOME_MS) return [];
+        if (nowMs - sinceMs <= outcomeMs) return [];
         return [{ about: shown, message: `expired at ${String(value?.expires_at)}, and still waits` }];
       }),
   },
@@ -82,11 +81,11 @@ export const FIX_INVARIANTS: readonly Invariant[] = [
     sentence: "A run that was applied and is over has a line in the fix history.",
     severity: "wrong",
     repair: "",
-    check: ({ runs, runsInHistory, nowMs }) =>
+    check: ({ runs, runsInHistory, nowMs, outcomeMs }) =>
       runs.flatMap(({ shown, value }): Found[] => {
         const isOver = value?.phase === "done" && value.mode === "live" && value.applied_at != null;
         if (!isOver || runsInHistory.has(value.run_id)) return [];
-        if (nowMs - (readInstant(value.updated_at) ?? 0) <= OUTCOME_MS) return [];
+        if (nowMs - (readInstant(value.updated_at) ?? 0) <= outcomeMs) return [];
         return [{ about: shown, message: "is done, and metrics/auto-fix-history.jsonl has no line of it" }];
       }),
   },
@@ -114,7 +113,7 @@ export const FIX_INVARIANTS: readonly Invariant[] = [
       if (!facts.running.has("auto-fix") || parts == null) return [];
       const startedAtMs = facts.startedAtMs.get("auto-fix") ?? facts.nowMs;
       return facts.patterns.open
-        .filter(({ sinceMs }) => facts.nowMs - Math.max(sinceMs, startedAtMs) > OUTCOME_MS)
+        .filter(({ sinceMs }) => facts.nowMs - Math.max(sinceMs, startedAtMs) > facts.outcomeMs)
         .flatMap(({ patternId, fixes }) =>
           fixes
             .filter((fix) => !parts.has(`match:${fix}|${patternId}`))
@@ -124,8 +123,8 @@ export const FIX_INVARIANTS: readonly Invariant[] = [
   },
 ];
 
-function overdue({ nowMs }: Facts, open: ReadonlyMap<string, OpenFix>): OpenFix[] {
-  return [...open.values()].filter(({ atMs }) => nowMs - atMs > OUTCOME_MS);
+function overdue({ nowMs, outcomeMs }: Facts, open: ReadonlyMap<string, OpenFix>): OpenFix[] {
+  return [...open.values()].filter(({ atMs }) => nowMs - atMs > outcomeMs);
 }
 
 /** A run that auto-fix has in hand, or goes on with at its next start. */

@@ -26,14 +26,17 @@ export const REQUEST_INVARIANTS: readonly Invariant[] = [
     severity: "wrong",
     repair: "the request waits again, as worker-restart would do it at its start",
     check: (facts) => {
-      const known = accountedFor(facts.states.get("worker-restart")?.parts ?? []);
+      const state = facts.states.get("worker-restart");
+      const known = accountedFor(state?.parts ?? []);
+      // Where it is not known what is in hand, it is for worker-restart alone to say.
+      const isKnown = state === undefined || (state.oddPart === null && (state.checkpoint?.problem ?? null) === null);
       return facts.requests
         .filter(({ place, claimerAlive }) => place === "claimed" && claimerAlive === false)
         .filter(({ name, filedAs }) => !known.has(name) && !known.has(filedAs))
         .map(({ shown, path }) => ({
           about: shown,
           message: "its claimer is dead, and no restart in hand accounts for it",
-          repair: { kind: "put-back", path, owner: "worker-restart" },
+          ...(isKnown ? { repair: { kind: "put-back", path, owner: "worker-restart" } as const } : {}),
         }));
     },
   },

@@ -6,18 +6,21 @@ import type { DaemonName } from "../../../lib/schema/records.js";
 import { statusOf } from "../../../lib/schema/worker-spec.js";
 import type { Facts } from "../facts.js";
 import type { Found, Invariant } from "../finding.js";
-import { OUTCOME_MS } from "./events.js";
 
 const NOT_ALIVE = new Set(["completed", "failed", "zombie"]);
 
 export const STATE_INVARIANTS: readonly Invariant[] = [
   {
     name: "checkpoints",
-    sentence: "Every checkpoint can be read.",
+    sentence: "Every checkpoint can be read, and its parts are as their daemon writes them.",
     severity: "wrong",
-    repair: "the file is moved to aside/ while its daemon is down; the daemon derives its state anew",
+    repair: "the file is moved to aside/ while its daemon is down, which would pass it over and write another",
     check: ({ states }) =>
-      [...states].flatMap(([daemon, { checkpoint }]): Found[] => {
+      [...states].flatMap(([daemon, { checkpoint, oddPart }]): Found[] => {
+        if (oddPart !== null)
+          return [
+            { about: `state/${daemon}.json`, message: `${daemon} does not write its part "${oddPart}" like this` },
+          ];
         if (checkpoint === null || checkpoint.problem === null) return [];
         const { path, shown, problem } = checkpoint;
         const repair = { kind: "set-aside", path, owner: daemon } as const;
@@ -86,7 +89,8 @@ export const STATE_INVARIANTS: readonly Invariant[] = [
       const startedAtMs = facts.startedAtMs.get("heartbeat-monitor") ?? facts.nowMs;
       return facts.specs.flatMap(({ place, shown, value, workerId, attempt, mtimeMs }): Found[] => {
         if (place !== "active" || value === null || value.worker_id !== workerId) return [];
-        if (NOT_ALIVE.has(statusOf(value)) || facts.nowMs - Math.max(mtimeMs, startedAtMs) <= OUTCOME_MS) return [];
+        if (NOT_ALIVE.has(statusOf(value)) || facts.nowMs - Math.max(mtimeMs, startedAtMs) <= facts.outcomeMs)
+          return [];
         const part = parts.get(`worker:${workerId}`) as MonitorPart | undefined;
         if (part === undefined) return [{ about: shown, message: "is not watched" }];
         const known = part.spec.attempt;

@@ -402,6 +402,12 @@ const BREAKAGES: readonly Breakage[] = [
     "state/auto-fix.json cannot be read: it is no JSON object: line 1, column 19: not valid JSON",
   ],
   [
+    "a checkpoint holds what its daemon does not write",
+    "checkpoints",
+    (home) => home.rememberAlso("worker-restart", { "task:odd": { quarantined_at_ms: "yesterday" } }),
+    'state/worker-restart.json worker-restart does not write its part "task:odd" like this',
+  ],
+  [
     "a journal has a line that is none",
     "journals",
     (home) => home.write("state/auto-fix.journal.jsonl", '{"seq":2}\n'),

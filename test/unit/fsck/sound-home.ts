@@ -108,7 +108,7 @@ export class SoundHome {
   }
 
   async findings(): Promise<Finding[]> {
-    return [...(await examineHome(this.layout, 0)).findings];
+    return [...(await examineHome(this.layout, { settleSeconds: 0 })).findings];
   }
 
   #workers(): void {
@@ -223,8 +223,16 @@ export class SoundHome {
   #memories(): void {
     this.write("status.json", { ok: true, at: writeInstant(Date.now()), workers: [{ worker_id: WORKER, attempt: 2 }] });
     this.remember("heartbeat-monitor", {
-      fleet: {},
-      [`worker:${WORKER}`]: { worker_id: WORKER, spec: { attempt: 2 }, state: "healthy", ending: null },
+      fleet: { guard: { state: "clear" }, cleanups: [], holds: [], suspect_because: null, local_health: 0 },
+      [`worker:${WORKER}`]: {
+        worker_id: WORKER,
+        spec: { attempt: 2, worker_type: TYPE, task_id: "task-1", status: "running" },
+        state: "healthy",
+        state_since_at_ms: THEN,
+        process: null,
+        last_beat: null,
+        ending: null,
+      },
     });
     const log = statSync(this.layout.eventLog("heartbeat"));
     this.remember("worker-restart", {
