@@ -151,7 +151,7 @@ function showPlan(plan: readonly Planned[]): void {
   if (plan.length === 0) return print("There is nothing that can be mended without losing something.");
   print("Plan:");
   for (const { about, sentence, owner } of plan)
-    tell("  -", `${about}: ${sentence}${owner === null ? "" : ` (${owner} must be down)`}`);
+    tell("  -", `${about}: ${sentence}${owner === null ? "" : ` (${owner} must be down)`}`, "     ");
 }
 
 function showDone(done: readonly Done[]): void {
@@ -163,8 +163,8 @@ function showDone(done: readonly Done[]): void {
 }
 
 /** A mark, and a sentence that is wrapped beside it. */
-function tell(mark: string, sentence: string): void {
+function tell(mark: string, sentence: string, indent = "         "): void {
   const width = columns();
   const line = `${mark}  ${sentence}`;
-  print(width === null ? line : wrap(line, width, "         "));
+  print(width === null ? line : wrap(line, width, indent));
 }

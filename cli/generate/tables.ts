@@ -1,4 +1,5 @@
 /** Tables for the pages in `docs/`, made from the schemas, the catalogue and the error codes. @module */
+
 import { ERROR_CODES } from "../../lib/errors.js";
 import {
   END_REASONS,
@@ -9,6 +10,7 @@ import {
   WORKER_STATES,
 } from "../../lib/schema/catalogue.js";
 import { type Field, fieldsOf, type JsonSchema } from "../../lib/schema/json-schema.js";
+import { INVARIANT_GROUPS } from "../fsck/invariants.js";
 
 /** The fields of a record: name, type, sentence. */
 export function fieldTable(schema: JsonSchema): string {
@@ -58,6 +60,14 @@ export function errorTable(): string {
     ["Code", "What it means"],
     Object.entries(ERROR_CODES).map(([code, sentence]) => [`\`${code}\``, sentence]),
   );
+}
+
+/** One table of `heald fsck` for each group of invariants. */
+export function invariantTables(): string {
+  return INVARIANT_GROUPS.map(([group, invariants]) => {
+    const rows = invariants.map(({ name, severity, sentence, repair }) => [`\`${name}\``, severity, sentence, repair]);
+    return `### ${group}\n\n${table(["Invariant", "Severity", "What is so", "`--repair`"], rows)}`;
+  }).join("\n");
 }
 
 const WORDS: Readonly<Record<string, readonly [heading: string, words: Readonly<Record<string, string>>]>> = {

@@ -84,6 +84,23 @@ describe("the demo", () => {
     expect(familyOf({ name: "HEALD_HOME", value: run.home })).toEqual([]);
   });
 
+  test("leaves a home in which every invariant holds, a second after all of it is over", () => {
+    const program = join(packageRoot(), "dist", "cli", "main.js");
+    const fsck = spawnSync(process.execPath, [
+      program,
+      "fsck",
+      "--once",
+      "--within",
+      "1s",
+      "--json",
+      "--home",
+      run.home,
+    ]);
+    const { findings, ok } = JSON.parse(fsck.stdout.toString()) as { findings: unknown[]; ok: boolean };
+    expect(findings).toEqual([]);
+    expect(ok).toBe(true);
+  });
+
   test("leaves decisions that come out the same when they are computed again", () => {
     const replay = spawnSync(process.execPath, [
       join(packageRoot(), "dist", "cli", "main.js"),

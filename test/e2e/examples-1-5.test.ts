@@ -3,7 +3,7 @@
  * process left. Two of them by default; all with HEALD_ALL_EXAMPLES=1.
  * @module
  */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -30,6 +30,13 @@ function runExample(number: number): Promise<ExampleRun> {
       });
     child.once("close", (code) => resolve({ code, output, home: /^Everything is in (\S+)$/m.exec(output)?.[1] ?? "" }));
   });
+}
+
+/** What `heald fsck` finds, with a second as the bound: all of it is over. */
+function unsound(home: string): unknown[] {
+  const program = join(packageRoot(), "dist", "cli", "main.js");
+  const fsck = spawnSync(process.execPath, [program, "fsck", "--once", "--within", "1s", "--json", "--home", home]);
+  return (JSON.parse(fsck.stdout.toString()) as { findings: unknown[] }).findings;
 }
 
 /** How each row of the table begins, in its order. */
@@ -88,6 +95,7 @@ describe.each(EXAMPLES)("example %i", (number, what, rows) => {
       );
       expect(run.code).toBe(0);
       expect(familyOf({ name: "HEALD_HOME", value: run.home })).toEqual([]);
+      expect(unsound(run.home)).toEqual([]);
     } finally {
       if (run.home !== "") rmSync(run.home, { recursive: true, force: true });
     }
