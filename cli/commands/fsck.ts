@@ -66,6 +66,7 @@ function list(json: boolean): number {
 
 async function repair(layout: Layout, found: Examination, how: HowToLook, call: Call): Promise<number> {
   const json = flagOption(call.options, "json");
+  refuseStrangers(found);
   const plan = planOf(found.findings);
   if (!json) {
     show(found);
@@ -97,6 +98,13 @@ async function repair(layout: Layout, found: Examination, how: HowToLook, call: 
     show(after);
   }
   return codeOf(after.findings);
+}
+
+/** What a stranger writes, its daemons could not read or would not believe. @throws {Refused} */
+function refuseStrangers({ facts }: Examination): void {
+  if (!facts.isOurs) throw new Refused("Cannot repair this home: it belongs to another host");
+  if (facts.ownerUid !== process.geteuid?.())
+    throw new Refused(`Cannot repair this home: it belongs to user ${facts.ownerUid}; run this as that user`);
 }
 
 const planned = ({ repair, about, sentence, owner }: Planned) => ({

@@ -130,6 +130,10 @@ export type StoryFacts = {
 };
 
 export interface Facts {
+  /** The folder, absolute. */
+  readonly coordination: string;
+  /** Whose it is. */
+  readonly ownerUid: number;
   /** When loading began, wall milliseconds. */
   readonly nowMs: number;
   /** Within this time a death, a match and an expiry have their outcome, or are seen to be on their way to one. */

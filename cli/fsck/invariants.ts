@@ -1,15 +1,16 @@
 /** All invariants of a coordination directory, in the order in which they are told. @module */
+
+import { BREAKER_INVARIANTS } from "./breaker-invariants.js";
+import { DECISION_INVARIANTS } from "./decision-invariants.js";
+import { DERIVED_INVARIANTS } from "./derived-invariants.js";
+import { EVENT_INVARIANTS } from "./event-invariants.js";
+import { FILE_INVARIANTS } from "./file-invariants.js";
 import type { Invariant } from "./finding.js";
-import { BREAKER_INVARIANTS } from "./invariants/breakers.js";
-import { DECISION_INVARIANTS } from "./invariants/decisions.js";
-import { DERIVED_INVARIANTS } from "./invariants/derived.js";
-import { EVENT_INVARIANTS } from "./invariants/events.js";
-import { FILE_INVARIANTS } from "./invariants/files.js";
-import { FIX_INVARIANTS } from "./invariants/fixes.js";
-import { LIMIT_INVARIANTS } from "./invariants/limits.js";
-import { REQUEST_INVARIANTS } from "./invariants/requests.js";
-import { SPEC_INVARIANTS } from "./invariants/specs.js";
-import { STATE_INVARIANTS } from "./invariants/state.js";
+import { FIX_INVARIANTS } from "./fix-invariants.js";
+import { LIMIT_INVARIANTS } from "./limit-invariants.js";
+import { REQUEST_INVARIANTS } from "./request-invariants.js";
+import { SPEC_INVARIANTS } from "./spec-invariants.js";
+import { STATE_INVARIANTS } from "./state-invariants.js";
 
 /** By group, for the page and for people. */
 export const INVARIANT_GROUPS: readonly (readonly [group: string, invariants: readonly Invariant[]])[] = [

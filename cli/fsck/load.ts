@@ -52,6 +52,8 @@ export async function loadFacts(layout: Layout, outcomeMs: number): Promise<Fact
   const history = loadHistory(layout, breakers, breakerPolicy, nowMs);
   const plain = loadPlainLogs(layout, new Set(fixes.runs.flatMap(({ value }) => value?.run_id ?? [])));
   return {
+    coordination: layout.coordination,
+    ownerUid: entries[0]?.uid ?? 0,
     nowMs,
     outcomeMs,
     isOurs: ours,

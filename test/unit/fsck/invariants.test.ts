@@ -14,6 +14,7 @@ import {
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { INVARIANTS } from "../../../cli/fsck/invariants.js";
+import { BREAKER_CLOSED } from "../../../lib/domain/breaker-state.js";
 import { writeInstant } from "../../../lib/schema/primitives.js";
 import { age } from "../store/temporary-home.js";
 import { INCIDENT, POLICY_HASH, RUN, SoundHome, THEN, TYPE, WORKER } from "./sound-home.js";
@@ -338,7 +339,11 @@ const BREAKAGES: readonly Breakage[] = [
   [
     "a breaker is open and the history knows no row of failures",
     "breakers-as-history-says",
-    (home) => home.change(`circuit-breakers/${TYPE}.json`, { state: "open", reason: "failures" }),
+    (home) => {
+      home.change(`circuit-breakers/${TYPE}.json`, { state: "open", reason: "failures" });
+      const breaker = { ...BREAKER_CLOSED, state: "open" };
+      home.rememberAlso("worker-restart", { [`type:${TYPE}`]: { breaker, read_to: null, starts: [], has_file: true } });
+    },
     "circuit-breakers/scan-worker.json is open because of failures; the history makes it closed",
   ],
   [
@@ -502,6 +507,23 @@ describe("fsck of a home", () => {
     expect(`${found?.about} ${found?.message}`).toMatch(
       typeof says === "string" ? new RegExp(`^${escaped(says)}`) : says,
     );
+  });
+
+  test("takes what a person does while the daemons are down for an order, and not for damage", async () => {
+    const home = new SoundHome();
+    fail(home, 5);
+    const opened = { ...BREAKER_CLOSED, state: "open", last_failure_ms: Date.now() };
+    home.rememberAlso("worker-restart", {
+      [`type:${TYPE}`]: { breaker: opened, read_to: null, starts: [], has_file: true },
+    });
+    home.write(`circuit-breakers/${TYPE}.json`, { worker_type: TYPE, state: "closed" });
+    expect(await home.findings()).toEqual([]);
+    rmSync(home.layout.breaker(TYPE));
+    expect(await home.findings()).toEqual([]);
+    rmSync(home.layout.activeSpec(WORKER));
+    home.write("holds/all", "");
+    home.write(`restart/queue/${WORKER}-restart.json`, request);
+    expect(await home.findings()).toEqual([]);
   });
 
   test("has a breakage for every invariant", () => {

@@ -1,5 +1,5 @@
 /** Invariants of decision records. @module */
-import type { Invariant } from "../finding.js";
+import type { Invariant } from "./finding.js";
 
 export const DECISION_INVARIANTS: readonly Invariant[] = [
   {

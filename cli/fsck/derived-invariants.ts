@@ -1,9 +1,10 @@
 /** Invariants of what is derived: removed, it comes back the same, by a daemon's start or by `--repair`. @module */
-import type { WorkerPart as MonitorPart } from "../../../daemons/heartbeat-monitor/facts.js";
-import { readInstant } from "../../../lib/schema/primitives.js";
-import type { Facts } from "../facts.js";
-import type { Found, Invariant } from "../finding.js";
-import { waits } from "./requests.js";
+import { join } from "node:path";
+import type { WorkerPart as MonitorPart } from "../../daemons/heartbeat-monitor/facts.js";
+import { readInstant } from "../../lib/schema/primitives.js";
+import type { Facts } from "./facts.js";
+import type { Found, Invariant } from "./finding.js";
+import { waits } from "./request-invariants.js";
 
 /** The status of a large fleet is refreshed twice a minute; a monitor that has just started has written none yet. */
 const STATUS_MS = 90_000;
@@ -81,7 +82,7 @@ function namesFound(facts: Facts): string[] {
 function statusRepair(facts: Facts): Pick<Found, "repair"> {
   if (facts.states.get("heartbeat-monitor")?.parts == null) return {};
   return {
-    repair: { kind: "rebuild-status", path: `${facts.entries[0]?.path ?? ""}/status.json`, owner: "heartbeat-monitor" },
+    repair: { kind: "rebuild-status", path: join(facts.coordination, "status.json"), owner: "heartbeat-monitor" },
   };
 }
 

@@ -1,10 +1,11 @@
 /** Invariants of circuit breakers: their files, what worker-restart remembers of them, and the history. @module */
-import { breakerRecord } from "../../../daemons/worker-restart/breakers.js";
-import type { TypePart } from "../../../daemons/worker-restart/state.js";
-import { breakerAt } from "../../../lib/domain/breaker.js";
-import { BREAKER_CLOSED, type BreakerState } from "../../../lib/domain/breaker-state.js";
-import type { BreakerFact, BreakerHistory, Facts } from "../facts.js";
-import type { Found, Invariant } from "../finding.js";
+import { join } from "node:path";
+import { breakerRecord } from "../../daemons/worker-restart/breakers.js";
+import type { TypePart } from "../../daemons/worker-restart/state.js";
+import { breakerAt } from "../../lib/domain/breaker.js";
+import { BREAKER_CLOSED, type BreakerState } from "../../lib/domain/breaker-state.js";
+import type { BreakerFact, BreakerHistory, Facts } from "./facts.js";
+import type { Found, Invariant } from "./finding.js";
 
 const NO_HISTORY: BreakerHistory = { all: BREAKER_CLOSED, sinceReset: [BREAKER_CLOSED], lastAtMs: 0 };
 
@@ -62,7 +63,7 @@ function missing(facts: Facts, workerType: string, { all }: BreakerHistory): Fou
   const state = now(facts, workerType, all);
   // Removed by a person while worker-restart is down: a reset, which it will obey.
   if (isRemembered || state === "closed") return [];
-  const path = `${facts.entries[0]?.path ?? ""}/circuit-breakers/${workerType}.json`;
+  const path = join(facts.coordination, "circuit-breakers", `${workerType}.json`);
   return [
     {
       about: `circuit-breakers/${workerType}.json`,
@@ -73,7 +74,7 @@ function missing(facts: Facts, workerType: string, { all }: BreakerHistory): Fou
 }
 
 function differing(facts: Facts, { shown, workerType, value }: BreakerFact, history: BreakerHistory): Found[] {
-  if (value === null || value.reason === "by_hand") return [];
+  if (value === null || value.reason === "by_hand" || isOrder(facts, workerType, value.state)) return [];
   const states = history.sinceReset.map((state) => now(facts, workerType, state));
   const isClosedByHistory = states.every((state) => state === "closed");
   const isOpenByHistory = states.every((state) => state !== "closed");
@@ -83,6 +84,13 @@ function differing(facts: Facts, { shown, workerType, value }: BreakerFact, hist
   if (value.state === "open" && value.reason === "failures" && isClosedByHistory)
     return [{ about: shown, message: "is open because of failures; the history makes it closed" }];
   return [];
+}
+
+/** While worker-restart is down, a file that says something else than it remembers is a person's order, which it will obey. */
+function isOrder(facts: Facts, workerType: string, state: BreakerState["state"]): boolean {
+  if (facts.running.has("worker-restart")) return false;
+  const part = facts.states.get("worker-restart")?.parts?.get(`type:${workerType}`) as TypePart | undefined;
+  return part?.breaker.state !== state;
 }
 
 /** While worker-restart is down, lines are added that it has not read yet. */

@@ -1,10 +1,10 @@
 /** Invariants of the logs, and of what the events tell: deaths, incidents. @module */
-import type { WorkerPart as MonitorPart } from "../../../daemons/heartbeat-monitor/facts.js";
-import type { WorkerPart as RestartPart } from "../../../daemons/worker-restart/state.js";
-import type { Facts } from "../facts.js";
-import type { Found, Invariant } from "../finding.js";
-import type { Detection, OpenIncident, Repeat } from "../stories.js";
-import { waits } from "./requests.js";
+import type { WorkerPart as MonitorPart } from "../../daemons/heartbeat-monitor/facts.js";
+import type { WorkerPart as RestartPart } from "../../daemons/worker-restart/state.js";
+import type { Facts } from "./facts.js";
+import type { Found, Invariant } from "./finding.js";
+import { waits, workerOf } from "./request-invariants.js";
+import type { Detection, OpenIncident, Repeat } from "./stories.js";
 
 /** A cleanup may wait for its grace, its hooks and its turn. */
 const CLEANUP_MS = 3_600_000;
@@ -106,15 +106,17 @@ export const EVENT_INVARIANTS: readonly Invariant[] = [
       "Within a minute (--within) every death that was seen has an outcome: a request that waits or is in hand, a next attempt, a refusal, or a person who was told.",
     severity: "wrong",
     repair: "",
-    check: (facts) =>
-      [...facts.stories.detections.values()]
-        .filter((death) => facts.nowMs - death.atMs > facts.outcomeMs && !hasOutcome(facts, death))
+    check: (facts) => {
+      const outcomes = outcomesIn(facts);
+      return [...facts.stories.detections.values()]
+        .filter((death) => facts.nowMs - death.atMs > facts.outcomeMs && !hasOutcome(facts, outcomes, death))
         .map(({ workerId, attempt, eventType, incidentId, deferredBy }) => ({
           about: `${workerId} #${attempt}`,
           message: `${eventType} (incident ${incidentId ?? "none"}) was followed by nothing${
             deferredBy === null ? "" : `: its request, put off by ${deferredBy}, is gone`
           }`,
-        })),
+        }));
+    },
   },
   {
     name: "incidents-resolve",
@@ -146,18 +148,32 @@ function repeatOf(what: Repeat["what"], name: string, sentence: string): Invaria
   };
 }
 
-function hasOutcome(facts: Facts, death: Detection): boolean {
+/** What says that a death had an outcome, by worker. */
+interface Outcomes {
+  /** The highest attempt that was launched or has a spec. */
+  readonly attempts: ReadonlyMap<string, number>;
+  /** When the latest request that is over, or in hand, was claimed. */
+  readonly claimedAtMs: ReadonlyMap<string, number>;
+}
+
+function outcomesIn({ launches, specs, requests, nowMs }: Facts): Outcomes {
+  const attempts = new Map<string, number>();
+  for (const { workerId, attempt } of [...launches, ...specs])
+    if (workerId !== null) attempts.set(workerId, Math.max(attempts.get(workerId) ?? 0, attempt ?? 0));
+  const claimedAtMs = new Map<string, number>();
+  for (const { place, filedAs, claimedAtMs: atMs } of requests)
+    if (place !== "queue") {
+      const workerId = workerOf(filedAs);
+      // A rejected request has no time of its own.
+      claimedAtMs.set(workerId, Math.max(claimedAtMs.get(workerId) ?? 0, atMs ?? nowMs));
+    }
+  return { attempts, claimedAtMs };
+}
+
+function hasOutcome(facts: Facts, outcomes: Outcomes, death: Detection): boolean {
   const { workerId, attempt, atMs } = death;
-  if (waits(facts, workerId)) return true;
-  const isLater = (other: { readonly workerId: string | null; readonly attempt: number | null }): boolean =>
-    other.workerId === workerId && (other.attempt ?? 0) > attempt;
-  if (facts.launches.some(isLater) || facts.specs.some(isLater)) return true;
-  const isSettled = facts.requests.some(
-    ({ place, filedAs, claimedAtMs }) =>
-      place !== "queue" && filedAs === `${workerId}-restart.json` && (claimedAtMs ?? atMs) >= atMs - 1000,
-  );
-  if (isSettled) return true;
-  return isInHand(facts, death);
+  if (waits(facts, workerId) || (outcomes.attempts.get(workerId) ?? 0) > attempt) return true;
+  return (outcomes.claimedAtMs.get(workerId) ?? 0) >= atMs - 1000 || isInHand(facts, death);
 }
 
 /** The monitor is ending what is left of the attempt, or would go on with it at its next start. */

@@ -1,8 +1,8 @@
 /** Invariants of workers and their attempts. @module */
-import { readInstant } from "../../../lib/schema/primitives.js";
-import { DEFAULT_RETENTION } from "../../../lib/store/retention.js";
-import type { Facts, SpecFact } from "../facts.js";
-import type { Found, Invariant } from "../finding.js";
+import { readInstant } from "../../lib/schema/primitives.js";
+import { DEFAULT_RETENTION } from "../../lib/store/retention.js";
+import type { Facts, SpecFact } from "./facts.js";
+import type { Found, Invariant } from "./finding.js";
 
 export const SPEC_INVARIANTS: readonly Invariant[] = [
   {

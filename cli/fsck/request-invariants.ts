@@ -1,7 +1,7 @@
 /** Invariants of requests to restart. @module */
-import { accountedFor } from "../../../daemons/worker-restart/orphans.js";
-import type { Facts, RequestFact } from "../facts.js";
-import type { Found, Invariant } from "../finding.js";
+import { accountedFor } from "../../daemons/worker-restart/orphans.js";
+import type { Facts, RequestFact } from "./facts.js";
+import type { Found, Invariant } from "./finding.js";
 
 export const REQUEST_INVARIANTS: readonly Invariant[] = [
   {
@@ -69,11 +69,21 @@ function twiceFound(found: readonly RequestFact[]): Found {
   return isOrphan ? { ...about, repair: { kind: "put-back", path: claimed.path, owner: "worker-restart" } } : about;
 }
 
+const waiting = new WeakMap<Facts, ReadonlySet<string>>();
+
 /** Whether a worker has a request that waits or is in hand. */
 export function waits(facts: Facts, workerId: string): boolean {
-  return facts.requests.some(
-    ({ place, value, filedAs }) =>
-      (place === "queue" || place === "claimed") &&
-      (value === null ? filedAs === `${workerId}-restart.json` : value.worker_id === workerId),
-  );
+  const known = waiting.get(facts) ?? waitingIn(facts);
+  waiting.set(facts, known);
+  return known.has(workerId);
+}
+
+function waitingIn({ requests }: Facts): ReadonlySet<string> {
+  const found = requests.filter(({ place }) => place === "queue" || place === "claimed");
+  return new Set(found.map(({ value, filedAs }) => value?.worker_id ?? workerOf(filedAs)));
+}
+
+/** The worker whose request has this name, as the monitor and `heald` file them. */
+export function workerOf(filedAs: string): string {
+  return filedAs.replace(/-restart\.json$/, "");
 }

@@ -1,9 +1,9 @@
 /** Invariants of fixes: every match, proposal and application comes to an end that is written down. @module */
-import type { RunPart } from "../../../daemons/auto-fix/state.js";
-import { readInstant } from "../../../lib/schema/primitives.js";
-import type { Facts } from "../facts.js";
-import type { Found, Invariant } from "../finding.js";
-import type { OpenFix } from "../stories.js";
+import type { RunPart } from "../../daemons/auto-fix/state.js";
+import { readInstant } from "../../lib/schema/primitives.js";
+import type { Facts } from "./facts.js";
+import type { Found, Invariant } from "./finding.js";
+import type { OpenFix } from "./stories.js";
 
 export const FIX_INVARIANTS: readonly Invariant[] = [
   {

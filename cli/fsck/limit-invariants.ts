@@ -1,11 +1,11 @@
 /** Invariants of what is lent or held for a while: tokens, holds, quarantines. @module */
-import { taskHoldName } from "../../../daemons/worker-restart/facts.js";
-import type { TaskPart } from "../../../daemons/worker-restart/state.js";
-import { readInstant } from "../../../lib/schema/primitives.js";
+import { taskHoldName } from "../../daemons/worker-restart/facts.js";
+import type { TaskPart } from "../../daemons/worker-restart/state.js";
+import { readInstant } from "../../lib/schema/primitives.js";
 
-import type { Facts } from "../facts.js";
-import type { Found, Invariant } from "../finding.js";
-import { waits } from "./requests.js";
+import type { Facts } from "./facts.js";
+import type { Found, Invariant } from "./finding.js";
+import { waits } from "./request-invariants.js";
 
 const OWN_HANDS = new Set(["worker-restart", "auto-fix", "heartbeat-monitor", "failure-pattern"]);
 /** A hold is written right after the quarantine is decided. */

@@ -1,12 +1,12 @@
 /** Invariants of files as such: their names, their kinds, who may write them, and that they can be read. @module */
-import { basename, dirname } from "node:path";
-import { isId } from "../../../lib/schema/primitives.js";
-import { readAttemptName } from "../../../lib/schema/worker-spec.js";
-import { FORMAT } from "../../../lib/store/home.js";
-import { claimOf } from "../../../lib/store/mailbox.js";
-import { ASIDE, TEMPORARY } from "../entries.js";
-import type { Entry, Facts, RecordFact } from "../facts.js";
-import type { Found, Invariant } from "../finding.js";
+import { basename, dirname, join } from "node:path";
+import { isId } from "../../lib/schema/primitives.js";
+import { readAttemptName } from "../../lib/schema/worker-spec.js";
+import { FORMAT } from "../../lib/store/home.js";
+import { claimOf } from "../../lib/store/mailbox.js";
+import { ASIDE, TEMPORARY } from "./entries.js";
+import type { Entry, Facts, RecordFact } from "./facts.js";
+import type { Found, Invariant } from "./finding.js";
 
 const HOUR_MS = 3_600_000;
 /** A temporary file lives for microseconds; one whose writer has ended and that is older was left. */
@@ -45,8 +45,8 @@ export const FILE_INVARIANTS: readonly Invariant[] = [
     sentence: "VERSION can be read and names a format that this version knows.",
     severity: "wrong",
     repair: "a missing VERSION is written",
-    check: ({ version, entries }) => {
-      const path = `${entries[0]?.path ?? ""}/VERSION`;
+    check: ({ version, coordination }) => {
+      const path = join(coordination, "VERSION");
       if (version === null) {
         const message = "it is not there; the first daemon, or heald init, writes it";
         return [{ about: "VERSION", message, severity: "warning", repair: { kind: "write-version", path } }];
