@@ -182,6 +182,9 @@ function isInHand(facts: Facts, { workerId, attempt, atMs }: Detection): boolean
   const part = monitor?.parts?.get(`worker:${workerId}`) as MonitorPart | undefined;
   const isEnding = part?.spec?.attempt === attempt && part.ending != null;
   const isDown = !facts.running.has("heartbeat-monitor");
+  // A person took the request back while worker-restart is down, which will say so at its start.
+  const restarter = facts.states.get("worker-restart")?.parts?.get(`worker:${workerId}`) as RestartPart | undefined;
+  if (!facts.running.has("worker-restart") && restarter?.waiting != null) return true;
   if (isEnding && (isDown || facts.nowMs - atMs < CLEANUP_MS)) return true;
   return isDown && (monitor?.pending ?? []).some((entry) => JSON.stringify(entry.effects).includes(`"${workerId}"`));
 }

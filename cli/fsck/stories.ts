@@ -101,7 +101,9 @@ export class Stories {
   #death(json: Json, type: string, atMs: number): void {
     const workerId = textOf(json.worker_id);
     const attempt = numberOf(json.attempt);
-    if (workerId === null || attempt === null) return;
+    if (workerId === null) return;
+    // A person took the request back: that is said of the incident, and not of an attempt.
+    if (attempt === null) return ENDS.has(type) ? this.#endIncident(workerId, textOf(json.incident_id)) : undefined;
     const key = `${workerId} ${attempt}`;
     if (DEATHS.has(type))
       this.detections.set(key, {
@@ -120,6 +122,11 @@ export class Stories {
     }
     if (type === "worker_unwatched") this.unwatched.set(workerId, attempt);
     if (type === "worker_registered") this.unwatched.delete(workerId);
+  }
+
+  #endIncident(workerId: string, incidentId: string | null): void {
+    for (const [key, death] of this.detections)
+      if (death.workerId === workerId && death.incidentId === incidentId) this.detections.delete(key);
   }
 
   #incident(json: Json, type: string, atMs: number): void {

@@ -526,6 +526,20 @@ describe("fsck of a home", () => {
     expect(await home.findings()).toEqual([]);
   });
 
+  test("takes a request that a person took back for an outcome, said or still to be said", async () => {
+    const home = new SoundHome();
+    const about = { worker_id: "back-1", worker_type: TYPE };
+    home.event("worker_exited", 9000, { ...about, attempt: 1, incident_id: "inc-2" });
+    expect(await home.findings()).toMatchObject([{ invariant: "deaths-have-outcomes" }]);
+    home.rememberAlso("worker-restart", {
+      "worker:back-1": { run: null, waiting: { name: "back-1-restart.json", phase: "waiting" } },
+    });
+    expect(await home.findings()).toEqual([]);
+    home.rememberAlso("worker-restart", { "worker:back-1": { run: null, waiting: null } });
+    home.event("worker_restart_refused", 9100, { ...about, incident_id: "inc-2" });
+    expect(await home.findings()).toEqual([]);
+  });
+
   test("has a breakage for every invariant", () => {
     const broken = new Set(BREAKAGES.map(([, invariant]) => invariant));
     expect(INVARIANTS.map(({ name }) => name).filter((name) => !broken.has(name))).toEqual([]);
