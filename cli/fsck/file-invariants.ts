@@ -115,8 +115,9 @@ function isStray({ kind, shown }: Entry): boolean {
   return !isRead(name);
 }
 
-function strayFound({ path, shown }: Entry): Found {
-  return { about: shown, message: "has a name that nobody reads here", repair: { kind: "set-aside", path } };
+function strayFound({ path, shown, inode, mtimeMs }: Entry): Found {
+  const repair = { kind: "set-aside", path, inode, mtimeMs } as const;
+  return { about: shown, message: "has a name that nobody reads here", repair };
 }
 
 function modeFound({ path, shown, kind, mode, uid, gid, links }: Entry): Found[] {

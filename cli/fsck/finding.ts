@@ -11,7 +11,14 @@ export type Severity = "wrong" | "warning" | "note";
 /** What can be done about a finding without losing anything. Paths are absolute. */
 export type Repair =
   | { readonly kind: "close-line"; readonly path: string; readonly size: number; readonly owner?: DaemonName }
-  | { readonly kind: "set-aside"; readonly path: string; readonly owner?: DaemonName }
+  | {
+      readonly kind: "set-aside";
+      readonly path: string;
+      /** The version that was looked at: another one under its name stays. */
+      readonly inode: number;
+      readonly mtimeMs: number;
+      readonly owner?: DaemonName;
+    }
   | { readonly kind: "set-mode"; readonly path: string; readonly mode: number }
   | { readonly kind: "remove-temporary"; readonly path: string }
   | { readonly kind: "put-back"; readonly path: string; readonly owner: "worker-restart" }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { chmodSync, closeSync, constants, fstatSync, lstatSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, readSync, writeSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { indexOf } from "../../daemons/failure-pattern/library.js";
 import type { PatternPart } from "../../daemons/failure-pattern/state.js";
@@ -89,7 +89,7 @@ function repairOne(layout: Layout, repair: Repair, facts: Facts): boolean | Prom
     case "close-line":
       return closeLine(repair.path, repair.size);
     case "set-aside":
-      return setAside(layout, repair.path);
+      return setAside(layout, repair);
     case "set-mode":
       return setMode(repair.path, repair.mode);
     case "remove-temporary":
@@ -128,7 +128,9 @@ function closeLine(path: string, size: number): boolean {
 }
 
 /** Moves a file to the same place below `aside/`, under a free name; never over another. */
-function setAside(layout: Layout, path: string): boolean {
+function setAside(layout: Layout, { path, inode, mtimeMs }: Extract<Repair, { kind: "set-aside" }>): boolean {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat?.ino !== inode || stat.mtimeMs !== mtimeMs) return false;
   const target = join(layout.coordination, ASIDE, relative(layout.coordination, path));
   ensureDirectory(dirname(target));
   for (let number = 1; ; number++) {
@@ -137,10 +139,14 @@ function setAside(layout: Layout, path: string): boolean {
 }
 
 function setMode(path: string, mode: number): boolean {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat === undefined || stat.isSymbolicLink() || (stat.mode & 0o7777) === mode) return false;
-  chmodSync(path, mode);
-  return true;
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    if ((fstatSync(descriptor).mode & 0o7777) === mode) return false;
+    fchmodSync(descriptor, mode);
+    return true;
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** As worker-restart does it at its start, under its lock. */

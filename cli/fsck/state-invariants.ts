@@ -15,7 +15,7 @@ export const STATE_INVARIANTS: readonly Invariant[] = [
     sentence: "Every checkpoint can be read, and its parts are as their daemon writes them.",
     severity: "wrong",
     repair: "the file is moved to aside/ while its daemon is down, which would pass it over and write another",
-    check: ({ states }) =>
+    check: ({ states, entries }) =>
       [...states].flatMap(([daemon, { checkpoint, oddPart }]): Found[] => {
         if (oddPart !== null)
           return [
@@ -23,8 +23,11 @@ export const STATE_INVARIANTS: readonly Invariant[] = [
           ];
         if (checkpoint === null || checkpoint.problem === null) return [];
         const { path, shown, problem } = checkpoint;
-        const repair = { kind: "set-aside", path, owner: daemon } as const;
-        return [{ about: shown, message: `cannot be read: ${problem}`, repair }];
+        const entry = entries.find((each) => each.path === path);
+        const about = { about: shown, message: `cannot be read: ${problem}` };
+        if (entry === undefined) return [about];
+        const { inode, mtimeMs } = entry;
+        return [{ ...about, repair: { kind: "set-aside", path, inode, mtimeMs, owner: daemon } }];
       }),
   },
   {
