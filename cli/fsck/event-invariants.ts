@@ -180,7 +180,10 @@ function hasOutcome(facts: Facts, outcomes: Outcomes, death: Detection): boolean
 function isInHand(facts: Facts, { workerId, attempt, atMs }: Detection): boolean {
   const monitor = facts.states.get("heartbeat-monitor");
   const part = monitor?.parts?.get(`worker:${workerId}`) as MonitorPart | undefined;
-  const isEnding = part?.spec?.attempt === attempt && part.ending != null;
+  const isKnown = part?.spec.attempt === attempt;
+  // A hold, a hook or the limit of cleanups keeps it back, for as long as that says.
+  if (isKnown && part.held_by != null) return true;
+  const isEnding = isKnown && (part.ending != null || part.state === "zombie");
   const isDown = !facts.running.has("heartbeat-monitor");
   // A person took the request back while worker-restart is down, which will say so at its start.
   const restarter = facts.states.get("worker-restart")?.parts?.get(`worker:${workerId}`) as RestartPart | undefined;

@@ -540,6 +540,21 @@ describe("fsck of a home", () => {
     expect(await home.findings()).toEqual([]);
   });
 
+  test("takes a zombie that a hold keeps back for one that has its outcome, and not one that nothing keeps back", async () => {
+    const home = new SoundHome();
+    const { parts } = home.read("state/heartbeat-monitor.json") as { parts: Record<string, object> };
+    const about = { worker_id: "held-1", worker_type: TYPE, attempt: 1 };
+    home.specs.createActive({ ...about, status: "running" });
+    home.change("status.json", { workers: [{ worker_id: WORKER }, { worker_id: "held-1" }] });
+    home.event("zombie_detected", -7_200_000, { ...about, incident_id: "inc-2" });
+    const zombie = { ...parts[`worker:${WORKER}`], worker_id: "held-1", spec: about, state: "zombie" };
+    home.rememberAlso("heartbeat-monitor", { "worker:held-1": { ...zombie, held_by: "hold" } });
+    home.runs("heartbeat-monitor");
+    expect(await home.findings()).toEqual([]);
+    home.rememberAlso("heartbeat-monitor", { "worker:held-1": { ...zombie, held_by: null } });
+    expect(await home.findings()).toMatchObject([{ invariant: "deaths-have-outcomes", about: "held-1 #1" }]);
+  });
+
   test("has a breakage for every invariant", () => {
     const broken = new Set(BREAKAGES.map(([, invariant]) => invariant));
     expect(INVARIANTS.map(({ name }) => name).filter((name) => !broken.has(name))).toEqual([]);
