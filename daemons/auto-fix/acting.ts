@@ -16,25 +16,19 @@ import { ACTIONS, type ActionOf, type FixAction } from "../../lib/schema/fix-act
 import type { PatternRecord } from "../../lib/schema/pattern.js";
 import { isId, writeInstant } from "../../lib/schema/primitives.js";
 import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
-import { readDesired, removeDesired, writeDesired } from "../../lib/store/desired.js";
 import { lineOf, textOf, unlinkIfThere } from "../../lib/store/entries.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { SpecStore } from "../../lib/store/specs.js";
 import { editTemplate, type FieldEdit, type FieldValue, ownFields, ownText } from "../../lib/store/template-edit.js";
-import { resolveAttempt, TemplateStore } from "../../lib/store/templates.js";
+import { TemplateStore } from "../../lib/store/templates.js";
 import { restartApp } from "../../lib/targets/pm2.js";
-import { startAttempt } from "../../lib/targets/process.js";
 import { restartUnit } from "../../lib/targets/systemd.js";
+import { ActionFailed } from "./action-failed.js";
 import { freeDisk } from "./disk.js";
 import { argumentsOf, textIfThere } from "./facts.js";
 import { askRestart } from "./requests.js";
+import { Scaling } from "./scaling.js";
 import type { BeforeImage, RunPart } from "./state.js";
-
-/** An action could not be done; its message is for people. */
-export class ActionFailed extends Error {
-  override readonly name = "ActionFailed";
-  readonly code = "action_failed";
-}
 
 /** Restarts of a service are this far apart, so that some of it always runs. */
 const APART_MS = 2000;
@@ -46,6 +40,7 @@ export class Acting {
   readonly #layout: Layout;
   readonly #specs: SpecStore;
   readonly #templates: TemplateStore;
+  readonly #scaling: Scaling;
   readonly #allowed: () => AllowedCommands;
   readonly #pattern: (id: string) => PatternRecord | null;
 
@@ -53,6 +48,7 @@ export class Acting {
     this.#layout = layout;
     this.#specs = new SpecStore(layout);
     this.#templates = new TemplateStore(layout);
+    this.#scaling = new Scaling(layout);
     this.#allowed = allowed;
     this.#pattern = pattern;
   }
@@ -71,18 +67,13 @@ export class Acting {
       case "modify-worker-spec":
         return this.#modify(run, before);
       case "restart-worker":
-        return this.#restart(
-          run,
-          this.#running(run.scope)
-            .filter((spec) => run.workers.includes(spec.worker_id))
-            .slice(-1),
-        );
+        return this.#restart(run, this.#meant(run));
       case "restart-service":
         return this.#restartService(run, timeoutMs);
       case "scale-up":
-        return this.#scaleUp(run, action, before);
+        return this.#scaling.up(run, before);
       case "scale-down":
-        return this.#scaleDown(before);
+        return this.#scaling.down(run, before);
       case "enable-circuit-breaker":
         replaceFile(this.#layout.breaker(run.scope), String(before.written), { sync: true });
         return `the circuit breaker of ${run.scope} is ${action.state ?? "open"}`;
@@ -127,16 +118,9 @@ export class Acting {
       case "clean-state":
         return (before.moves as readonly Move[]).flatMap(({ from, to }) => putBack(from, to));
       case "scale-up":
-        writeDesired(this.#layout, String(before.worker_id), {
-          state: "stopped",
-          by: "auto-fix",
-          why: `undo of ${run.run_id}`,
-          at: writeInstant(Date.now()),
-        });
-        return [];
+        return this.#scaling.undoUp(run, before);
       case "scale-down":
-        if (typeof before.worker_id === "string") removeDesired(this.#layout, before.worker_id);
-        return [];
+        return this.#scaling.undoDown(run, before);
       default:
         return [];
     }
@@ -156,9 +140,8 @@ export class Acting {
       case "clean-state":
         return { moves: this.#movesOf(run, action) };
       case "scale-up":
-        return { worker_id: this.#freeId(run.scope) };
       case "scale-down":
-        return { worker_id: this.#ownWorker(run.scope) };
+        return this.#scaling.before(action, run.scope);
       default:
         return {};
     }
@@ -212,6 +195,16 @@ export class Acting {
     });
   }
 
+  /** The pattern's last worker; without a pattern the worker that the policy names, or the only one of the type. */
+  #meant(run: RunPart): WorkerSpecRecord[] {
+    if (run.pattern_id !== null)
+      return this.#running(run.scope)
+        .filter((spec) => run.workers.includes(spec.worker_id))
+        .slice(-1);
+    const named = isId(run.scope) ? this.#specs.readActive(run.scope, Date.now()) : null;
+    return named?.kind === "ok" ? [named.value] : this.#running(run.scope).slice(0, 1);
+  }
+
   #restart(run: RunPart, specs: readonly WorkerSpecRecord[]): string {
     const waiting = run.workers.filter((id) => isId(id) && existsSync(this.#layout.queueRequest(id)));
     if (specs.length === 0 && waiting.length > 0) return `the restart of ${waiting[0]} waits already`;
@@ -228,61 +221,6 @@ export class Acting {
     const outcome = run.plan.target === "pm2" ? await restartApp(name, timeoutMs) : await restartUnit(name, timeoutMs);
     if (!outcome.ok) throw new ActionFailed(outcome.why);
     return `${name} is restarted by ${run.plan.target}`;
-  }
-
-  #freeId(scope: string): string {
-    const stem = `worker-${scope.replace(/-worker$/, "")}-fix-`;
-    for (let number = 1; ; number++) {
-      const id = `${stem}${number}`;
-      if (!isId(id)) throw new ActionFailed(`${scope} is too long for another worker's id`);
-      if (this.#specs.highestAttempt(id) === 0) return id;
-    }
-  }
-
-  #scaleUp(run: RunPart, action: Of<"scale-up">, before: BeforeImage): string {
-    const workerId = String(before.worker_id);
-    const running = this.#running(run.scope);
-    const max = action.max_workers ?? Number.POSITIVE_INFINITY;
-    const others = running.filter((spec) => spec.worker_id !== workerId);
-    if (others.length >= max) throw new ActionFailed(`${others.length} workers run, at most ${max} may`);
-    const found = this.#templates.resolve(run.scope);
-    if (found.kind !== "ok") throw new ActionFailed(`nothing says how to start a ${run.scope}`);
-    const record: WorkerSpecRecord = {
-      worker_id: workerId,
-      worker_type: run.scope,
-      task_id: null,
-      status: "pending",
-      attempt: 1,
-      created_at: writeInstant(Date.now()),
-      created_by: "auto-fix",
-      run_id: run.run_id,
-      ...resolveAttempt(found.template, { worker_id: workerId }),
-    };
-    const reading = this.#specs.createActive(record) ? null : this.#specs.readActive(workerId, Date.now());
-    if (reading !== null && (reading.kind !== "ok" || reading.value.run_id !== run.run_id))
-      throw new ActionFailed(`${workerId} is active already`);
-    startAttempt(this.#layout, record);
-    return `${workerId} is started`;
-  }
-
-  /** The newest worker that we have started ourselves; others are not ours to stop. */
-  #ownWorker(scope: string): string | null {
-    const own = this.#running(scope).filter((spec) => spec.created_by === "auto-fix");
-    return own.at(-1)?.worker_id ?? null;
-  }
-
-  #scaleDown(before: BeforeImage): string {
-    const id = before.worker_id;
-    if (typeof id !== "string") throw new ActionFailed("no worker of ours is left to be stopped");
-    const wish = readDesired(this.#layout, id, Date.now());
-    if (wish?.state !== "stopped")
-      writeDesired(this.#layout, id, {
-        state: "stopped",
-        by: "auto-fix",
-        why: "scale-down",
-        at: writeInstant(Date.now()),
-      });
-    return `${id} is stopped`;
   }
 
   #unbreak(run: RunPart, before: BeforeImage): readonly string[] {

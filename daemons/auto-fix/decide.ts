@@ -23,6 +23,7 @@ import {
   onMeasured,
   onPrepared,
   onResume,
+  onRollFailed,
   onUndoAsked,
   onUndone,
 } from "./running.js";
@@ -95,6 +96,8 @@ function ofRun(slice: Slice & { readonly run: RunPart }, event: RunEvent, settin
       return onApplied(slice, event, settings);
     case "apply-failed":
       return onApplyFailed(slice, event);
+    case "roll-failed":
+      return onRollFailed(slice, event);
     case "undone":
       return onUndone(slice, event);
     case "measured":
@@ -134,6 +137,10 @@ export const autoFixCore: Core<Slice, Event, Effect, Policy<AutoFixSettings>> = 
       // What cannot be taken back stays as it is, and a person is told.
       case "undo":
         return { kind: "undone", ...refOf(effect), step: effect.step, conflicts: [message.slice(0, 200)] };
+      case "trial":
+        return effect.reason === "rolling"
+          ? { kind: "roll-failed", ...refOf(effect), message: message.slice(0, 300) }
+          : null;
       default:
         return null;
     }

@@ -21,6 +21,7 @@ import { scalarOf, valueAt } from "../../lib/store/template-edit.js";
 import { TemplateStore } from "../../lib/store/templates.js";
 import { whyNoQuarantine, whyNotOpen } from "./impossible.js";
 import type { Facts } from "./messages.js";
+import { wantedOf, whyNotScaled } from "./scaling.js";
 import type { Diff, Plan } from "./state.js";
 
 const DAY_MS = 86_400_000;
@@ -64,18 +65,20 @@ export class FactReader {
     const typed = fleet.specs.filter((spec) => spec.worker_type === scope);
     const isKnown =
       template?.kind === "ok" || typed.length > 0 || plan.target !== "process" || plan.actions.every(needsNoTemplate);
+    const isWorker = fleet.specs.some((spec) => spec.worker_id === scope) && plan.actions.every(isOfOneWorker);
     const { fields, diff, impossible } = this.#changes(
       plan,
       scope,
       pattern,
       template?.kind === "ok" ? template.template : null,
+      fleet.specs,
     );
     const bad = template?.kind === "bad" ? template.sentence : null;
     const holds = readHolds(this.#layout, nowMs);
     const hold = heldBy(holds, "fix", { worker_type: scope, target: plan.target_name ?? undefined }, nowMs);
     return {
       hold: hold === null ? null : { name: hold.name, why: hold.why, until_ms: hold.expiresAtMs },
-      component: { name: scope, is_valid: isValid, is_known: isKnown },
+      component: { name: scope, is_valid: isValid, is_known: isKnown || isWorker },
       affected: affected(plan, typed.length, this.#waitingOf(fleet, pattern)),
       fleet: fleet.specs.length + fleet.waiting.length,
       other_tasks: otherTasks(typed, pattern),
@@ -117,6 +120,7 @@ export class FactReader {
     scope: string,
     pattern: PatternRecord | null,
     template: Readonly<Record<string, unknown>> | null,
+    specs: readonly WorkerSpecRecord[],
   ): { fields: FieldDiff[]; diff: Diff[]; impossible: string | null } {
     const fields: FieldDiff[] = [];
     const diff: Diff[] = [];
@@ -127,7 +131,7 @@ export class FactReader {
         if (typeof made === "string") impossible ??= made;
         else fields.push(...made);
       } else {
-        impossible ??= this.#whyImpossible(action, scope, pattern);
+        impossible ??= this.#whyImpossible(action, scope, pattern, specs);
         diff.push(wordsOf(action, scope, pattern));
       }
     }
@@ -135,8 +139,21 @@ export class FactReader {
     return { fields, diff: [...changed, ...diff], impossible };
   }
 
-  #whyImpossible(action: FixAction, scope: string, pattern: PatternRecord | null): string | null {
+  #whyImpossible(
+    action: FixAction,
+    scope: string,
+    pattern: PatternRecord | null,
+    specs: readonly WorkerSpecRecord[],
+  ): string | null {
+    const typed = specs.filter((spec) => spec.worker_type === scope);
     switch (action.type) {
+      case "restart-worker":
+        return pattern !== null || specs.some((spec) => spec.worker_id === scope)
+          ? null
+          : whyNotOne(scope, typed.length);
+      case "scale-up":
+      case "scale-down":
+        return whyNotScaled(action, scope, wantedOf(this.#layout, typed, Date.now()));
       case "run-command":
         return whyNotAllowed(this.#allowed(), action.command, argumentsOf(action, scope, pattern));
       case "quarantine":
@@ -197,6 +214,15 @@ export class FactReader {
     }).length;
   }
 }
+
+/** A metric tells of a component, not of one of its workers. */
+function whyNotOne(scope: string, count: number): string | null {
+  if (count === 1) return null;
+  if (count === 0) return `no worker of ${scope} is active`;
+  return `${count} workers of ${scope} run, and nothing says which is meant: use restart-service, or name a worker`;
+}
+
+const isOfOneWorker = (action: FixAction): boolean => action.type === "restart-worker" || needsNoTemplate(action);
 
 function needsNoTemplate(action: FixAction): boolean {
   return [

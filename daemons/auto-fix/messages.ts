@@ -82,6 +82,8 @@ export type Event =
   | (RunRef & { readonly kind: "prepared"; readonly before: readonly BeforeImage[] })
   | (RunRef & { readonly kind: "applied"; readonly step: number; readonly note: string })
   | (RunRef & { readonly kind: "apply-failed"; readonly step: number; readonly message: string })
+  /** A rolling restart has stopped at a worker that is not well. */
+  | (RunRef & { readonly kind: "roll-failed"; readonly message: string })
   | (RunRef & { readonly kind: "undone"; readonly step: number; readonly conflicts: readonly string[] })
   | (RunRef & {
       readonly kind: "measured";

@@ -4,7 +4,6 @@ import { weatherCode } from "../../lib/platform/files.js";
 import type { Answer, Perform, PerformContext } from "../../lib/runtime/core.js";
 import type { Notifications } from "../../lib/runtime/notifying.js";
 import { appendFixHistory, refuseAnswer, removePending, writePending, writeRun } from "../../lib/store/fix-runs.js";
-import { SpecStore } from "../../lib/store/specs.js";
 import type { Acting } from "./acting.js";
 import { edgeOf } from "./edges.js";
 import type { FactReader } from "./facts.js";
@@ -12,7 +11,8 @@ import { measure } from "./measuring.js";
 import type { Effect, Event } from "./messages.js";
 import type { MetricSource } from "./metric-source.js";
 import type { PatternSource } from "./pattern-source.js";
-import { askRestart, endQuarantine, letThrough } from "./requests.js";
+import { endQuarantine, letThrough } from "./requests.js";
+import { ROLL_MS_MAX, Rolling } from "./rolling.js";
 import type { Context } from "./rules.js";
 import { type RunPart, refOf } from "./state.js";
 
@@ -53,7 +53,7 @@ export class Performer {
       case "look":
         return this.#look(effect);
       case "trial":
-        return void this.#trial(effect);
+        return effect.reason === "rolling" ? this.#roll(effect) : void this.#trial(effect);
       case "write-run":
         return void writeRun(layout, effect.record);
       case "write-pending":
@@ -104,20 +104,25 @@ export class Performer {
     return (effect.subject.includes("@") ? metrics.again(effect) : patterns.again(effect)) ?? undefined;
   }
 
-  /** Lets through one worker that waits, all of them, or asks for a restart of those that run. */
+  /** Takes as long as it takes; the run's other effects wait for it. */
+  async #roll(effect: Of<"trial">): Promise<undefined> {
+    const { layout, log } = this.#parts.context;
+    const part = (): RunPart | null => this.#parts.context.part<RunPart>(`run:${effect.run_id}`);
+    const limitSeconds = part()?.plan.actions.find((action) => action.type === "modify-worker-spec")?.timeout_seconds;
+    const count = await new Rolling(layout).roll({
+      run_id: effect.run_id,
+      scope: effect.scope,
+      limitMs: limitSeconds === undefined ? ROLL_MS_MAX : limitSeconds * 1000,
+      isOff: () => part() === null || part()?.phase === "undoing",
+    });
+    log.info({ run_id: effect.run_id, worker_type: effect.scope, count }, "the rolling restart is over");
+    return undefined;
+  }
+
+  /** Lets through one worker that waits, or all of them. */
   #trial(effect: Of<"trial">): void {
     const { layout, log } = this.#parts.context;
     const nowMs = Date.now();
-    const specs = new SpecStore(layout);
-    if (effect.reason === "rolling") {
-      let nth = 0;
-      for (const id of specs.listActive()) {
-        const reading = specs.readActive(id, nowMs);
-        if (reading.kind !== "ok" || reading.value.worker_type !== effect.scope) continue;
-        if (askRestart(layout, reading.value, effect.run_id, "auto_fix", nowMs + nth * APART_MS)) nth += 1;
-      }
-      return;
-    }
     const pattern = this.#parts.patterns.pattern(effect.subject);
     if (effect.reason === "released") for (const task of pattern?.tasks ?? []) endQuarantine(layout, task);
     const waiting = this.#parts.reader.waiting().filter((id) => effect.workers.includes(id));

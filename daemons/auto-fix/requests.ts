@@ -66,6 +66,27 @@ export function askRestart(
   return createExclusive(layout.queueRequest(spec.worker_id), textOf(request));
 }
 
+/** Asks for the next attempt of a worker that was stopped, and of which no attempt is active any more. */
+export function askStartAgain(
+  layout: Layout,
+  worker: { readonly workerId: string; readonly workerType: string },
+  lastAttempt: number,
+  runId: string,
+): void {
+  const request: RestartRequest = {
+    worker_id: worker.workerId,
+    worker_type: worker.workerType,
+    reason: "fix_undone",
+    created_at: writeInstant(Date.now()),
+    attempt: lastAttempt,
+    requested_by: "auto-fix",
+    override: OVERRIDE,
+    ended: { spends_retry: false },
+    run_id: runId,
+  };
+  createExclusive(layout.queueRequest(worker.workerId), textOf(request));
+}
+
 /** Ends the quarantine of a task whose deaths had a cause that is fixed. A hold that a person made stays. */
 export function endQuarantine(layout: Layout, taskId: string): void {
   const path = join(layout.holdsDir, `task-${isId(taskId) ? taskId : shortHash(taskId)}.json`);

@@ -56,9 +56,6 @@ function allApplied(slice: Running, event: Of<"applied">, settings: AutoFixSetti
   };
   const said = `${run.message}; watched${run.is_watched === true ? " closely" : ""} for ${windowSeconds} s`;
   const calls = run.plan.actions.filter((action) => action.type === "alert-oncall" || action.type === "quarantine");
-  const rolls = run.plan.actions.some(
-    (action) => action.type === "modify-worker-spec" && action.apply_to_running === "rolling",
-  );
   return {
     slice: { ...slice, run, healer: counted(slice.healer, "fixes_applied") },
     effects: [
@@ -80,7 +77,7 @@ function allApplied(slice: Running, event: Of<"applied">, settings: AutoFixSetti
         ),
       ),
       ...(isOfPattern(run) ? [trialOf(run, "trial")] : []),
-      ...(rolls ? [trialOf(run, "rolling")] : []),
+      ...(rolls(run) ? [trialOf(run, "rolling")] : []),
       checkWake(run, stamp.monoMs, stamp.atMs, settings),
     ],
     decision: {
@@ -101,6 +98,10 @@ const trialOf = (run: RunPart, reason: "trial" | "released" | "rolling"): Act =>
   workers: run.workers,
   reason,
 });
+
+/** Whether it reaches the workers that run, and not only the next attempts. */
+const rolls = (run: RunPart): boolean =>
+  run.plan.actions.some((action) => action.type === "modify-worker-spec" && action.apply_to_running === "rolling");
 
 const isOfPattern = (run: RunPart): boolean => run.pattern_id !== null;
 
@@ -133,6 +134,24 @@ export function onApplyFailed(slice: Running, event: Of<"apply-failed">): Step {
   const healer = counted(slice.healer, "fixes_failed");
   if (run.step > 0) return undoFrom({ ...slice, run: failed, healer }, run.step - 1, "failed", news, stamp.atMs);
   return finish({ ...slice, run: failed, healer }, news, stamp.atMs, { declinedMs: DECLINED_MS / 24 });
+}
+
+/** A worker was not well with the change: it is taken back before more of them have it. */
+export function onRollFailed(slice: Running, event: Of<"roll-failed">): Step {
+  const { run } = slice;
+  const { stamp } = event;
+  const telling = new Telling(stamp);
+  const message = `${run.plan.name} for ${run.scope}: ${event.message}`;
+  const isOpen = run.phase === "verifying" || run.phase === "watching";
+  const failed: RunPart = { ...run, message: message.slice(0, 300) };
+  const news: Act[] = [
+    ...(isOpen ? [telling.ofRun("fix_failed", failed, message, "roll_stopped", { problem: event.message })] : []),
+    telling.escalation(failed, run.why, [message], "look why the worker is not well", `heald why ${run.scope}`),
+  ];
+  if (!isOpen) return { slice, effects: news };
+  news.push(historyRecord(failed, "failure", stamp, message, "failed"));
+  const healer = counted(slice.healer, "fixes_failed");
+  return undoFrom({ ...slice, run: failed, healer }, run.plan.actions.length - 1, "roll_stopped", news, stamp.atMs);
 }
 
 export function onMeasured(slice: Running, event: Of<"measured">, settings: AutoFixSettings): Step {
@@ -358,6 +377,8 @@ export function onUndone(slice: Running, event: Of<"undone">): Step {
       telling.escalation(ended, seen, [message], "decide which value is right", `heald fix show ${run.run_id}`),
     );
   }
+  // Those that run with the change get what stands there now.
+  if (rolls(ended) && ended.applied_ms !== null) news.push(trialOf(ended, "rolling"));
   // What a person has taken back is not done again at the next look.
   const more = (run.undo_reason ?? "").startsWith("person") ? { declinedMs: DECLINED_MS } : {};
   return finish({ ...slice, run: ended, healer: counted(slice.healer, "fixes_undone") }, news, stamp.atMs, more);
