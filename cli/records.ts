@@ -1,9 +1,10 @@
 /** Reads event, decision and history logs for people: whole lines, rotated files too, whatever cannot be read passed over. @module */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { systemCode } from "../lib/errors.js";
+import { PACKED, readPacked } from "../lib/platform/compressing.js";
 import { EVENT_LOGS, type EventLog } from "../lib/schema/catalogue.js";
 import { readInstant } from "../lib/schema/primitives.js";
-import { archivesOf } from "../lib/store/archives.js";
+import { partsOf } from "../lib/store/archives.js";
 import type { Layout } from "../lib/store/layout.js";
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -27,7 +28,7 @@ export function* recordsOf(
   path: string,
   options: { readonly sinceMs?: number; readonly mayMatch?: (line: string) => boolean } = {},
 ): Generator<LogRecord> {
-  for (const file of [...archivesOf(path, layout.archiveDir), path]) {
+  for (const file of [...partsOf(path, layout.archiveDir), path]) {
     for (const line of linesOf(file)) {
       if (options.mayMatch?.(line) === false) continue;
       const found = readLine(line, log);
@@ -51,6 +52,12 @@ export function readLine(line: string, log: string): LogRecord | null {
 
 /** The complete lines of a file, a piece at a time: logs may be larger than memory should hold. */
 function* linesOf(path: string): Generator<string> {
+  if (path.endsWith(PACKED)) {
+    yield* readPacked(path)
+      .split("\n")
+      .filter((line) => line !== "");
+    return;
+  }
   const descriptor = openForReading(path);
   if (descriptor === null) return;
   try {

@@ -1,10 +1,11 @@
 /** `heald replay`: recomputes every recorded decision from its own record. @module */
 import { existsSync, readFileSync } from "node:fs";
 import { UsageError } from "../../lib/errors.js";
+import { PACKED, readPacked } from "../../lib/platform/compressing.js";
 import { type Difference, type Replayable, replayDecision } from "../../lib/runtime/replay.js";
 import { type DecisionRecord, decisionSchema } from "../../lib/schema/events.js";
 import { DAEMONS, type DaemonName } from "../../lib/schema/records.js";
-import { archivesOf } from "../../lib/store/archives.js";
+import { partsOf } from "../../lib/store/archives.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { readHome } from "../home.js";
@@ -74,9 +75,9 @@ async function replayDaemon(layout: Layout, daemon: DaemonName, sinceMs: number)
   const outcome: Outcome = { daemon, decisions: 0, differences: [], unreadable: [] };
   const replayable = await REPLAYABLES[daemon]();
   const texts = new Map<string, string | null>();
-  for (const path of [...archivesOf(layout.decisions(daemon), layout.archiveDir), layout.decisions(daemon)]) {
+  for (const path of [...partsOf(layout.decisions(daemon), layout.archiveDir), layout.decisions(daemon)]) {
     if (!existsSync(path)) continue;
-    for (const line of readFileSync(path, "utf8").split("\n"))
+    for (const line of (path.endsWith(PACKED) ? readPacked(path) : readFileSync(path, "utf8")).split("\n"))
       if (line !== "") replayLine(layout, replayable, line, sinceMs, texts, outcome);
   }
   return outcome;

@@ -91,7 +91,7 @@ export class Acting {
       case "run-command":
         return this.#runCommand(run, step, action, timeoutMs);
       case "free-disk":
-        return freeDisk(this.#layout, action.keep_attempts ?? 3, Date.now());
+        return freeDisk(this.#layout, action, Date.now());
       case "ask-person":
         return "a person has taken it";
       case "alert-oncall":

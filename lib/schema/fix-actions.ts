@@ -94,7 +94,12 @@ const actions = [
     args: z.array(z.string().max(4096)).max(64).optional(),
     ...shared,
   }),
-  z.strictObject({ type: z.literal("free-disk"), keep_attempts: z.number().int().min(1).optional(), ...shared }),
+  z.strictObject({
+    type: z.literal("free-disk"),
+    keep_attempts: z.number().int().min(1).optional(),
+    archive_days: z.number().min(1).optional(),
+    ...shared,
+  }),
   z.strictObject({ type: z.literal("ask-person"), request: z.string().min(1).max(1000), ...shared }),
   z.strictObject({ type: z.literal("alert-oncall"), note: z.string().max(500).optional(), ...shared }),
 ] as const;
@@ -215,7 +220,7 @@ export const ACTIONS: Readonly<Record<ActionType, ActionEntry>> = {
     0.6,
   ),
   "free-disk": entry(
-    "Compresses rotated logs, removes logs of old attempts and expired archives.",
+    "Removes logs of old attempts and expired archives, compresses rotated logs, and rotates auto-fix's own.",
     EVERYWHERE,
     null,
     "host",

@@ -12,13 +12,30 @@ export function archivesOf(path: string, archiveDir: string): string[] {
     .map((name) => join(archiveDir, `${name}.jsonl`));
 }
 
+/** The rotated files of a log, those that were packed to free disk space among them, oldest first. */
+export function partsOf(path: string, archiveDir: string): string[] {
+  const prefix = `${basename(path, ".jsonl")}.`;
+  return (
+    namesIn(archiveDir)
+      .filter(
+        (name) => name.startsWith(prefix) && /^\d{8}T\d{6}Z(_\d{3})?\.jsonl(\.gz)?$/.test(name.slice(prefix.length)),
+      )
+      .map((name) => ({ name, order: name.replace(/\.jsonl(\.gz)?$/, "") }))
+      .sort((a, b) => (a.order < b.order ? -1 : a.order > b.order ? 1 : a.name.length - b.name.length))
+      // A kill while it was packed leaves both of the two: they are one.
+      .filter((each, nth, all) => each.order !== all[nth - 1]?.order)
+      .map(({ name }) => join(archiveDir, name))
+  );
+}
+
 /** A free name for a log that is rotated now. Two rotations within a second get a number, which sorts after none. */
 export function archiveName(path: string, archiveDir: string, nowMs: number): string {
   const time = new Date(nowMs).toISOString().slice(0, 19).replace(/[-:]/g, "");
   const start = join(archiveDir, `${basename(path, ".jsonl")}.${time}Z`);
-  if (!isThere(`${start}.jsonl`) && !isThere(`${start}_001.jsonl`)) return `${start}.jsonl`;
+  const isFree = (name: string): boolean => !isThere(name) && !isThere(`${name}.gz`);
+  if (isFree(`${start}.jsonl`) && isFree(`${start}_001.jsonl`)) return `${start}.jsonl`;
   for (let number = 1; ; number++) {
     const name = `${start}_${String(number).padStart(3, "0")}.jsonl`;
-    if (!isThere(name)) return name;
+    if (isFree(name)) return name;
   }
 }

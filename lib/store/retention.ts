@@ -11,7 +11,7 @@ import { ensureDirectory, moveExclusive } from "../platform/files.js";
 import { EVENT_LOGS } from "../schema/catalogue.js";
 import type { DaemonName } from "../schema/records.js";
 import { readAttemptName } from "../schema/worker-spec.js";
-import { archivesOf } from "./archives.js";
+import { partsOf } from "./archives.js";
 import { isThere, jsonNamesIn, namesIn, unlinkIfThere } from "./entries.js";
 import type { Layout } from "./layout.js";
 import { attemptOf, SpecStore } from "./specs.js";
@@ -90,7 +90,8 @@ export function expire(layout: Layout, daemon: DaemonName, limits: Partial<Reten
   return sweep.result();
 }
 
-function logsOf(layout: Layout, daemon: DaemonName): string[] {
+/** Every log of heald that is rotated into the archive, each under its owner. */
+export function logsOf(layout: Layout, daemon: DaemonName): string[] {
   const own: Readonly<Record<DaemonName, readonly string[]>> = {
     "heartbeat-monitor": [
       ...(["heartbeat", "zombie-cleanup", "daemon"] as const).map((log) => join(layout.eventsDir, EVENT_LOGS[log])),
@@ -121,14 +122,14 @@ class Sweep {
   }
 
   logArchives(log: string): void {
-    const old = archivesOf(log, this.#layout.archiveDir).filter((path) =>
+    const old = partsOf(log, this.#layout.archiveDir).filter((path) =>
       this.#isOlder(path, this.#limits.logDays * DAY_MS),
     );
     this.#each("rotated logs", old, unlinkIfThere);
   }
 
   olderSamples(): void {
-    const rotated = archivesOf(this.#layout.samples, this.#layout.archiveDir);
+    const rotated = partsOf(this.#layout.samples, this.#layout.archiveDir);
     this.#each("rotated samples", rotated.slice(0, -this.#limits.sampleLogs), unlinkIfThere);
   }
 

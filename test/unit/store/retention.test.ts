@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { partsOf } from "../../../lib/store/archives.js";
 import { expire } from "../../../lib/store/retention.js";
 import { SpecStore } from "../../../lib/store/specs.js";
 import { age, temporaryLayout } from "./temporary-home.js";
@@ -90,5 +91,15 @@ describe("expire()", () => {
     expect(readdirSync(layout.exitsDir)).toHaveLength(7);
     expire(layout, "heartbeat-monitor", {}, Date.now());
     expect(readdirSync(layout.exitsDir)).toEqual([]);
+  });
+
+  test("removes rotated logs that were packed at the same age, and two halves of one that a kill has left count once", () => {
+    const layout = temporaryLayout();
+    const name = (day: string): string => join(layout.archiveDir, `heartbeat-events.202601${day}T000000Z.jsonl`);
+    const old = put(`${name("01")}.gz`, 31 * DAY);
+    const kept = [put(`${name("02")}.gz`, 29 * DAY), put(name("03"), DAY), put(`${name("03")}.gz`, DAY)];
+    expect(partsOf(layout.eventLog("heartbeat"), layout.archiveDir)).toEqual([old, `${name("02")}.gz`, name("03")]);
+    expect(expire(layout, "heartbeat-monitor", {}, Date.now()).removed).toBe(1);
+    expect([old, ...kept].map((path) => existsSync(path))).toEqual([false, true, true, true]);
   });
 });
