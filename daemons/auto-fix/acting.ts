@@ -220,7 +220,7 @@ export class Acting {
     if (run.plan.target === "process") return this.#restart(run, this.#running(run.scope));
     const outcome = run.plan.target === "pm2" ? await restartApp(name, timeoutMs) : await restartUnit(name, timeoutMs);
     if (!outcome.ok) throw new ActionFailed(outcome.why);
-    return `${name} is restarted by ${run.plan.target}`;
+    return outcome.note;
   }
 
   #unbreak(run: RunPart, before: BeforeImage): readonly string[] {

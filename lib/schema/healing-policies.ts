@@ -21,6 +21,7 @@ import { changeProblems } from "./fix-registry.js";
 import type { PolicyDefinition } from "./policy.js";
 import { idSchema, positiveSeconds, seconds } from "./primitives.js";
 import type { Problem } from "./problems.js";
+import { whyNoService } from "./target-names.js";
 
 export const OPERATORS = ["gt", "gte", "lt", "lte", "eq", "ne"] as const;
 /** As people read them. */
@@ -228,7 +229,11 @@ function check(explicit: HealingFile): Problem[] {
 
 function problemsOf(policy: HealingPolicy, field: string): Problem[] {
   const problems = targetProblems(policy.actions, policy.scope?.target ?? "process", field);
-  problems.push(...changeProblems(policy.actions, field));
+  problems.push(
+    ...changeProblems(policy.actions, field),
+    ...patternProblems(policy, field),
+    ...nameProblems(policy, field),
+  );
   if (!policy.enabled) return problems;
   const named = JSON.stringify(policy.name);
   if ((policy.scope?.components ?? []).length === 0)
@@ -242,6 +247,33 @@ function problemsOf(policy: HealingPolicy, field: string): Problem[] {
       message: `must say when ${named} is over: what starts an action does not tell when it has helped: got none`,
     });
   return problems;
+}
+
+/** What only failures tell: which task, whose state. */
+const OF_A_PATTERN: ReadonlySet<string> = new Set(["quarantine", "clean-state"]);
+
+function patternProblems({ actions }: HealingPolicy, field: string): Problem[] {
+  return actions.flatMap(({ type }, index) =>
+    OF_A_PATTERN.has(type)
+      ? [
+          {
+            field: `${field}actions.${index}`,
+            message: `"${type}" needs a pattern of failures, which no metric is: it belongs into auto-fix-registry.json`,
+          },
+        ]
+      : [],
+  );
+}
+
+function nameProblems({ scope = {} }: HealingPolicy, field: string): Problem[] {
+  const { target = "process", name, components = [] } = scope;
+  const named = name === undefined ? components.map((each, nth) => [`components.${nth}`, each]) : [["name", name]];
+  return named.flatMap(([where, each]) => {
+    const why = whyNoService(target, String(each));
+    return why === null
+      ? []
+      : [{ field: `${field}scope.${where}`, message: `must name a service of ${target}: "${each}" ${why}` }];
+  });
 }
 
 /** A ladder must end. */

@@ -1,32 +1,58 @@
-/** A unit of systemd as a target, through its own tool, with a time-out on every call. @module */
-import { runProgram } from "../platform/programs.js";
+/** A service of systemd as a target, through systemctl. @module */
+import { setTimeout as pause } from "node:timers/promises";
+import { whyNoService } from "../schema/target-names.js";
+import { callTool, failed, findTool, type ToolCall, type ToolOutcome, whyFailed } from "./tools.js";
 
-/** What a tool did. `why` is one sentence for people. */
-export type ToolOutcome = { readonly ok: true } | { readonly ok: false; readonly why: string };
-
-const UNIT = /^[A-Za-z0-9@][A-Za-z0-9@._:-]{0,127}$/;
 const ASK_TIMEOUT_MS = 5000;
+/** A service that fails at once is "active" for a moment. */
+const STEADY_MS = 1000;
+const PROPERTIES = "LoadState,ActiveState,SubState,InvocationID,NRestarts";
 
-/** Restarts a unit, and looks whether it is active afterwards. */
+type Unit = Readonly<Partial<Record<string, string>>>;
+
+/**
+ * Restarts a service, and looks whether it runs anew and goes on.
+ *
+ * A call that is given up at its time-out leaves the job to systemd, which may still finish it.
+ */
 export async function restartUnit(unit: string, timeoutMs: number, tool = "systemctl"): Promise<ToolOutcome> {
-  if (!UNIT.test(unit)) return { ok: false, why: `${JSON.stringify(unit)} is no name of a unit` };
-  const restarted = await callTool(tool, ["--no-ask-password", "restart", "--", unit], timeoutMs);
-  if (!restarted.ok) return restarted;
-  return callTool(tool, ["is-active", "--quiet", "--", unit], ASK_TIMEOUT_MS);
+  const bad = whyNoService("systemd", unit);
+  if (bad !== null) return failed(`${JSON.stringify(unit)} ${bad}`);
+  const found = findTool(tool);
+  if ("why" in found) return failed(found.why);
+  const ask = async (): Promise<Unit | string> => askUnit(found.path, unit);
+  const before = await ask();
+  if (typeof before === "string") return failed(before);
+  if (before.LoadState !== "loaded") return failed(`there is no unit ${unit} to restart: it is ${before.LoadState}`);
+  const restart: ToolCall = { path: found.path, args: ["--no-ask-password", "restart", "--", unit], timeoutMs };
+  const why = whyFailed(restart, await callTool(restart), true);
+  if (why !== null) return failed(why);
+  const after = await ask();
+  await pause(STEADY_MS, undefined, { ref: false });
+  const later = await ask();
+  if (typeof after === "string") return failed(after);
+  if (typeof later === "string") return failed(later);
+  return judged(unit, found.path, [before, after, later]);
 }
 
-/** Runs a tool to its end; what it printed is never logged but for its last line. */
-export async function callTool(
-  tool: string,
-  args: readonly string[],
-  timeoutMs: number,
-  env?: Readonly<Record<string, string>>,
-): Promise<ToolOutcome> {
-  const result = await runProgram(tool, args, { timeoutMs, ...(env === undefined ? {} : { env }) });
-  const call = [tool, ...args].join(" ").slice(0, 120);
-  if (result.failedToStart !== undefined) return { ok: false, why: `Cannot run ${tool}: ${result.failedToStart}` };
-  if (result.timedOut) return { ok: false, why: `${call} took longer than ${Math.round(timeoutMs / 1000)} s` };
-  if (result.exitCode === 0) return { ok: true };
-  const last = result.stderr.trim().split("\n").at(-1)?.slice(0, 120) ?? "";
-  return { ok: false, why: `${call} ended with ${result.exitCode ?? result.signal}${last === "" ? "" : `: ${last}`}` };
+function judged(unit: string, tool: string, [before, after, later]: readonly [Unit, Unit, Unit]): ToolOutcome {
+  if (later.ActiveState !== "active")
+    return failed(`${unit} is ${later.ActiveState} (${later.SubState}) after its restart`);
+  if (after.InvocationID === before.InvocationID) return failed(`${unit} was not restarted: it runs as before`);
+  if (after.InvocationID !== later.InvocationID || after.NRestarts !== later.NRestarts)
+    return failed(`${unit} has ended again at once after its restart`);
+  return { ok: true, note: `${unit} is restarted by ${tool}` };
+}
+
+async function askUnit(path: string, unit: string): Promise<Unit | string> {
+  const call: ToolCall = { path, args: ["show", `--property=${PROPERTIES}`, "--", unit], timeoutMs: ASK_TIMEOUT_MS };
+  const result = await callTool(call);
+  const why = whyFailed(call, result, true);
+  if (why !== null) return why;
+  return Object.fromEntries(result.stdout.split("\n").map((line) => splitOnce(line)));
+}
+
+function splitOnce(line: string): [string, string] {
+  const at = line.indexOf("=");
+  return [line.slice(0, at), line.slice(at + 1)];
 }
