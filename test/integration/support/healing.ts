@@ -34,6 +34,8 @@ const RESTART = {
 export class Healing {
   readonly line = new CommandLine();
   readonly layout: Layout;
+  /** Added to the environment of the daemons. */
+  readonly env: NodeJS.ProcessEnv = {};
   readonly #daemons: ChildProcess[] = [];
   readonly #samples = new Map<string, NodeJS.Timeout>();
 
@@ -73,7 +75,7 @@ export class Healing {
     for (const name of names) {
       const main = join(packageRoot(), "dist", "daemons", name, "main.js");
       const daemon = spawn(process.execPath, [main, "--console", "none"], {
-        env: { ...this.line.environment() },
+        env: { ...this.line.environment(), ...this.env },
         stdio: ["ignore", "ignore", "inherit"],
       });
       this.#daemons.push(daemon);
