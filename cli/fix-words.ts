@@ -1,4 +1,5 @@
 /** What a person is shown of one fix: a proposal that waits, or a run with what became of it. @module */
+import { NO_UNDO } from "../lib/schema/fix-actions.js";
 import { readInstant } from "../lib/schema/primitives.js";
 import { type Json, textIn } from "./records.js";
 import { columns, paint, print, wrap } from "./screen.js";
@@ -78,10 +79,18 @@ function rowsOf(name: string, where: string, record: Json, nowMs: number): (read
   ];
 }
 
-/** What becomes of each action when it is taken back. */
+/** What becomes of each action when the fix is taken back. */
+export const undoWordsOf = (record: Json): string[] => (Array.isArray(record.undo) ? record.undo.map(String) : []);
+
+/** Nothing of what it does can be undone. */
+export function isFinal(record: Json): boolean {
+  const words = undoWordsOf(record);
+  return words.length > 0 && words.every((each) => each.endsWith(NO_UNDO));
+}
+
 function wordsOfUndo(record: Json): [string, string][] {
-  const words = Array.isArray(record.undo) && record.undo_reason == null ? record.undo.map(String) : [];
-  return words.map((each, nth): [string, string] => [nth === 0 ? "undo" : "", each]);
+  if (record.undo_reason != null) return [];
+  return undoWordsOf(record).map((each, nth): [string, string] => [nth === 0 ? "undo" : "", each]);
 }
 
 function stepsOf(record: Json): [string, string][] {
@@ -101,4 +110,5 @@ function windowOf(record: Json, nowMs: number): [string, string][] {
 }
 
 /** It was applied, and nobody has taken it back yet. */
-const canBeUndone = (record: Json): boolean => record.applied_at != null && record.undo_reason == null;
+const canBeUndone = (record: Json): boolean =>
+  record.applied_at != null && record.undo_reason == null && !isFinal(record);

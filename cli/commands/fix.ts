@@ -7,7 +7,7 @@ import { isId } from "../../lib/schema/primitives.js";
 import { jsonNamesIn } from "../../lib/store/entries.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
-import { changesOf, printFix, stateOf } from "../fix-words.js";
+import { changesOf, isFinal, printFix, stateOf, undoWordsOf } from "../fix-words.js";
 import { openForWriting, readHome } from "../home.js";
 import { flagOption } from "../options.js";
 import { person } from "../person.js";
@@ -140,6 +140,7 @@ function undo(call: Call): undefined {
   const undone = textIn(run.record, "undo_reason");
   if (undone !== null) throw new Refused(`${name} is undone already: ${undone}`);
   if (run.record.applied_at == null) throw new Refused(`${name} was not applied: ${stateOf(run.record)}`);
+  if (isFinal(run.record)) throw new Refused(`Cannot undo ${name}: ${undoWordsOf(run.record).join("; ")}`);
   if (!ask(layout, name)) throw new Refused(`${name} is to be undone already`);
   print(`${name}  is to be undone; see heald fix show ${name}`);
 }

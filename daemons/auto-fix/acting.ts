@@ -91,7 +91,7 @@ export class Acting {
       case "run-command":
         return this.#runCommand(run, step, action, timeoutMs);
       case "free-disk":
-        return freeDisk(this.#layout, action, Date.now());
+        return freeDisk(this.#layout, action, Date.now(), timeoutMs);
       case "ask-person":
         return "a person has taken it";
       case "alert-oncall":
@@ -111,8 +111,7 @@ export class Acting {
       case "enable-circuit-breaker":
         return this.#unbreak(run, before);
       case "fallback-mode":
-        if (before.existed !== true) unlinkIfThere(this.#layout.fallbackFile(run.scope));
-        return [];
+        return this.#unflag(run, before);
       case "quarantine":
         return this.#unhold(before);
       case "clean-state":
@@ -254,10 +253,22 @@ export class Acting {
       created_at: writeInstant(nowMs),
       expires_at: writeInstant(nowMs + (action.hold_seconds ?? HOLD_SECONDS) * 1000),
     };
-    return { file: `task-${isId(task) ? task : shortHash(task)}.json`, written: textOf(hold) };
+    const file = `task-${isId(task) ? task : shortHash(task)}.json`;
+    return { file, written: textOf(hold), existed: existsSync(join(this.#layout.holdsDir, file)) };
+  }
+
+  /** A flag that was there before, or that somebody else has set since, is not ours to remove. */
+  #unflag(run: RunPart, before: BeforeImage): readonly string[] {
+    if (before.existed === true) return [];
+    const path = this.#layout.fallbackFile(run.scope);
+    const text = textIfThere(path);
+    if (text !== null && !text.includes(run.run_id)) return [`the fallback flag of ${run.scope}`];
+    unlinkIfThere(path);
+    return [];
   }
 
   #unhold(before: BeforeImage): readonly string[] {
+    if (before.existed === true) return [];
     const path = join(this.#layout.holdsDir, String(before.file));
     const text = textIfThere(path);
     if (text === null) return [];

@@ -33,14 +33,24 @@ interface Freed {
   bytes: number;
 }
 
-/** The answer says what was done. Twice is harmless: what is gone is gone. */
-export async function freeDisk(layout: Layout, action: ActionOf<"free-disk">, nowMs: number): Promise<string> {
+/**
+ * The answer says what was done. Twice is harmless: what is gone is gone.
+ *
+ * @param timeoutMs After it no more logs are compressed; what is done is done.
+ */
+export async function freeDisk(
+  layout: Layout,
+  action: ActionOf<"free-disk">,
+  nowMs: number,
+  timeoutMs: number,
+): Promise<string> {
+  const untilMs = performance.now() + timeoutMs;
   const attempts = removeOldAttempts(layout, action.keep_attempts ?? KEEP_ATTEMPTS);
   const logs = DAEMONS.flatMap((daemon) => logsOf(layout, daemon));
   const needed = inodesInUse(layout);
   const idle = new Map(logs.map((log) => [log, idleArchives(log, layout, needed)]));
   const expired = removeExpired(logs, layout, idle, nowMs - (action.archive_days ?? ARCHIVE_DAYS) * DAY_MS);
-  const packed = await packArchives([...idle.values()].flat(), nowMs);
+  const packed = await packArchives([...idle.values()].flat(), nowMs, untilMs);
   const rotated = rotateOwn(layout, nowMs);
   const bytes = attempts.bytes + expired.bytes + packed.bytes;
   const done = [
@@ -109,7 +119,7 @@ function removeExpired(
 }
 
 /** Readers may still be in a log that was rotated within the hour. One that cannot be packed stays as it is. */
-async function packArchives(paths: readonly string[], nowMs: number): Promise<Freed> {
+async function packArchives(paths: readonly string[], nowMs: number, untilMs: number): Promise<Freed> {
   const freed: Freed = { files: 0, bytes: 0 };
   const old = paths
     .map((path) => ({ path, stat: lstatSync(path, { throwIfNoEntry: false }) }))
@@ -118,6 +128,7 @@ async function packArchives(paths: readonly string[], nowMs: number): Promise<Fr
     .sort((a, b) => a.stat.size - b.stat.size)
     .slice(0, FILES_MAX);
   for (const { path } of old) {
+    if (performance.now() > untilMs) break;
     try {
       const bytes = await packFile(path);
       if (bytes === null) continue;

@@ -2,6 +2,7 @@
 import type { ConditionAnswer } from "../../lib/domain/metric-conditions.js";
 import type { EventType } from "../../lib/schema/catalogue.js";
 import { type EventContent, makeEvent, type Stamp } from "../../lib/schema/events.js";
+import { undoWords } from "../../lib/schema/fix-actions.js";
 import type { FixHistory, PendingRecord, RunRecord } from "../../lib/schema/fix-records.js";
 import { OPERATOR_SIGNS } from "../../lib/schema/healing-policies.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
@@ -70,6 +71,7 @@ export function runRecord(run: RunPart, nowMs: number): RunRecord {
     verdict: run.verdict,
     diff: run.diff.map((each) => ({ ...each })),
     before: [...run.before],
+    undo: undoWords(run.plan.actions),
     actions: run.plan.actions,
     step: run.step,
     workers: run.workers,
@@ -95,6 +97,7 @@ export function pendingRecord(run: RunPart): PendingRecord {
     message: run.message,
     diff: run.diff.map((each) => ({ ...each })),
     risk: run.plan.risk,
+    undo: undoWords(run.plan.actions),
     command: `heald fix approve ${run.run_id}`,
     proposed_at: writeInstant(run.started_ms),
     expires_at: writeInstant(run.expires_ms ?? run.started_ms),

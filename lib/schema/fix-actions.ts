@@ -132,6 +132,8 @@ export interface ActionEntry {
   readonly safety: number;
 }
 
+export const NO_UNDO = "cannot be undone";
+
 const entry = (
   sentence: string,
   targets: readonly TargetKind[],
@@ -142,7 +144,7 @@ const entry = (
 ): ActionEntry => ({
   sentence,
   targets,
-  undo: undo ?? "cannot be undone",
+  undo: undo ?? NO_UNDO,
   canUndo: undo !== null,
   touches,
   timeoutSeconds,
@@ -230,6 +232,10 @@ export const ACTIONS: Readonly<Record<ActionType, ActionEntry>> = {
   "ask-person": entry("Writes down what a person should do, and waits.", EVERYWHERE, null, "nobody", 10, 0.65),
   "alert-oncall": entry("Calls a person.", TARGETS, null, "nobody", 10, 1),
 };
+
+/** What becomes of each action when a person wants the fix taken back, in the order of the actions. */
+export const undoWords = (actions: readonly FixAction[]): string[] =>
+  actions.map(({ type }) => `${type}: ${ACTIONS[type].undo}`);
 
 export const ACTION_TYPES = Object.keys(ACTIONS) as readonly ActionType[];
 

@@ -3,8 +3,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { packageRoot } from "../../../lib/platform/package.js";
+import type { WorkerSpecRecord } from "../../../lib/schema/worker-spec.js";
 import { resolveHome } from "../../../lib/store/home.js";
 import { Layout } from "../../../lib/store/layout.js";
+import { SpecStore } from "../../../lib/store/specs.js";
+import { resolveAttempt, TemplateStore } from "../../../lib/store/templates.js";
+import { startAttempt } from "../../../lib/targets/process.js";
 import { CommandLine } from "./command-line.js";
 import { readWhole, until } from "./launched.js";
 
@@ -106,6 +110,20 @@ export class Healing {
       if (ran.code !== 0) throw new Error(`Cannot spawn ${id}: ${ran.err}`);
     }
     await until(() => ids.every((id) => this.state(id) === "healthy"), `${ids.join(", ")} are well`, 20_000);
+  }
+
+  /** Starts a worker as scale-up does: as one of auto-fix's own. */
+  async spawnOurs(type: string, id: string): Promise<void> {
+    const found = new TemplateStore(this.layout).resolve(type);
+    if (found.kind !== "ok") throw new Error(`No template of ${type}`);
+    const spec: WorkerSpecRecord = {
+      ...{ worker_id: id, worker_type: type, task_id: null, status: "pending", attempt: 1 },
+      ...{ created_at: new Date().toISOString(), created_by: "auto-fix" },
+      ...resolveAttempt(found.template, { worker_id: id }),
+    };
+    new SpecStore(this.layout).createActive(spec);
+    startAttempt(this.layout, spec);
+    await until(() => this.state(id) === "healthy", `${id} is well`, 20_000);
   }
 
   active(id: string): Json | null {
