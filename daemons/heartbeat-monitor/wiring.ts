@@ -38,7 +38,7 @@ const definition: Definition = {
     const { heartbeats_received: before } = loadTotals(context.layout, "heartbeat-monitor", ["heartbeats_received"]);
     specs.onMet = (workerId) => beats.greet(workerId);
     const performer = new Performer(context, beats, specs);
-    context.reporter.onReported = () => status.touch();
+    context.reporter.onReported(() => status.touch());
     const pulse = new SweepSource(context, () => {
       beats.check();
       shelter.run("writing status.json", () => status.pulse());

@@ -171,7 +171,7 @@ class Daemon<
     this.#log = openLog(this.#layout.daemonLog(definition.name), { console: flags.console, name: definition.name });
     this.#reporter = new Reporter(this.#layout, definition.name, this.#log, () => newStamp());
     this.#hooks = new Hooks(this.#layout, this.#log);
-    this.#reporter.onReported = (record) => this.#hooks.reported(record);
+    this.#reporter.onReported((record) => this.#hooks.reported(record));
     this.#policyFile = new PolicyFile(definition.policy, this.#layout.configDir, this.#layout.policyTextsDir);
     this.#journal = new FileJournal(this.#layout.state(definition.name), this.#layout.journal(definition.name));
   }

@@ -33,8 +33,7 @@ export class Reporter {
   readonly #newStamp: () => Stamp;
   readonly #writers = new Map<EventLog, EventLogWriter>();
   readonly #decisions: EventLogWriter;
-  /** Told of every event that was written; hooks listen here. */
-  onReported: (record: EventRecord) => void = () => {};
+  readonly #listeners: ((record: EventRecord) => void)[] = [];
 
   constructor(layout: Layout, daemon: DaemonName, log: Log, newStamp: () => Stamp) {
     this.#layout = layout;
@@ -48,6 +47,11 @@ export class Reporter {
     });
   }
 
+  /** Tells a listener of every event that was written, beside those that listen already. */
+  onReported(listener: (record: EventRecord) => void): void {
+    this.#listeners.push(listener);
+  }
+
   /** Writes one event line, and the same news to the daemon's own log. After a crash, only if it is not there yet. */
   report(effect: ReportEffect, context: Pick<PerformContext, "again">): void {
     const { record } = effect;
@@ -57,7 +61,7 @@ export class Reporter {
     const { event_type, worker_id, attempt, incident_id, reason, data } = record;
     const level = record.severity === "info" ? "info" : "warn";
     this.#log[level]({ event_type, worker_id, attempt, incident_id, reason, ...data }, record.message);
-    this.onReported(record);
+    for (const listener of this.#listeners) listener(record);
   }
 
   /** Writes one decision record. */
