@@ -66,6 +66,25 @@ export function askRestart(
   return createExclusive(layout.queueRequest(spec.worker_id), textOf(request));
 }
 
+/** Asks for the first attempt of a worker that is not there yet. Its gates are those of any start. */
+export function askFirstStart(
+  layout: Layout,
+  worker: { readonly workerId: string; readonly workerType: string },
+  runId: string,
+): void {
+  const request: RestartRequest = {
+    worker_id: worker.workerId,
+    worker_type: worker.workerType,
+    reason: "scale_up",
+    created_at: writeInstant(Date.now()),
+    requested_by: "auto-fix",
+    override: ["backoff"],
+    ended: { spends_retry: false },
+    run_id: runId,
+  };
+  createExclusive(layout.queueRequest(worker.workerId), textOf(request));
+}
+
 /** Asks for the next attempt of a worker that was stopped, and of which no attempt is active any more. */
 export function askStartAgain(
   layout: Layout,

@@ -82,7 +82,7 @@ export class Rolling {
       const reading = this.#specs.readActive(id, nowMs);
       return reading.kind === "ok" && reading.value.worker_type === scope ? [reading.value] : [];
     });
-    return wantedOf(this.#layout, typed, nowMs).filter((spec) => spec.template_hash !== hash);
+    return wantedOf(this.#layout, typed, nowMs).all.filter((spec) => spec.template_hash !== hash);
   }
 
   /** What became of the attempts after `attempt`; null while it is not known. */

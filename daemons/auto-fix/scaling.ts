@@ -1,20 +1,21 @@
 /**
  * One more worker of a type, or one less: never a worker that somebody else has started is stopped.
  *
+ * A worker is ours for as long as the wish that it runs is ours. Who writes another wish, with `heald stop` or by hand, has
+ * taken the worker over. It is worker-restart that starts it, through its gates, and in its own control group.
+ *
  * @module
  */
 import { setTimeout as pause } from "node:timers/promises";
 import type { ActionOf } from "../../lib/schema/fix-actions.js";
 import { isId, readInstant, writeInstant } from "../../lib/schema/primitives.js";
-import type { Desired } from "../../lib/schema/records.js";
 import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
-import { readDesired, removeDesired, writeDesired } from "../../lib/store/desired.js";
+import { readDesired, writeDesired } from "../../lib/store/desired.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { SpecStore } from "../../lib/store/specs.js";
-import { resolveAttempt, TemplateStore } from "../../lib/store/templates.js";
-import { startAttempt } from "../../lib/targets/process.js";
+import { TemplateStore } from "../../lib/store/templates.js";
 import { ActionFailed } from "./action-failed.js";
-import { askStartAgain } from "./requests.js";
+import { askFirstStart, askStartAgain } from "./requests.js";
 import type { BeforeImage, RunPart } from "./state.js";
 
 const OURS = "auto-fix";
@@ -28,22 +29,29 @@ const LOOK_MS = 100;
 
 type Scale = ActionOf<"scale-up"> | ActionOf<"scale-down">;
 
-/** Why a type has no room for one worker more or less; null if it has. `workers`: those of the type that are wanted. */
-export function whyNotScaled(action: Scale, scope: string, workers: readonly WorkerSpecRecord[]): string | null {
-  const count = workers.length;
-  const ours = workers.filter((spec) => spec.created_by === OURS).length;
+/** Workers of one type that should be alive, and which of them are ours. */
+export interface Wanted {
+  readonly all: readonly WorkerSpecRecord[];
+  readonly ours: readonly WorkerSpecRecord[];
+}
+
+/** Why a type has no room for one worker more or less; null if it has. */
+export function whyNotScaled(action: Scale, scope: string, { all, ours }: Wanted): string | null {
+  const count = all.length;
   if (action.type === "scale-up") {
-    const most = action.max_workers ?? Math.max(1, (count - ours) * GROWTH_MAX);
+    const most = action.max_workers ?? Math.max(1, (count - ours.length) * GROWTH_MAX);
     return count < most ? null : `${count} workers of ${scope} run, and ${most} is the most`;
   }
-  if (ours === 0) return `no worker of ${scope} was started by scale-up, and others are not ours to stop`;
+  if (ours.length === 0) return `no worker of ${scope} was started by scale-up, and others are not ours to stop`;
   const least = action.min_workers ?? LEAST;
   return count > least ? null : `${count} workers of ${scope} run, and ${least} is the least`;
 }
 
-/** Those that should be alive: a worker that somebody wants stopped is none any more. */
-export function wantedOf(layout: Layout, specs: readonly WorkerSpecRecord[], nowMs: number): WorkerSpecRecord[] {
-  return specs.filter((spec) => (readDesired(layout, spec.worker_id, nowMs)?.state ?? "running") === "running");
+/** A worker that somebody wants stopped is none any more. */
+export function wantedOf(layout: Layout, specs: readonly WorkerSpecRecord[], nowMs: number): Wanted {
+  const wishes = new Map(specs.map((spec) => [spec.worker_id, readDesired(layout, spec.worker_id, nowMs)]));
+  const all = specs.filter((spec) => (wishes.get(spec.worker_id)?.state ?? "running") === "running");
+  return { all, ours: all.filter((spec) => wishes.get(spec.worker_id)?.by === OURS) };
 }
 
 export class Scaling {
@@ -59,38 +67,27 @@ export class Scaling {
 
   /** Whom the action is about. @throws {ActionFailed} If there is no room by now. */
   before(action: Scale, scope: string): BeforeImage {
-    const workers = this.#wanted(scope);
-    const why = whyNotScaled(action, scope, workers);
+    const wanted = this.#wanted(scope);
+    const why = whyNotScaled(action, scope, wanted);
     if (why !== null) throw new ActionFailed(why);
-    return { worker_id: action.type === "scale-up" ? this.#freeId(scope) : newest(workers) };
+    return { worker_id: action.type === "scale-up" ? this.#freeId(scope) : newest(wanted.ours) };
   }
 
   up(run: RunPart, before: BeforeImage): string {
-    const workerId = String(before.worker_id);
-    const found = this.#templates.resolve(run.scope);
-    if (found.kind !== "ok") throw new ActionFailed(`nothing says how to start a ${run.scope}`);
-    const record: WorkerSpecRecord = {
-      worker_id: workerId,
-      worker_type: run.scope,
-      task_id: null,
-      status: "pending",
-      attempt: 1,
-      created_at: writeInstant(Date.now()),
-      created_by: OURS,
-      run_id: run.run_id,
-      ...resolveAttempt(found.template, { worker_id: workerId }),
-    };
-    const reading = this.#specs.createActive(record) ? null : this.#specs.readActive(workerId, Date.now());
-    if (reading !== null && (reading.kind !== "ok" || reading.value.run_id !== run.run_id))
-      throw new ActionFailed(`${workerId} is active already`);
-    startAttempt(this.#layout, record);
-    return `${workerId} is started`;
+    const id = String(before.worker_id);
+    if (this.#templates.resolve(run.scope).kind !== "ok")
+      throw new ActionFailed(`nothing says how to start a ${run.scope}`);
+    this.#want(id, "running", run, "scale-up");
+    // Done again after a kill: it may have started by now.
+    if (this.#specs.highestAttempt(id) === 0)
+      askFirstStart(this.#layout, { workerId: id, workerType: run.scope }, run.run_id);
+    return `${id} is asked for`;
   }
 
   /** As a person would with `heald stop`: its stop signal, its grace time. */
   down(run: RunPart, before: BeforeImage): string {
     const id = String(before.worker_id);
-    this.#want(id, run, "scale-down");
+    this.#want(id, "stopped", run, "scale-down");
     return `${id} is to stop`;
   }
 
@@ -98,7 +95,7 @@ export class Scaling {
     const id = String(before.worker_id);
     const wish = readDesired(this.#layout, id, Date.now());
     if (wish !== null && wish.by !== OURS) return [`the wish for ${id}`];
-    this.#want(id, run, "undo");
+    this.#want(id, "stopped", run, "undo");
     return [];
   }
 
@@ -106,10 +103,10 @@ export class Scaling {
   async undoDown(run: RunPart, before: BeforeImage): Promise<readonly string[]> {
     const id = String(before.worker_id);
     const wish = readDesired(this.#layout, id, Date.now());
-    if (wish !== null && !isOf(wish, run)) return [`the wish for ${id}`];
+    if (wish !== null && wish.by !== OURS) return [`the wish for ${id}`];
     const graceMs = await this.#stopped(id);
     if (graceMs !== null) return [`${id}, which does not stop within ${Math.round(graceMs / 1000)} s,`];
-    removeDesired(this.#layout, id);
+    this.#want(id, "running", run, "undo");
     askStartAgain(this.#layout, { workerId: id, workerType: run.scope }, this.#specs.highestAttempt(id), run.run_id);
     return [];
   }
@@ -128,14 +125,13 @@ export class Scaling {
     return limitMs;
   }
 
-  #want(id: string, run: RunPart, what: string): void {
-    const wish = readDesired(this.#layout, id, Date.now());
-    if (wish?.state === "stopped") return;
+  #want(id: string, state: "running" | "stopped", run: RunPart, what: string): void {
+    if (readDesired(this.#layout, id, Date.now())?.state === state) return;
     const why = `${what} of ${run.run_id}`;
-    writeDesired(this.#layout, id, { state: "stopped", by: OURS, why, at: writeInstant(Date.now()) });
+    writeDesired(this.#layout, id, { state, by: OURS, why, at: writeInstant(Date.now()) });
   }
 
-  #wanted(scope: string): WorkerSpecRecord[] {
+  #wanted(scope: string): Wanted {
     const nowMs = Date.now();
     const typed = this.#specs.listActive().flatMap((id) => {
       const reading = this.#specs.readActive(id, nowMs);
@@ -149,18 +145,17 @@ export class Scaling {
     for (let number = 1; ; number++) {
       const id = `${stem}${number}`;
       if (!isId(id)) throw new ActionFailed(`${scope} is too long for another worker's id`);
-      if (this.#specs.highestAttempt(id) === 0) return id;
+      const isFree = this.#specs.highestAttempt(id) === 0 && readDesired(this.#layout, id, Date.now()) === null;
+      if (isFree) return id;
     }
   }
 }
 
-const isOf = (wish: Desired, run: RunPart): boolean => wish.by === OURS && wish.why === `scale-down of ${run.run_id}`;
-
-/** The worker of ours that was started last; of two in the same second the one with the higher number. */
-function newest(workers: readonly WorkerSpecRecord[]): string {
+/** The one with the highest number, which is the one that was added last; a restart does not make a worker newer. */
+function newest(ours: readonly WorkerSpecRecord[]): string {
   const numberOf = (spec: WorkerSpecRecord): number => Number(/\d+$/.exec(spec.worker_id)?.[0] ?? 0);
-  const ours = workers
-    .filter((spec) => spec.created_by === OURS)
-    .sort((a, b) => numberOf(a) - numberOf(b) || (readInstant(a.created_at) ?? 0) - (readInstant(b.created_at) ?? 0));
-  return ours.at(-1)?.worker_id ?? "";
+  const sorted = [...ours].sort(
+    (a, b) => numberOf(a) - numberOf(b) || (readInstant(a.created_at) ?? 0) - (readInstant(b.created_at) ?? 0),
+  );
+  return sorted.at(-1)?.worker_id ?? "";
 }

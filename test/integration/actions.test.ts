@@ -1,5 +1,4 @@
 /** What the actions of a fix do to real workers, with all four daemons at work: restarts, more workers, fewer workers. */
-import { existsSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Healing } from "./support/healing.js";
 import { isAlive, until } from "./support/launched.js";
@@ -69,6 +68,8 @@ describe("scale-up", () => {
     healing.measure("press", "load", () => 0.9);
     const added = "worker-press-fix-1";
     await until(() => healing.state(added) === "healthy", "the added worker is well", 40_000);
+    // worker-restart has started it: it lives where all workers live, and not below auto-fix.
+    expect(healing.events("worker_restart_started", "worker-restart").map((event) => event.worker_id)).toEqual([added]);
     process.kill(healing.launch(added, 1)?.pid as number, "SIGKILL");
     await until(() => healing.attempt(added) === 2 && healing.state(added) === "healthy", "it came back", 30_000);
     const pid = healing.launch(added, 2)?.pid as number;
@@ -111,7 +112,7 @@ describe("scale-down", () => {
     healing.measure("press", "load", () => 0.1);
     await until(() => healing.state("worker-press-fix-2") === "healthy", "it is back", 30_000);
     expect(healing.attempt("worker-press-fix-2")).toBe(2);
-    expect(existsSync(healing.layout.desired("worker-press-fix-2"))).toBe(false);
+    expect(healing.line.read("desired", "worker-press-fix-2.json")).toMatchObject({ state: "running", by: "auto-fix" });
   }, 150_000);
 
   test("never goes below min_workers, and never stops a worker that a person has started", async () => {

@@ -4,6 +4,7 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, renameSync, writeFi
 import { dirname, join } from "node:path";
 import { packageRoot } from "../../../lib/platform/package.js";
 import type { WorkerSpecRecord } from "../../../lib/schema/worker-spec.js";
+import { writeDesired } from "../../../lib/store/desired.js";
 import { resolveHome } from "../../../lib/store/home.js";
 import { Layout } from "../../../lib/store/layout.js";
 import { SpecStore } from "../../../lib/store/specs.js";
@@ -112,15 +113,16 @@ export class Healing {
     await until(() => ids.every((id) => this.state(id) === "healthy"), `${ids.join(", ")} are well`, 20_000);
   }
 
-  /** Starts a worker as scale-up does: as one of auto-fix's own. */
+  /** Starts a worker of auto-fix's own: the wish that it runs is auto-fix's. */
   async spawnOurs(type: string, id: string): Promise<void> {
     const found = new TemplateStore(this.layout).resolve(type);
     if (found.kind !== "ok") throw new Error(`No template of ${type}`);
     const spec: WorkerSpecRecord = {
       ...{ worker_id: id, worker_type: type, task_id: null, status: "pending", attempt: 1 },
-      ...{ created_at: new Date().toISOString(), created_by: "auto-fix" },
+      ...{ created_at: new Date().toISOString(), created_by: "worker-restart" },
       ...resolveAttempt(found.template, { worker_id: id }),
     };
+    writeDesired(this.layout, id, { state: "running", by: "auto-fix", why: "scale-up", at: spec.created_at as string });
     new SpecStore(this.layout).createActive(spec);
     startAttempt(this.layout, spec);
     await until(() => this.state(id) === "healthy", `${id} is well`, 20_000);
