@@ -18,7 +18,7 @@ import { isId, writeInstant } from "../../lib/schema/primitives.js";
 import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { lineOf, textOf, unlinkIfThere } from "../../lib/store/entries.js";
 import type { Layout } from "../../lib/store/layout.js";
-import { SpecStore } from "../../lib/store/specs.js";
+import { attemptOf, SpecStore } from "../../lib/store/specs.js";
 import { editTemplate, type FieldEdit, type FieldValue, ownFields, ownText } from "../../lib/store/template-edit.js";
 import { TemplateStore } from "../../lib/store/templates.js";
 import { restartApp } from "../../lib/targets/pm2.js";
@@ -27,11 +27,10 @@ import { ActionFailed } from "./action-failed.js";
 import { freeDisk } from "./disk.js";
 import { argumentsOf, textIfThere } from "./facts.js";
 import { askRestart } from "./requests.js";
+import { type Attempts, Rolling } from "./rolling.js";
 import { Scaling } from "./scaling.js";
 import type { BeforeImage, RunPart } from "./state.js";
 
-/** Restarts of a service are this far apart, so that some of it always runs. */
-const APART_MS = 2000;
 const HOLD_SECONDS = 86_400;
 
 type Of<Type extends FixAction["type"]> = ActionOf<Type>;
@@ -67,9 +66,9 @@ export class Acting {
       case "modify-worker-spec":
         return this.#modify(run, before);
       case "restart-worker":
-        return this.#restart(run, this.#meant(run));
+        return this.#restartWorker(run, before);
       case "restart-service":
-        return this.#restartService(run, timeoutMs);
+        return this.#restartService(run, before, timeoutMs);
       case "scale-up":
         return this.#scaling.up(run, before);
       case "scale-down":
@@ -136,8 +135,12 @@ export class Acting {
         return { existed: existsSync(layout.fallbackFile(run.scope)) };
       case "quarantine":
         return this.#holdBefore(run, action);
+      case "restart-worker":
+        return { attempts: attemptsOf(this.#meant(run)) };
+      case "restart-service":
+        return { attempts: attemptsOf(this.#running(run.scope)) };
       case "clean-state":
-        return { moves: this.#movesOf(run, action) };
+        return { moves: this.#movesOf(run, action), attempts: attemptsOf(this.#running(run.scope)) };
       case "scale-up":
       case "scale-down":
         return this.#scaling.before(action, run.scope);
@@ -204,19 +207,35 @@ export class Acting {
     return named?.kind === "ok" ? [named.value] : this.#running(run.scope).slice(0, 1);
   }
 
-  #restart(run: RunPart, specs: readonly WorkerSpecRecord[]): string {
-    const waiting = run.workers.filter((id) => isId(id) && existsSync(this.#layout.queueRequest(id)));
-    if (specs.length === 0 && waiting.length > 0) return `the restart of ${waiting[0]} waits already`;
-    if (specs.length === 0) throw new ActionFailed(`no worker of ${run.scope} is there to be restarted`);
-    const nowMs = Date.now();
-    for (const [index, spec] of specs.entries())
-      askRestart(this.#layout, spec, run.run_id, "auto_fix", nowMs + index * APART_MS);
-    return `${specs.length} restarts are asked for`;
+  #restartWorker(run: RunPart, before: BeforeImage): string {
+    const [first] = Object.entries((before.attempts ?? {}) as Attempts);
+    if (first === undefined) return this.#waitsAlready(run);
+    this.#askOnce(run, ...first);
+    return `the restart of ${first[0]} is asked for`;
   }
 
-  async #restartService(run: RunPart, timeoutMs: number): Promise<string> {
+  /** A worker that runs in another attempt by now was restarted since, by this very step or without it. */
+  #askOnce(run: RunPart, id: string, attempt: number): void {
+    const reading = this.#specs.readActive(id, Date.now());
+    if (reading.kind === "ok" && attemptOf(reading.value) === attempt)
+      askRestart(this.#layout, reading.value, run.run_id, "auto_fix", Date.now());
+  }
+
+  #waitsAlready(run: RunPart): string {
+    const waiting = run.workers.find((id) => isId(id) && existsSync(this.#layout.queueRequest(id)));
+    if (waiting === undefined) throw new ActionFailed(`no worker of ${run.scope} is there to be restarted`);
+    return `the restart of ${waiting} waits already`;
+  }
+
+  async #restartService(run: RunPart, before: BeforeImage, timeoutMs: number): Promise<string> {
     const name = run.plan.target_name ?? run.scope;
-    if (run.plan.target === "process") return this.#restart(run, this.#running(run.scope));
+    if (run.plan.target === "process") {
+      const attempts = (before.attempts ?? {}) as Attempts;
+      const count = Object.keys(attempts).length;
+      if (count === 0) return this.#waitsAlready(run);
+      await new Rolling(this.#layout).round({ run_id: run.run_id, attempts, limitMs: timeoutMs });
+      return `${count} workers of ${run.scope} are restarted`;
+    }
     const outcome = run.plan.target === "pm2" ? await restartApp(name, timeoutMs) : await restartUnit(name, timeoutMs);
     if (!outcome.ok) throw new ActionFailed(outcome.why);
     return outcome.note;
@@ -225,7 +244,11 @@ export class Acting {
   #unbreak(run: RunPart, before: BeforeImage): readonly string[] {
     const path = this.#layout.breaker(run.scope);
     const wanted = stateIn(String(before.written));
-    if (stateIn(textIfThere(path)) !== wanted) return [`the circuit breaker of ${run.scope}`];
+    const reason = `undone ${run.run_id}`;
+    const found = textIfThere(path);
+    // Done before a kill, whose answer was lost.
+    if (found?.includes(`"${reason}"`) === true) return [];
+    if (stateIn(found) !== wanted) return [`the circuit breaker of ${run.scope}`];
     const nowMs = Date.now();
     const back = stateIn(String(before.text)) ?? "closed";
     const record = {
@@ -234,7 +257,7 @@ export class Acting {
       failure_count: 0,
       last_reset: writeInstant(nowMs),
       manual_reset: back === "closed",
-      reason: "undone",
+      reason,
     };
     replaceFile(path, lineOf(record), { sync: true });
     return [];
@@ -288,19 +311,22 @@ export class Acting {
   }
 
   #cleanState(run: RunPart, action: Of<"clean-state">, before: BeforeImage): string {
+    const moves = before.moves as readonly Move[];
     let moved = 0;
-    for (const { from, to } of before.moves as readonly Move[]) {
+    // All are looked at before the first is moved: a step is done whole or not at all.
+    for (const { from, to } of moves) if (!existsSync(to) && existsSync(from)) this.#checkInside(from);
+    for (const { from, to } of moves) {
       if (existsSync(to)) moved += 1;
       else if (existsSync(from)) {
-        this.#checkInside(from);
         renameSync(from, to);
         moved += 1;
       }
     }
     if (moved === 0) throw new ActionFailed("there is no state to move aside");
     if (action.restart !== false) {
-      const worker = this.#running(run.scope).filter((spec) => spec.worker_id === run.workers.at(-1));
-      if (worker.length > 0) this.#restart(run, worker);
+      const id = run.workers.at(-1) ?? "";
+      const attempt = ((before.attempts ?? {}) as Attempts)[id];
+      if (attempt !== undefined) this.#askOnce(run, id, attempt);
     }
     return `${moved} folders are moved aside as *.aside-${run.run_id}`;
   }
@@ -335,6 +361,9 @@ export class Acting {
     return `${command.name} ended with 0`;
   }
 }
+
+const attemptsOf = (specs: readonly WorkerSpecRecord[]): Attempts =>
+  Object.fromEntries(specs.map((spec) => [spec.worker_id, attemptOf(spec)]));
 
 interface Move {
   readonly from: string;

@@ -1,8 +1,8 @@
 /**
- * A rolling restart: one worker after another gets what its template says by now, and the first that is not well is the last.
+ * Restarts workers one after another; the first that is not well is the last.
  *
- * Nothing is remembered of how far it came: a worker whose attempt was made from the template as it is now needs no restart.
- * So a roll that a kill has cut off goes on where it was.
+ * Nothing is remembered of how far it came: a worker whose attempt was made from the template as it is now, or that is in
+ * another attempt than when the fix was decided, needs no restart. So what a kill has cut off goes on where it was.
  *
  * @module
  */
@@ -24,6 +24,16 @@ export const ROLL_MS_MAX = 180_000;
 const LOOK_MS = 250;
 const HISTORY_TAIL_BYTES = 256 * 1024;
 
+/** In which attempt each worker ran when the fix was decided. */
+export type Attempts = Readonly<Record<string, number>>;
+
+export interface Round {
+  readonly run_id: string;
+  readonly attempts: Attempts;
+  /** For each worker, milliseconds. */
+  readonly limitMs: number;
+}
+
 export interface Roll {
   readonly run_id: string;
   readonly scope: string;
@@ -33,6 +43,8 @@ export interface Roll {
   readonly isOff: () => boolean;
 }
 
+/** What is waited for: that the worker is well, or that its attempt has proved itself by worker-restart's measure. */
+type Proof = "healthy" | "proved";
 type Outcome = "well" | "failed" | "left";
 
 export class Rolling {
@@ -53,24 +65,41 @@ export class Rolling {
       const next = roll.isOff() ? undefined : this.#behind(roll.scope).find((spec) => !seen.has(spec.worker_id));
       if (next === undefined) return count;
       seen.add(next.worker_id);
-      await this.#restart(next, roll, count);
+      await this.#restart(next, roll, "proved", count);
     }
   }
 
-  async #restart(spec: WorkerSpecRecord, roll: Roll, before: number): Promise<void> {
+  /** Restarts each worker that is still in its attempt; the next one once the monitor calls it healthy. @throws {ActionFailed} As `roll`. */
+  async round({ attempts, ...round }: Round): Promise<void> {
+    for (const [count, [id, attempt]] of Object.entries(attempts).entries()) {
+      const reading = this.#specs.readActive(id, Date.now());
+      // Between two attempts, and asked for before a kill: it is waited for all the same.
+      if (reading.kind !== "ok" && !this.#isAskedFor(id)) continue;
+      const spec = { ...(reading.kind === "ok" ? reading.value : { worker_id: id }), attempt };
+      await this.#restart(spec, { ...round, isOff: () => false }, "healthy", count);
+    }
+  }
+
+  async #restart(
+    spec: WorkerSpecRecord,
+    roll: Pick<Roll, "run_id" | "limitMs" | "isOff">,
+    proof: Proof,
+    before: number,
+  ): Promise<void> {
     const { worker_id: id } = spec;
     const attempt = attemptOf(spec);
-    askRestart(this.#layout, spec, roll.run_id, "auto_fix", Date.now());
+    const isNext = this.#specs.highestAttempt(id) > attempt;
+    if (!isNext) askRestart(this.#layout, spec, roll.run_id, "auto_fix", Date.now());
     const untilMs = performance.now() + roll.limitMs;
     while (performance.now() < untilMs) {
-      const outcome = this.#outcomeOf(id, attempt);
+      const outcome = this.#outcomeOf(id, attempt, proof);
       if (outcome === "well" || outcome === "left") return;
       if (outcome === "failed") throw new ActionFailed(stopped(`${id} did not come back well`, before));
       if (roll.isOff()) return;
       // Nobody waits for a daemon that is told to stop: the roll goes on at its next start.
       await pause(LOOK_MS, undefined, { ref: false });
     }
-    throw new ActionFailed(stopped(`${id} is not well after ${Math.round(roll.limitMs / 1000)} s`, before));
+    throw new ActionFailed(stopped(`${id} is not well after ${Math.ceil(roll.limitMs / 1000)} s`, before));
   }
 
   /** Workers that run, and whose attempt was made from another template than there is now. */
@@ -86,7 +115,11 @@ export class Rolling {
   }
 
   /** What became of the attempts after `attempt`; null while it is not known. */
-  #outcomeOf(id: string, attempt: number): Outcome | null {
+  #outcomeOf(id: string, attempt: number, proof: Proof): Outcome | null {
+    const reading = this.#specs.readActive(id, Date.now());
+    const spec = reading.kind === "ok" ? reading.value : null;
+    if (proof === "healthy" && spec !== null && attemptOf(spec) > attempt && spec.heartbeat?.status === "healthy")
+      return "well";
     for (const line of readTail(this.#layout.history, HISTORY_TAIL_BYTES).split("\n").reverse()) {
       const told = line.includes(id) ? parsed(line) : null;
       if (told?.worker_id !== id || Number(told.attempt) <= attempt) continue;
@@ -95,7 +128,7 @@ export class Rolling {
     const nowMs = Date.now();
     // Finished, or stopped by a person: nobody waits for it.
     if ((readDesired(this.#layout, id, nowMs)?.state ?? "running") !== "running") return "left";
-    return this.#isAskedFor(id) || this.#specs.readActive(id, nowMs).kind !== "absent" ? null : "left";
+    return this.#isAskedFor(id) || reading.kind !== "absent" ? null : "left";
   }
 
   #isAskedFor(id: string): boolean {

@@ -1,6 +1,8 @@
 /** What the actions of a fix do to real workers, with all four daemons at work: restarts, more workers, fewer workers. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Healing } from "./support/healing.js";
+import { BEATS, Healing } from "./support/healing.js";
 import { isAlive, until } from "./support/launched.js";
 
 let healing: Healing;
@@ -14,7 +16,14 @@ afterEach(() => healing.close());
 const ALL = ["heartbeat-monitor", "worker-restart", "auto-fix"] as const;
 
 describe("restart-service", () => {
-  test("restarts every worker of the service, seconds apart and not all at once", async () => {
+  /** When the monitor saw an attempt run. */
+  const seenAt = (id: string, attempt: number): number =>
+    Number(
+      healing.events("worker_registered", "heartbeat").find((each) => each.worker_id === id && each.attempt === attempt)
+        ?.at_ms,
+    );
+
+  test("restarts every worker of the service, each after the one before is well again", async () => {
     healing.template("press");
     await healing.start(...ALL);
     const ids = ["press-1", "press-2", "press-3"];
@@ -24,9 +33,10 @@ describe("restart-service", () => {
     healing.measure("press", "load", () => 0.9);
     await until(() => ids.every((id) => healing.launch(id, 2) !== null), "all are restarted", 40_000);
     healing.measure("press", "load", () => 0.1);
-    const starts = ids.map((id) => healing.launch(id, 2)?.started_at_ms ?? 0).sort((a, b) => a - b);
-    expect((starts[1] ?? 0) - (starts[0] ?? 0)).toBeGreaterThan(1_000);
-    expect((starts[2] ?? 0) - (starts[1] ?? 0)).toBeGreaterThan(1_000);
+    for (const [nth, id] of ids.entries()) {
+      const next = ids[nth + 1];
+      if (next !== undefined) expect(healing.launch(next, 2)?.started_at_ms).toBeGreaterThanOrEqual(seenAt(id, 2));
+    }
     for (const pid of before.values()) expect(isAlive(pid)).toBe(false);
     await healing.said("fix_verified");
     expect(healing.data("fix_verified").verdict).toBe("effective");
@@ -36,7 +46,33 @@ describe("restart-service", () => {
   }, 90_000);
 });
 
+describe("restart-service of workers that do not come back", () => {
+  test("stops at the first of them, leaves the others alone and calls a person", async () => {
+    healing.template("press", `test -e "$HEALD_HOME/broken" && exit 3\n${BEATS}`);
+    await healing.start(...ALL);
+    await healing.spawn("press", "press-1", "press-2");
+    writeFileSync(join(healing.line.home, "broken"), "");
+    healing.heal("press", ["restart-service"]);
+    healing.measure("press", "load", () => 0.9);
+    await healing.said("fix_failed");
+    expect(healing.data("fix_failed").problem).toMatch(/press-1 did not come back well \(it was the first/);
+    await healing.said("escalation_opened");
+    expect(healing.attempt("press-2")).toBe(1);
+    expect(isAlive(healing.launch("press-2", 1)?.pid as number)).toBe(true);
+  }, 60_000);
+});
+
 describe("restart-worker", () => {
+  test("restarts the last worker that a pattern tells of, and no other", async () => {
+    healing.template("press");
+    healing.fix([{ type: "restart-worker" }]);
+    await healing.start(...ALL);
+    await healing.spawn("press", "press-1", "press-2");
+    healing.publish("press", ["press-1"]);
+    await until(() => healing.launch("press-1", 2) !== null, "press-1 is restarted", 40_000);
+    expect(healing.attempt("press-2")).toBe(1);
+  }, 60_000);
+
   test("restarts the worker that a metric policy names as its component, and no other", async () => {
     healing.template("press");
     await healing.start(...ALL);

@@ -8,6 +8,7 @@ import { isAlive, startedHere, until } from "./support/launched.js";
 import { realPm2 } from "./support/real-pm2.js";
 
 const SECRET = "hunter2-never-in-a-log";
+const CHANNEL_SECRET = "swordfish-never-in-an-app";
 const PLAIN = "setInterval(() => {}, 1000);";
 
 let found: ReturnType<typeof realPm2> = { why: "it was not looked for" };
@@ -87,12 +88,16 @@ describe("auto-fix", () => {
   test("restarts the app of a policy whose target is pm2, sees that it helped, and writes its environment nowhere", async () => {
     await app("api");
     const before = await pidOf("api");
+    // What auto-fix itself was given, such as the token of a channel, is not the app's to have.
+    healing.env.CHANNEL_TOKEN = CHANNEL_SECRET;
     healing.heal("orders", ["restart-service"], { scope: { components: ["orders"], target: "pm2", name: "api" } });
     await healing.start("auto-fix");
     healing.measure("orders", "load", () => (isAlive(before) ? 0.9 : 0.1));
     await healing.said("fix_verified");
     expect(healing.data("fix_applied").note).toMatch(/^api is restarted by \/.*pm2$/);
     expect(healing.data("fix_verified").verdict).toBe("effective");
+    delete healing.env.CHANNEL_TOKEN;
+    expect(await pm2("jlist")).not.toContain(CHANNEL_SECRET);
     const written = everyFile(healing.line.coordination).concat(everyFile(join(healing.line.home, "agents")));
     expect(written.length).toBeGreaterThan(10);
     for (const path of written) expect([path, readFileSync(path, "utf8").includes(SECRET)]).toEqual([path, false]);

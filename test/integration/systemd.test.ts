@@ -1,5 +1,5 @@
 /** Guarantee: with a real systemd, the service that is meant is restarted, and what does not run afterwards is no success. */
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { packageRoot } from "../../lib/platform/package.js";
@@ -102,10 +102,20 @@ describe("auto-fix under a real systemd", () => {
 
   afterEach(() => healing?.close());
 
-  /** auto-fix as a unit of its own. */
+  /** What its unit denies to auto-fix, and so to the tools that it calls. */
+  function hardening(): string[] {
+    const text = readFileSync(join(packageRoot(), "systemd", "heald-auto-fix.service"), "utf8");
+    const denied = text
+      .split("\n")
+      .filter((line) => /^(?:NoNew|Protect|Private|Restrict|Lock|Limit|Tasks|Memory)\w+=/.test(line));
+    expect(denied.length).toBeGreaterThan(10);
+    return denied.filter((line) => !line.startsWith("RestartPrevent")).map((line) => `--property=${line}`);
+  }
+
+  /** auto-fix as a unit of its own, as confined as the one that is shipped. */
   async function startInside(): Promise<void> {
     const main = join(packageRoot(), "dist", "daemons", "auto-fix", "main.js");
-    const unit = ["--unit=auto-fix-test", `--setenv=HEALD_HOME=${healing.line.home}`, "--collect"];
+    const unit = ["--unit=auto-fix-test", `--setenv=HEALD_HOME=${healing.line.home}`, "--collect", ...hardening()];
     const made = booted().run("systemd-run", ...unit, process.execPath, main, "--console", "none");
     if (made.status !== 0) throw new Error(made.out);
     await until(() => healing.line.list("run").includes("auto-fix.pid"), "auto-fix is ready", 20_000);

@@ -1,0 +1,128 @@
+/**
+ * Guarantee: a step that a kill has cut off from its answer may be made again, forwards and backwards: the second time changes
+ * nothing. What is compared is every file of the home.
+ */
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, describe, expect, test } from "vitest";
+import { Acting } from "../../../daemons/auto-fix/acting.js";
+import { planOfFix } from "../../../daemons/auto-fix/plans.js";
+import type { RunPart } from "../../../daemons/auto-fix/state.js";
+import type { FixAction } from "../../../lib/schema/fix-actions.js";
+import type { PatternRecord } from "../../../lib/schema/pattern.js";
+import { SHIPPED_FIXES } from "../../../lib/schema/shipped-fixes.js";
+import { writeDesired } from "../../../lib/store/desired.js";
+import type { Layout } from "../../../lib/store/layout.js";
+import { SpecStore } from "../../../lib/store/specs.js";
+import { temporaryLayout } from "../store/temporary-home.js";
+
+let layout: Layout;
+let acting: Acting;
+
+beforeEach(() => {
+  layout = temporaryLayout();
+  acting = new Acting(
+    layout,
+    () => ({ commands: [] }),
+    () => ({ tasks: ["task-1"] }) as unknown as PatternRecord,
+  );
+  const template = {
+    worker_type: "press",
+    launch: { command: "sleep", args: ["600"] },
+    processing: { batch_size: 100 },
+  };
+  writeFileSync(layout.template("press"), JSON.stringify(template), { mode: 0o640 });
+  const specs = new SpecStore(layout);
+  for (const id of ["press-1", "worker-press-fix-1"])
+    specs.createActive({ worker_id: id, worker_type: "press", attempt: 1, status: "running" });
+  writeDesired(layout, "worker-press-fix-1", { state: "running", by: "auto-fix", at: "2026-01-01T00:00:00Z" });
+  mkdirSync(join(layout.home.home, "agents/workers/press-1/state"), { recursive: true });
+  writeFileSync(join(layout.home.home, "agents/workers/press-1/state/cursor"), "garbage");
+});
+
+function runOf(action: FixAction): RunPart {
+  const plan = planOfFix(SHIPPED_FIXES[0] as (typeof SHIPPED_FIXES)[number]);
+  return {
+    ...{ run_id: "run-1", fix_id: "fix-1", subject: "pattern-1", learn: "l", plan: { ...plan, actions: [action] } },
+    ...{ phase: "applying", mode: "live", scope: "press", workers: ["press-1"], pattern_id: "pattern-1" },
+    ...{ occurrences: 3, last_seen_ms: 0, why: "why", before: [], step: 0, approved_by: null, started_ms: 0 },
+    ...{ expires_ms: null, applied_ms: null, ends_ms: null, verdict: null, conflicts: [], undo_reason: null },
+    ...{ diff: [{ what: "processing.batch_size", before: 100, after: 50 }], message: "message" },
+  };
+}
+
+/** Every file with its text, but for the traces of a lock. */
+function everything(): Record<string, string> {
+  const files = readdirSync(layout.home.home, { recursive: true, withFileTypes: true }).filter(
+    (each) => each.isFile() && !each.parentPath.includes(".lock"),
+  );
+  return Object.fromEntries(
+    files.map((each) => [join(each.parentPath, each.name), readFileSync(join(each.parentPath, each.name), "utf8")]),
+  );
+}
+
+const halve: FixAction = {
+  type: "modify-worker-spec",
+  changes: [{ field: "processing.batch_size", operation: "multiply", value: 0.5 }],
+};
+
+describe("a step", () => {
+  test.each<FixAction>([
+    halve,
+    { type: "restart-worker" },
+    { type: "scale-up", max_workers: 9 },
+    { type: "scale-down" },
+    { type: "enable-circuit-breaker" },
+    { type: "fallback-mode" },
+    { type: "quarantine" },
+    { type: "clean-state", paths: ["agents/workers/{worker_id}/state"] },
+    { type: "free-disk" },
+  ])("of $type that is made again changes nothing, and neither does its undo", async (action) => {
+    const untouched = everything();
+    const prepared = runOf(action);
+    const run = { ...prepared, before: acting.prepare(prepared) };
+    expect(everything()).toEqual(untouched);
+    await acting.apply(run, 0);
+    const once = everything();
+    await acting.apply(run, 0);
+    expect(everything()).toEqual(once);
+    // A worker that stops is waited for: it is gone by now.
+    if (action.type === "scale-down") new SpecStore(layout).removeActive("worker-press-fix-1", 1);
+    expect(await acting.undo(run, 0)).toEqual([]);
+    const back = everything();
+    expect(await acting.undo(run, 0)).toEqual([]);
+    expect(everything()).toEqual(back);
+  });
+
+  test("that restarts a service asks only for workers that run in the attempt in which they ran", async () => {
+    const prepared = runOf({ type: "restart-service", timeout_seconds: 0.3 });
+    const run = { ...prepared, before: acting.prepare(prepared) };
+    const specs = new SpecStore(layout);
+    specs.removeActive("press-1", 1);
+    const healthy = { status: "healthy" } as const;
+    specs.createActive({
+      worker_id: "press-1",
+      worker_type: "press",
+      attempt: 2,
+      status: "running",
+      heartbeat: healthy,
+    });
+    const stopped =
+      "worker-press-fix-1 is not well after 1 s (1 before it are restarted, those after it are left alone)";
+    for (const _ of ["first", "again"]) {
+      await expect(acting.apply(run, 0)).rejects.toThrow(stopped);
+      expect(readdirSync(layout.queueDir)).toEqual(["worker-press-fix-1-restart.json"]);
+    }
+  });
+
+  test("whose folder is behind a link moves none of its folders", async () => {
+    const second = join(layout.home.home, "agents/workers/press-1/link");
+    symlinkSync("/tmp", second);
+    const paths = ["agents/workers/{worker_id}/state", "agents/workers/{worker_id}/link"];
+    const prepared = runOf({ type: "clean-state", paths });
+    const run = { ...prepared, before: acting.prepare(prepared) };
+    const before = everything();
+    await expect(acting.apply(run, 0)).rejects.toThrow(/is a link, or leads out of the home/);
+    expect(everything()).toEqual(before);
+  });
+});
