@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readDesired } from "../../lib/store/desired.js";
 import type { Example, Finding, World } from "../shared/example.js";
 import { shortPolicies } from "../shared/policies.js";
 import { eventsFor, historyFor } from "../shared/scopes.js";
@@ -99,8 +100,10 @@ function judgeRestarted(world: World): Finding {
 function judgeScaled(world: World): Finding {
   const found = judgeRung(world, 1, "effective");
   const two = world.fleet.spec("worker-press-fix-1");
+  // A worker is auto-fix's for as long as the wish that it runs is.
+  const wish = readDesired(world.stage.layout, "worker-press-fix-1", Date.now());
   return {
-    ok: found.ok && two?.created_by === "auto-fix",
+    ok: found.ok && two !== null && wish?.by === "auto-fix",
     happened: `${found.happened}; ${two === null ? "no second press" : "worker-press-fix-1 prints as well"}`,
   };
 }
