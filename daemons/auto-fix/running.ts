@@ -146,7 +146,7 @@ export function onRollFailed(slice: Running, event: Of<"roll-failed">): Step {
   const failed: RunPart = { ...run, message: message.slice(0, 300) };
   const news: Act[] = [
     ...(isOpen ? [telling.ofRun("fix_failed", failed, message, "roll_stopped", { problem: event.message })] : []),
-    telling.escalation(failed, run.why, [message], "look why the worker is not well", `heald why ${run.scope}`),
+    telling.escalation(failed, run.why, [message], "look why the worker is not well", `heald fix show ${run.run_id}`),
   ];
   if (!isOpen) return { slice, effects: news };
   news.push(historyRecord(failed, "failure", stamp, message, "failed"));

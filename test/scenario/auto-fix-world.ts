@@ -7,6 +7,7 @@ import {
   HEALER_NEW,
   type HealerPart,
   type MatchPart,
+  type Plan,
   type RunPart,
   refOf,
   type Slice,
@@ -70,6 +71,8 @@ export class FixWorld implements World<Event, Effect> {
   /** A healing policy whose conditions hold, by its subject. */
   readonly policies = new Map<string, WorldPolicy>();
   cleared: boolean | null = null;
+  /** Whether the change is brought to workers that run, and whether the first of them is well with it. */
+  rolls: "no" | "well" | "ill" = "no";
   #runs = 0;
   #lastStep = "";
   readonly #simulation: FixSimulation;
@@ -133,7 +136,7 @@ export class FixWorld implements World<Event, Effect> {
     return {
       kind: "consider",
       ...ref,
-      plan: planOfFix(this.fix),
+      plan: this.#plan(),
       scope,
       workers: ["scan-1"],
       pattern: seen,
@@ -257,6 +260,10 @@ export class FixWorld implements World<Event, Effect> {
         if (this.policies.has(effect.subject)) return this.considerPolicy(effect.subject, null);
         return this.consider(effect.subject, null, effect.fix_id) ?? undefined;
       case "trial":
+        // The old value is what they were well with.
+        if (effect.reason === "rolling" && this.rolls === "ill" && this.writes % 2 === 1)
+          // Without a stack, which differs with the crash before it.
+          throw Object.assign(new Error("scan-1 did not come back well"), { stack: "" });
         if (!this.trials.includes(`${effect.run_id} ${effect.reason}`))
           this.trials.push(`${effect.run_id} ${effect.reason}`);
         return undefined;
@@ -288,6 +295,15 @@ export class FixWorld implements World<Event, Effect> {
     if (this.#lastStep === `${runId} ${name}`) return;
     this.#lastStep = `${runId} ${name}`;
     this.steps.push(name);
+  }
+
+  #plan(): Plan {
+    const plan = planOfFix(this.fix);
+    if (this.rolls === "no") return plan;
+    const actions = plan.actions.map((action) =>
+      action.type === "modify-worker-spec" ? { ...action, apply_to_running: "rolling" as const } : action,
+    );
+    return { ...plan, actions };
   }
 
   #write(key: string, value: unknown): void {

@@ -161,6 +161,36 @@ describe("a fix in the middle band", () => {
   });
 });
 
+describe("a fix that is rolled out to workers that run", () => {
+  const rolled = (rolls: "well" | "ill") =>
+    scenario(({ world, simulation }) => {
+      world.rolls = rolls;
+      world.publish("p1");
+      simulation.advance(1_000);
+    });
+
+  test("goes on as any other when all of them are well with it", async () => {
+    const end = await rolled("well");
+    expect(end.limit).toBe(768);
+    expect(end.phases).toEqual(["verifying "]);
+    expect(end.events).toEqual(["fix_applied applied", "fix_matched matched"]);
+  });
+
+  test("is taken back at the first that is not, teaches nothing, and calls a person once", async () => {
+    const end = await rolled("ill");
+    expect([end.limit, end.writes, end.open]).toEqual([512, 2, 0]);
+    expect(end.phases).toEqual(["done "]);
+    expect(end.events).toEqual([
+      "escalation_opened person_needed",
+      "fix_applied applied",
+      "fix_failed roll_stopped",
+      "fix_matched matched",
+      "fix_undone roll_stopped",
+    ]);
+    expect(end.totals).toMatchObject({ fixes_failed: 1, fixes_undone: 1, fixes_ineffective: 0 });
+  });
+});
+
 describe("a dry run", () => {
   test("comes to the same decision, writes what it would do, spends a budget of its own, and changes nothing", async () => {
     const end = await scenario(
