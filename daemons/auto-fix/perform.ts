@@ -109,7 +109,9 @@ export class Performer {
     const { layout, log } = this.#parts.context;
     const part = (): RunPart | null => this.#parts.context.part<RunPart>(`run:${effect.run_id}`);
     const limitSeconds = part()?.plan.actions.find((action) => action.type === "modify-worker-spec")?.timeout_seconds;
-    const count = await new Rolling(layout).roll({
+    const rolling = new Rolling(layout);
+    if (part()?.phase === "done") rolling.release(effect.run_id, effect.scope);
+    const count = await rolling.roll({
       run_id: effect.run_id,
       scope: effect.scope,
       limitMs: limitSeconds === undefined ? ROLL_MS_MAX : limitSeconds * 1000,

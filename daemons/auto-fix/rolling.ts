@@ -9,14 +9,15 @@
 import { existsSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { readTail } from "../../lib/platform/files.js";
+import { isId } from "../../lib/schema/primitives.js";
 import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { readDesired } from "../../lib/store/desired.js";
-import { namesIn } from "../../lib/store/entries.js";
+import { jsonNamesIn, namesIn } from "../../lib/store/entries.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { attemptOf, SpecStore } from "../../lib/store/specs.js";
 import { TemplateStore } from "../../lib/store/templates.js";
 import { ActionFailed } from "./action-failed.js";
-import { askRestart } from "./requests.js";
+import { askRestart, letThrough } from "./requests.js";
 import { wantedOf } from "./scaling.js";
 
 /** A worker that is not well by then holds the roll up: its grace time, its start, and the time in which it proves itself. */
@@ -43,8 +44,7 @@ export interface Roll {
   readonly isOff: () => boolean;
 }
 
-/** What is waited for: that the worker is well, or that its attempt has proved itself by worker-restart's measure. */
-type Proof = "healthy" | "proved";
+/** A worker that was just started is well for a moment, whatever becomes of it: what counts is that its attempt has proved itself. */
 type Outcome = "well" | "failed" | "left";
 
 export class Rolling {
@@ -65,25 +65,38 @@ export class Rolling {
       const next = roll.isOff() ? undefined : this.#behind(roll.scope).find((spec) => !seen.has(spec.worker_id));
       if (next === undefined) return count;
       seen.add(next.worker_id);
-      await this.#restart(next, roll, "proved", count);
+      await this.#restart(next, roll, count);
     }
   }
 
-  /** Restarts each worker that is still in its attempt; the next one once the monitor calls it healthy. @throws {ActionFailed} As `roll`. */
+  /**
+   * Lets those through that have used up their restarts with a template that is not the one of now: they died of a change that
+   * was taken back.
+   */
+  release(runId: string, scope: string): void {
+    const hash = this.#hashOf(scope);
+    for (const name of jsonNamesIn(this.#layout.queueDir)) {
+      const id = name.replace(/-restart\.json$/, "");
+      const last = isId(id) ? this.#specs.latestEvidence(id) : null;
+      if (last?.worker_type === scope && last.template_hash !== hash)
+        letThrough(this.#layout, id, runId, "fix_undone", Date.now());
+    }
+  }
+
+  /** Restarts each worker that is still in its attempt. @throws {ActionFailed} As `roll`. */
   async round({ attempts, ...round }: Round): Promise<void> {
     for (const [count, [id, attempt]] of Object.entries(attempts).entries()) {
       const reading = this.#specs.readActive(id, Date.now());
       // Between two attempts, and asked for before a kill: it is waited for all the same.
       if (reading.kind !== "ok" && !this.#isAskedFor(id)) continue;
       const spec = { ...(reading.kind === "ok" ? reading.value : { worker_id: id }), attempt };
-      await this.#restart(spec, { ...round, isOff: () => false }, "healthy", count);
+      await this.#restart(spec, { ...round, isOff: () => false }, count);
     }
   }
 
   async #restart(
     spec: WorkerSpecRecord,
     roll: Pick<Roll, "run_id" | "limitMs" | "isOff">,
-    proof: Proof,
     before: number,
   ): Promise<void> {
     const { worker_id: id } = spec;
@@ -92,7 +105,7 @@ export class Rolling {
     if (!isNext) askRestart(this.#layout, spec, roll.run_id, "auto_fix", Date.now());
     const untilMs = performance.now() + roll.limitMs;
     while (performance.now() < untilMs) {
-      const outcome = this.#outcomeOf(id, attempt, proof);
+      const outcome = this.#outcomeOf(id, attempt);
       if (outcome === "well" || outcome === "left") return;
       if (outcome === "failed") throw new ActionFailed(stopped(`${id} did not come back well`, before));
       if (roll.isOff()) return;
@@ -105,8 +118,7 @@ export class Rolling {
   /** Workers that run, and whose attempt was made from another template than there is now. */
   #behind(scope: string): WorkerSpecRecord[] {
     const nowMs = Date.now();
-    const found = this.#templates.resolve(scope, nowMs);
-    const hash = found.kind === "ok" ? found.hash : null;
+    const hash = this.#hashOf(scope);
     const typed = this.#specs.listActive().flatMap((id) => {
       const reading = this.#specs.readActive(id, nowMs);
       return reading.kind === "ok" && reading.value.worker_type === scope ? [reading.value] : [];
@@ -114,12 +126,13 @@ export class Rolling {
     return wantedOf(this.#layout, typed, nowMs).all.filter((spec) => spec.template_hash !== hash);
   }
 
+  #hashOf(scope: string): string | null {
+    const found = this.#templates.resolve(scope, Date.now());
+    return found.kind === "ok" ? found.hash : null;
+  }
+
   /** What became of the attempts after `attempt`; null while it is not known. */
-  #outcomeOf(id: string, attempt: number, proof: Proof): Outcome | null {
-    const reading = this.#specs.readActive(id, Date.now());
-    const spec = reading.kind === "ok" ? reading.value : null;
-    if (proof === "healthy" && spec !== null && attemptOf(spec) > attempt && spec.heartbeat?.status === "healthy")
-      return "well";
+  #outcomeOf(id: string, attempt: number): Outcome | null {
     for (const line of readTail(this.#layout.history, HISTORY_TAIL_BYTES).split("\n").reverse()) {
       const told = line.includes(id) ? parsed(line) : null;
       if (told?.worker_id !== id || Number(told.attempt) <= attempt) continue;
@@ -128,7 +141,7 @@ export class Rolling {
     const nowMs = Date.now();
     // Finished, or stopped by a person: nobody waits for it.
     if ((readDesired(this.#layout, id, nowMs)?.state ?? "running") !== "running") return "left";
-    return this.#isAskedFor(id) || reading.kind !== "absent" ? null : "left";
+    return this.#isAskedFor(id) || this.#specs.readActive(id, nowMs).kind !== "absent" ? null : "left";
   }
 
   #isAskedFor(id: string): boolean {

@@ -16,14 +16,15 @@ afterEach(() => healing.close());
 const ALL = ["heartbeat-monitor", "worker-restart", "auto-fix"] as const;
 
 describe("restart-service", () => {
-  /** When the monitor saw an attempt run. */
-  const seenAt = (id: string, attempt: number): number =>
+  /** When an attempt had proved itself, by the restart history. */
+  const provedAt = (id: string, attempt: number): number =>
     Number(
-      healing.events("worker_registered", "heartbeat").find((each) => each.worker_id === id && each.attempt === attempt)
-        ?.at_ms,
+      healing.line
+        .lines("metrics", "worker-restart-history.jsonl")
+        .find((each) => each.worker_id === id && each.attempt === attempt && each.result === "success")?.at_ms,
     );
 
-  test("restarts every worker of the service, each after the one before is well again", async () => {
+  test("restarts every worker of the service, each after the one before has proved itself", async () => {
     healing.template("press");
     await healing.start(...ALL);
     const ids = ["press-1", "press-2", "press-3"];
@@ -35,7 +36,7 @@ describe("restart-service", () => {
     healing.measure("press", "load", () => 0.1);
     for (const [nth, id] of ids.entries()) {
       const next = ids[nth + 1];
-      if (next !== undefined) expect(healing.launch(next, 2)?.started_at_ms).toBeGreaterThanOrEqual(seenAt(id, 2));
+      if (next !== undefined) expect(healing.launch(next, 2)?.started_at_ms).toBeGreaterThanOrEqual(provedAt(id, 2));
     }
     for (const pid of before.values()) expect(isAlive(pid)).toBe(false);
     await healing.said("fix_verified");

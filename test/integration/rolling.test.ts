@@ -55,6 +55,13 @@ describe("a rolling restart", () => {
   }, 90_000);
 
   test("stops at the first worker that is not well, takes the change back, and leaves the others alone", async () => {
+    // It has no retry to lose: what it loses to the change is given back to it.
+    healing.config("worker-restart-policy", {
+      max_retries: 1,
+      retry_interval_seconds: 0.2,
+      jitter: "none",
+      success_after_seconds: 1,
+    });
     await threeWorkers(`test "$SETTING_PROCESSING_BATCH_SIZE" = 50 && exit 3\n${BEATS}`);
     const untouched = IDS.slice(1).map((id) => healing.launch(id, 1)?.pid as number);
     healing.publish("press", IDS);

@@ -99,14 +99,9 @@ describe("a step", () => {
     const run = { ...prepared, before: acting.prepare(prepared) };
     const specs = new SpecStore(layout);
     specs.removeActive("press-1", 1);
-    const healthy = { status: "healthy" } as const;
-    specs.createActive({
-      worker_id: "press-1",
-      worker_type: "press",
-      attempt: 2,
-      status: "running",
-      heartbeat: healthy,
-    });
+    specs.createActive({ worker_id: "press-1", worker_type: "press", attempt: 2, status: "running" });
+    const proved = { worker_type: "press", result: "success", timestamp: "2026-01-01T00:00:00Z" };
+    writeFileSync(layout.history, `${JSON.stringify({ ...proved, worker_id: "press-1", attempt: 2 })}\n`);
     const stopped =
       "worker-press-fix-1 is not well after 1 s (1 before it are restarted, those after it are left alone)";
     for (const _ of ["first", "again"]) {
