@@ -70,8 +70,14 @@ export class FixHome {
   /** Ends everything that was started in it, by pid, and removes it. */
   async close(): Promise<void> {
     for (const daemon of this.#daemons) if (daemon.pid !== undefined) end(daemon.pid);
-    for (const pid of startedHere(this.home)) end(pid);
-    await until(() => startedHere(this.home).length === 0, "everything that was started has ended");
+    // A process shows no environment for a moment while it becomes another program, so one empty look proves little.
+    let emptyLooks = 0;
+    await until(() => {
+      const pids = startedHere(this.home);
+      for (const pid of pids) end(pid);
+      emptyLooks = pids.length === 0 ? emptyLooks + 1 : 0;
+      return emptyLooks === 3;
+    }, "everything that was started has ended");
     rmSync(this.home, { recursive: true, force: true });
   }
 
