@@ -88,6 +88,8 @@ describe("a worker that outgrows its memory limit", () => {
     expect(events("fix_verified")[0]).toMatchObject({ data: { verdict: "effective" } });
     const active = readJson(at("worker-specs/active/hungry-1.json")) as { resources: Json };
     expect(active.resources.memory_limit_mb).toBe(150);
+    // The history's line follows the event.
+    await until(() => lines(at("metrics/auto-fix-history.jsonl")).length > 0, "the history has its line", 10_000);
     expect(lines(at("metrics/auto-fix-history.jsonl"))).toMatchObject([
       { result: "success", verdict: "effective", mode: "live" },
     ]);
