@@ -192,8 +192,18 @@ export class Lab {
       if (child.exitCode === null) await new Promise((resolve) => child.once("exit", resolve));
     for (const name of readdirSync(this.layout.launchesDir)) endWorker(join(this.layout.launchesDir, name));
     this.#ear.destroy();
-    // Launchers write the last exit records while the folder goes.
-    if (!keep) rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 });
+    if (!keep) await until(() => removed(this.folder), 10_000, `${this.folder} is removed`);
+  }
+}
+
+/** Launchers write the last exit records while the folder goes. */
+function removed(folder: string): boolean {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOTEMPTY") return false;
+    throw error;
   }
 }
 
