@@ -140,7 +140,12 @@ export class BeatSource implements Source {
     const known = this.#seen.get(workerId);
     if (stat === undefined || known === keyOf(stat)) return null;
     const nowMs = Date.now();
-    const reading = readRecord(path, beatSchema, { maxBytes: MAX_BYTES.beat, nowMs, what: "heartbeat" });
+    const reading = readRecord(path, beatSchema, {
+      maxBytes: MAX_BYTES.beat,
+      nowMs,
+      what: "heartbeat",
+      isFleeting: true,
+    });
     if (reading.kind === "absent") return null;
     if (reading.kind === "unfinished") {
       setTimeout(() => this.#hint(`${workerId}.json`), LOOK_AGAIN_MS).unref();

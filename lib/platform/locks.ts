@@ -7,7 +7,7 @@
  * @module
  */
 
-import { rmdirSync } from "node:fs";
+import { existsSync, rmdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { LockBusy, LockLost, systemCode } from "../errors.js";
@@ -31,6 +31,8 @@ export interface SingleOptions {
 
 const POLL_MS = 50;
 const CHECK_MS = 1000;
+/** The library looks at its folder through the thread pool, which costs a process that is idle more than all else it does. */
+const UPDATE_MS = 10_000;
 /** Longer than any host stays up: a folder lock is never stale by age. */
 const NEVER_STALE_MS = 1_000_000_000_000;
 
@@ -64,12 +66,14 @@ async function holdSingle(path: string, won: Claim): Promise<Held> {
     lost = new LockLost(path, { cause });
     for (const callback of callbacks) callback(lost);
   };
+  let hasFolder = false;
   const timer = setInterval(() => {
-    if (!won.isHeld()) lose(new Error("Its files were removed"));
+    if (!won.isHeld() || (hasFolder && !existsSync(folderOf(path)))) lose(new Error("Its files were removed"));
   }, CHECK_MS).unref();
   let unlock: () => void;
   try {
     unlock = await lockFolder(path, lose);
+    hasFolder = true;
   } catch (error) {
     clearInterval(timer);
     won.release();
@@ -89,11 +93,15 @@ async function holdSingle(path: string, won: Claim): Promise<Held> {
   };
 }
 
+function folderOf(path: string): string {
+  return `${path}.lock`;
+}
+
 /** Takes the folder lock. One that is there belongs to a dead holder, or ours would not be the claim. */
 async function lockFolder(path: string, onCompromised: (error: Error) => void): Promise<() => void> {
   // Loaded only here: commands that take short locks start faster without it.
   const { default: lockfile } = await import("proper-lockfile");
-  const options = { realpath: false, lockfilePath: `${path}.lock`, stale: NEVER_STALE_MS, update: CHECK_MS };
+  const options = { realpath: false, lockfilePath: folderOf(path), stale: NEVER_STALE_MS, update: UPDATE_MS };
   try {
     await lockfile.lock(path, { ...options, onCompromised });
   } catch (error) {

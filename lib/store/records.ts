@@ -62,6 +62,8 @@ export interface ReadOptions {
   readonly nowMs: number;
   /** Whether a person may be writing it right now; true unless said otherwise. */
   readonly mayBeUnfinished?: boolean;
+  /** Whether each text is read once at most, like a beat's, so that it is not worth remembering. */
+  readonly isFleeting?: boolean;
   /** What it is called in sentences; "record" unless said otherwise. */
   readonly what?: string;
   /** The folder to which the path is shown relative. */
@@ -88,7 +90,7 @@ export function readRecord<T>(path: string, schema: SchemaOf<T>, options: ReadOp
 function readText<T>(path: string, file: SmallFile, schema: SchemaOf<T>, options: ReadOptions): Reading<T> {
   const { text, stat } = file;
   const version = { mtimeMs: stat.mtimeMs, ino: stat.ino };
-  const known = readBefore(schema, text);
+  const known = options.isFleeting === true ? undefined : readBefore(schema, text);
   if (known !== undefined) return { kind: "ok", value: known, text, ...version, size: stat.size };
   let parsed: unknown;
   try {
@@ -99,7 +101,7 @@ function readText<T>(path: string, file: SmallFile, schema: SchemaOf<T>, options
   }
   const read = readAs(schema, parsed);
   if (!read.ok) return { ...refuse(path, options, "wrong_field", read.problems), ...version };
-  remember(schema, text, read.value);
+  if (options.isFleeting !== true) remember(schema, text, read.value);
   return { kind: "ok", value: read.value, text, ...version, size: stat.size };
 }
 
