@@ -114,7 +114,8 @@ describe("auto-fix under a real systemd", () => {
 
   /** auto-fix as a unit of its own, as confined as the one that is shipped. */
   async function startInside(): Promise<void> {
-    const main = join(packageRoot(), "dist", "daemons", "auto-fix", "main.js");
+    // Where the lab has the project: its own place may be one that the unit is not shown, such as /tmp.
+    const main = "/opt/heald/dist/daemons/auto-fix/main.js";
     const unit = ["--unit=auto-fix-test", `--setenv=HEALD_HOME=${healing.line.home}`, "--collect", ...hardening()];
     const made = booted().run("systemd-run", ...unit, process.execPath, main, "--console", "none");
     if (made.status !== 0) throw new Error(made.out);

@@ -6,7 +6,8 @@
 #   lab.sh off              ends it and all that runs in it; nothing is left behind
 #
 # HEALD_LAB is its folder: it must not be below /tmp, /run, /dev, /proc or /sys. What is in HEALD_LAB/shared is the same
-# inside and outside; everything else inside is a copy of the host's files that is thrown away, memory is all it takes.
+# inside and outside, and the project is in /opt/heald, wherever it is outside; everything else inside is a copy of the
+# host's files that is thrown away, memory is all it takes.
 # HEALD_LAB_SECONDS: after so many seconds it ends by itself, whatever becomes of the test (600).
 #
 # Needs root, overlay and tmpfs, cgroups (v1 or v2), unshare and nsenter of util-linux, and systemd.
@@ -17,6 +18,7 @@ shared=$lab/shared
 init_file=$lab/init
 group=heald-lab-$(basename "$lab")
 systemd=/lib/systemd/systemd
+project=$(realpath "$(dirname "$0")/../..")
 
 fail() {
   echo "lab.sh: $*" >&2
@@ -132,6 +134,8 @@ inside() {
   mount_groups "$root"
   mkdir -p "$root$shared"
   mount --bind "$shared" "$root$shared"
+  mkdir -p "$root/opt/heald"
+  mount --bind "$project" "$root/opt/heald"
   configure "$root/etc/systemd/system"
   echo "$outer $(born "$outer")" >"$init_file.new"
   mv "$init_file.new" "$init_file"
