@@ -1,7 +1,7 @@
 /**
  * Measures the real daemons on real processes.
  *
- * usage: npm run bench -- recovery|hang|mass|idle|startup|parts|churn|patterns|digest|all [--workers N] [--seconds N] [--json]
+ * usage: npm run bench -- recovery|hang|mass|idle|startup|parts|churn|patterns|digest|history|replay|why|all [--workers N] [--seconds N] [--hours N] [--seed N] [--folder F] [--json]
  * @module
  */
 import { parseArgs } from "node:util";
@@ -9,12 +9,16 @@ import { churn } from "./churn.js";
 import { digest } from "./digest.js";
 import { grouping } from "./grouping.js";
 import { hang } from "./hang.js";
+import type { Wanted } from "./history/ready.js";
+import { history } from "./history.js";
 import { idle } from "./idle.js";
 import { machine } from "./lab.js";
 import { parts } from "./parts.js";
 import { patterns } from "./patterns.js";
 import { mass, recovery } from "./recovery.js";
+import { replay } from "./replay.js";
 import { startup } from "./startup.js";
+import { why } from "./why.js";
 
 /** One benchmark's figures. */
 export interface Result {
@@ -32,6 +36,10 @@ interface Options {
   /** The folder of the labelled corpora. */
   readonly corpora: string | null;
   readonly seed: number;
+  /** Simulated hours of a history. */
+  readonly hours: number | null;
+  /** Where a history is kept, or found. */
+  readonly folder: string | null;
 }
 
 const BENCHMARKS: Readonly<Record<string, (options: Options) => Promise<Result>>> = {
@@ -45,7 +53,18 @@ const BENCHMARKS: Readonly<Record<string, (options: Options) => Promise<Result>>
   grouping: ({ corpora }) => grouping(corpora),
   patterns: ({ seed }) => patterns(seed),
   digest: ({ seconds }) => digest(seconds ?? 60),
+  history: (options) => history(historyOf(options)),
+  replay: (options) => replay(historyOf(options)),
+  why: (options) => why(historyOf(options)),
 };
+
+/** Those that take many minutes. */
+const ONLY_BY_NAME: ReadonlySet<string> = new Set(["churn", "history", "replay", "why"]);
+
+/** A week of a thousand workers, unless told otherwise. */
+function historyOf({ folder, workers, hours, seed }: Options): Wanted {
+  return { folder, workers: workers ?? 1000, hours: hours ?? 168, seed };
+}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -54,16 +73,20 @@ const { values, positionals } = parseArgs({
     seconds: { type: "string" },
     corpora: { type: "string" },
     seed: { type: "string" },
+    hours: { type: "string" },
+    folder: { type: "string" },
     json: { type: "boolean" },
   },
 });
 const [name = "all"] = positionals;
-const names = name === "all" ? Object.keys(BENCHMARKS).filter((one) => one !== "churn") : [name];
+const names = name === "all" ? Object.keys(BENCHMARKS).filter((one) => !ONLY_BY_NAME.has(one)) : [name];
 const options = {
   workers: values.workers ? Number(values.workers) : null,
   seconds: values.seconds ? Number(values.seconds) : null,
   corpora: values.corpora ?? null,
   seed: values.seed ? Number(values.seed) : 1,
+  hours: values.hours ? Number(values.hours) : null,
+  folder: values.folder ?? null,
 };
 const results: Result[] = [];
 for (const one of names) {

@@ -13,6 +13,7 @@ import {
 } from "../lib/domain/statistics/history.js";
 import { addToPairs, NO_PAIRS, type PairsState, pairsIn } from "../lib/domain/statistics/pairs.js";
 import { brierSkill } from "../lib/domain/statistics/skill.js";
+import { generator } from "./chance.js";
 import { round } from "./lab.js";
 import type { Result } from "./main.js";
 
@@ -25,17 +26,6 @@ const OPTIONS = { horizonMs: 30 * 60_000, gapsMin: 5, level: 0.05 };
 /** As in the policy that ships. */
 const SURE = { anomaly: { sigmas: 3, baselineDays: 7 }, chance: 0.8 };
 const FREQUENCY = { threshold: 3, windowMs: DAY_MS };
-
-/** Mulberry32: the same figures from the same seed on every machine. */
-export function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 type Chance = () => number;
 
