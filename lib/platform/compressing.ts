@@ -54,12 +54,12 @@ export async function packFile(path: string): Promise<number | null> {
   }
 }
 
-/** The text of a packed file; empty if there is none. @throws If it is damaged, or larger than memory should hold. */
-export function readPacked(path: string): string {
+/** The bytes of a packed file; none if it is not there. @throws If it is damaged, or larger than memory should hold. */
+export function readPacked(path: string): Buffer {
   const descriptor = openForPacking(path);
-  if (descriptor === null) return "";
+  if (descriptor === null) return Buffer.alloc(0);
   try {
-    return gunzipSync(readFileSync(descriptor), { maxOutputLength: UNPACKED_BYTES_MAX }).toString("utf8");
+    return gunzipSync(readFileSync(descriptor), { maxOutputLength: UNPACKED_BYTES_MAX });
   } finally {
     closeSync(descriptor);
   }

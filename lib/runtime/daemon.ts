@@ -26,6 +26,7 @@ import type { Core, Perform } from "./core.js";
 import type { Flags } from "./flags.js";
 import { Hooks } from "./hooks.js";
 import { lastRunOf, PidFile, type RunFile, writeRunFile } from "./identity-files.js";
+import { Indexing } from "./indexing.js";
 import { FileJournal } from "./journal.js";
 import { type DecisionEffect, Loop, type Weather } from "./loop.js";
 import { PolicyFile, type PolicyInForce } from "./policy-file.js";
@@ -133,6 +134,7 @@ class Daemon<
   readonly #log: Log;
   readonly #identity: Identity;
   readonly #reporter: Reporter;
+  readonly #indexing: Indexing;
   readonly #hooks: Hooks;
   readonly #policyFile: PolicyFile<Settings, Explicit>;
   readonly #journal: FileJournal;
@@ -170,6 +172,7 @@ class Daemon<
     this.#identity = identity;
     this.#log = openLog(this.#layout.daemonLog(definition.name), { console: flags.console, name: definition.name });
     this.#reporter = new Reporter(this.#layout, definition.name, this.#log, () => newStamp());
+    this.#indexing = new Indexing(this.#layout, definition.name, this.#log);
     this.#hooks = new Hooks(this.#layout, this.#log);
     this.#reporter.onReported((record) => this.#hooks.reported(record));
     this.#policyFile = new PolicyFile(definition.policy, this.#layout.configDir, this.#layout.policyTextsDir);
@@ -378,6 +381,7 @@ class Daemon<
     try {
       this.#policyFile.look(this.#policyListener());
       this.#reporter.rotate(Date.now());
+      if (!this.#stopping) this.#indexing.look();
       this.#hooks.scan();
       writeMetrics(this.#layout, this.#definition.metricsName ?? this.#definition.name, {
         daemon: this.#definition.name,
@@ -433,6 +437,7 @@ class Daemon<
     for (const timer of this.#timers) clearInterval(timer);
     this.#retention?.stop();
     this.#policyFile.close();
+    this.#indexing.close();
     for (const source of this.#body?.sources ?? []) source.stop();
     this.#loop?.stop();
     try {

@@ -15,7 +15,8 @@ export interface ReportEffect {
   readonly record: EventRecord;
 }
 
-const LOG_BYTES_MAX = 64 * 1024 * 1024;
+/** Small enough to be searched at once; what was rotated has an index. */
+const LOG_BYTES_MAX = 16 * 1024 * 1024;
 /** Who alone rotates each event log. */
 const OWNERS: Readonly<Record<EventLog, DaemonName>> = {
   heartbeat: "heartbeat-monitor",

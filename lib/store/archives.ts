@@ -28,6 +28,26 @@ export function partsOf(path: string, archiveDir: string): string[] {
   );
 }
 
+/** A file of a log, for readers that look at all that is left of it. */
+export interface LogFile {
+  readonly path: string;
+  /** When it was rotated: no line in it is newer. Null for the log itself. */
+  readonly rotatedAtMs: number | null;
+}
+
+/** The rotated files of a log, packed ones too, oldest first, and then the log itself, if it is there. */
+export function filesOf(path: string, archiveDir: string): LogFile[] {
+  const rotated = partsOf(path, archiveDir).map((part) => ({ path: part, rotatedAtMs: rotationOf(part) }));
+  return isThere(path) ? [...rotated, { path, rotatedAtMs: null }] : rotated;
+}
+
+/** When a log was rotated, by its name, which is written to the second: a line may be of the second's end. */
+function rotationOf(path: string): number {
+  const digits = /\.(\d{8})T(\d{6})Z[^/]*$/.exec(path)?.slice(1).join("").match(/\d\d/g) ?? [];
+  const [century, year, month, day, hour, minute, second] = digits;
+  return Date.parse(`${century}${year}-${month}-${day}T${hour}:${minute}:${second}Z`) + 999;
+}
+
 /** A free name for a log that is rotated now. Two rotations within a second get a number, which sorts after none. */
 export function archiveName(path: string, archiveDir: string, nowMs: number): string {
   const time = new Date(nowMs).toISOString().slice(0, 19).replace(/[-:]/g, "");

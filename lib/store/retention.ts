@@ -14,6 +14,7 @@ import { readAttemptName } from "../schema/worker-spec.js";
 import { partsOf } from "./archives.js";
 import { isThere, jsonNamesIn, namesIn, unlinkIfThere } from "./entries.js";
 import type { Layout } from "./layout.js";
+import { orphanedIndexes } from "./log-index.js";
 import { attemptOf, SpecStore } from "./specs.js";
 
 /** For how long things are kept. */
@@ -76,6 +77,7 @@ export function expire(layout: Layout, daemon: DaemonName, limits: Partial<Reten
     ]);
     sweep.temporaries([layout.coordination, layout.metricsDir, layout.stateDir, layout.runDir, dirname(activeDir)]);
     sweep.olderSamples();
+    sweep.indexes();
     sweep.zombies();
     sweep.oldSpecs();
     sweep.attempts();
@@ -126,6 +128,11 @@ class Sweep {
       this.#isOlder(path, this.#limits.logDays * DAY_MS),
     );
     this.#each("rotated logs", old, unlinkIfThere);
+  }
+
+  /** An index goes after its log: whoever finds it without knows that there is nothing to find. */
+  indexes(): void {
+    this.#each("indexes of logs that are gone", orphanedIndexes(this.#layout.archiveDir), unlinkIfThere);
   }
 
   olderSamples(): void {

@@ -78,6 +78,16 @@ describe("expire()", () => {
     expect([done, why, waiting, own].map(existsSync)).toEqual([false, false, true, false]);
   });
 
+  test("removes rotated logs that were compressed like any other, and their indexes after them", () => {
+    const layout = temporaryLayout();
+    const name = "heartbeat-events.20260101T000000Z.jsonl";
+    const old = put(join(layout.archiveDir, `${name}.gz`), 31 * DAY);
+    const index = put(join(layout.archiveDir, `${name}.index`), 31 * DAY);
+    const young = put(join(layout.archiveDir, "heartbeat-events.20260130T000000Z.jsonl.gz"), DAY);
+    expire(layout, "heartbeat-monitor", {}, Date.now());
+    expect([old, index, young].map(existsSync)).toEqual([false, false, true]);
+  });
+
   test("removes what killed writers left, and does a bounded part of the work at a call", () => {
     const layout = temporaryLayout();
     const left = put(join(layout.activeDir, ".w.json.17.1.tmp"), 2 * HOUR);
