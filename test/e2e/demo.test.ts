@@ -3,40 +3,19 @@
  * as expected, and no process is left.
  * @module
  */
-import { spawn, spawnSync } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { packageRoot } from "../../lib/platform/package.js";
 import { familyOf } from "../../lib/platform/processes.js";
+import { expectReplay, expectSound, type Run, runBuilt } from "./runs.js";
 
 const LIMIT_MS = 120_000;
 
-interface DemoRun {
-  readonly code: number | null;
-  readonly output: string;
-  readonly home: string;
-}
-
-/** `npm test` builds before it runs; this is the second half of `npm run demo`. */
-function runDemo(): Promise<DemoRun> {
-  return new Promise((resolve) => {
-    const program = join(packageRoot(), "dist", "examples", "demo", "main.js");
-    const child = spawn(process.execPath, [program], { stdio: ["ignore", "pipe", "pipe"] });
-    let output = "";
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding("utf8").on("data", (text: string) => {
-        output += text;
-      });
-    child.once("close", (code) => resolve({ code, output, home: /^Everything is in (\S+)$/m.exec(output)?.[1] ?? "" }));
-  });
-}
-
 describe("the demo", () => {
-  let run: DemoRun;
+  let run: Run;
 
   beforeAll(async () => {
-    run = await runDemo();
+    run = await runBuilt("examples/demo/main.js");
   }, LIMIT_MS);
 
   afterAll(() => {
@@ -84,39 +63,13 @@ describe("the demo", () => {
     expect(familyOf({ name: "HEALD_HOME", value: run.home })).toEqual([]);
   });
 
-  test("leaves a home in which every invariant holds, a second after all of it is over", () => {
-    const program = join(packageRoot(), "dist", "cli", "main.js");
-    const fsck = spawnSync(process.execPath, [
-      program,
-      "fsck",
-      "--once",
-      "--within",
-      "1s",
-      "--json",
-      "--home",
-      run.home,
-    ]);
-    const { findings, ok } = JSON.parse(fsck.stdout.toString()) as { findings: unknown[]; ok: boolean };
-    expect(findings).toEqual([]);
-    expect(ok).toBe(true);
+  test("leaves a home in which every invariant holds, a second after all of it is over", async () => {
+    await expectSound(run.home);
   });
 
-  test("leaves decisions that come out the same when they are computed again", () => {
-    const replay = spawnSync(process.execPath, [
-      join(packageRoot(), "dist", "cli", "main.js"),
-      "replay",
-      "--json",
-      "--home",
-      run.home,
-    ]);
-    const { ok, differences, daemons } = JSON.parse(replay.stdout.toString()) as {
-      ok: boolean;
-      differences: unknown[];
-      daemons: { daemon: string; decisions: number }[];
-    };
-    expect(differences).toEqual([]);
-    expect(ok).toBe(true);
-    expect(daemons.find(({ daemon }) => daemon === "worker-restart")?.decisions).toBeGreaterThan(10);
-    expect(daemons.find(({ daemon }) => daemon === "heartbeat-monitor")?.decisions).toBeGreaterThan(1);
+  test("leaves decisions that come out the same when they are computed again", async () => {
+    const decisions = await expectReplay(run.home);
+    expect(decisions["worker-restart"]).toBeGreaterThan(10);
+    expect(decisions["heartbeat-monitor"]).toBeGreaterThan(1);
   });
 });

@@ -1,43 +1,14 @@
 /**
- * Guarantees that examples 6 to 10 do what their READMEs say: real daemons, real workers, each outcome as expected, and no
- * process left. Two of them by default; all with HEALD_ALL_EXAMPLES=1.
+ * Guarantees that examples 6 to 10 do what their READMEs say: real daemons, real workers, each outcome as expected, no
+ * process left, and decisions that come out the same when they are computed again. Two of them by default; all with HEALD_ALL_EXAMPLES=1.
  * @module
  */
-import { spawn, spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { packageRoot } from "../../lib/platform/package.js";
 import { familyOf } from "../../lib/platform/processes.js";
+import { expectReplay, expectSound, runBuilt } from "./runs.js";
 
 const LIMIT_MS = 120_000;
-
-interface ExampleRun {
-  readonly code: number | null;
-  readonly output: string;
-  readonly home: string;
-}
-
-/** `npm test` builds before it runs; this is the second half of `npm run example`. */
-function runExample(number: number): Promise<ExampleRun> {
-  return new Promise((resolve) => {
-    const program = join(packageRoot(), "dist", "examples", "main.js");
-    const child = spawn(process.execPath, [program, String(number)], { stdio: ["ignore", "pipe", "pipe"] });
-    let output = "";
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding("utf8").on("data", (text: string) => {
-        output += text;
-      });
-    child.once("close", (code) => resolve({ code, output, home: /^Everything is in (\S+)$/m.exec(output)?.[1] ?? "" }));
-  });
-}
-
-/** What `heald fsck` finds, with a second as the bound: all of it is over. */
-function unsound(home: string): unknown[] {
-  const program = join(packageRoot(), "dist", "cli", "main.js");
-  const fsck = spawnSync(process.execPath, [program, "fsck", "--once", "--within", "1s", "--json", "--home", home]);
-  return (JSON.parse(fsck.stdout.toString()) as { findings: unknown[] }).findings;
-}
 
 /** How each row of the table begins, in its order. */
 const EXAMPLES: readonly (readonly [number, string, readonly string[]])[] = [
@@ -74,23 +45,29 @@ const BY_DEFAULT: ReadonlySet<number> = new Set([7, 8]);
 describe.each(EXAMPLES)("example %i", (number, what, rows) => {
   const isChosen = BY_DEFAULT.has(number) || process.env.HEALD_ALL_EXAMPLES === "1";
 
-  test.runIf(isChosen)(`${what}, and leaves no process`, { timeout: LIMIT_MS, retry: 1 }, async () => {
-    const run = await runExample(number);
-    try {
-      const found = run.output.split("\n").filter((line) => /^(ok|FAILED) {2}/.test(line));
-      expect(
-        found.map((line) => line.slice(0, 2)),
-        run.output,
-      ).toEqual(rows.map(() => "ok"));
-      for (const [nth, row] of rows.entries()) expect(found[nth]).toContain(row);
-      expect(run.output).toMatch(
-        new RegExp(`^${rows.length} of ${rows.length} outcomes were as expected, in \\d+ s\\.$`, "m"),
-      );
-      expect(run.code).toBe(0);
-      expect(familyOf({ name: "HEALD_HOME", value: run.home })).toEqual([]);
-      expect(unsound(run.home)).toEqual([]);
-    } finally {
-      if (run.home !== "") rmSync(run.home, { recursive: true, force: true });
-    }
-  });
+  test.runIf(isChosen)(
+    `${what}, leaves no process, and decisions that come out the same`,
+    { timeout: LIMIT_MS, retry: 1 },
+    async () => {
+      const run = await runBuilt("examples/main.js", String(number));
+      try {
+        const found = run.output.split("\n").filter((line) => /^(ok|FAILED) {2}/.test(line));
+        expect(
+          found.map((line) => line.slice(0, 2)),
+          run.output,
+        ).toEqual(rows.map(() => "ok"));
+        for (const [nth, row] of rows.entries()) expect(found[nth]).toContain(row);
+        expect(run.output).toMatch(
+          new RegExp(`^${rows.length} of ${rows.length} outcomes were as expected, in \\d+ s\\.$`, "m"),
+        );
+        expect(run.code).toBe(0);
+        expect(familyOf({ name: "HEALD_HOME", value: run.home })).toEqual([]);
+        await expectSound(run.home);
+        const decisions = await expectReplay(run.home);
+        expect(Object.values(decisions).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0);
+      } finally {
+        if (run.home !== "") rmSync(run.home, { recursive: true, force: true });
+      }
+    },
+  );
 });

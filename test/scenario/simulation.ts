@@ -1,6 +1,6 @@
 /**
  * Runs a daemon's core on the real loop over a world in memory, with a clock that moves by hand and a crash wherever a
- * scenario wants one.
+ * scenario wants one. Each decision is computed again from its record alone, and must come out the same.
  *
  * A crash throws the loop away in the instant after an effect was performed and before its answer arrived: the journal
  * and the world stay, as files would. A new loop resumes, and the world is scanned as a daemon's sources would do it.
@@ -10,6 +10,9 @@
 import type { Answer, Core, PerformContext } from "../../lib/runtime/core.js";
 import { MemoryJournal } from "../../lib/runtime/journal.js";
 import { type DecisionEffect, Loop } from "../../lib/runtime/loop.js";
+import { replayDecision } from "../../lib/runtime/replay.js";
+import { gateEntry } from "../../lib/schema/catalogue.js";
+import type { Policy as InForce } from "../../lib/schema/policy.js";
 
 interface Kind {
   readonly kind: string;
@@ -47,6 +50,8 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
   readonly #journal = new MemoryJournal();
   readonly #world: World<Event, Effect>;
   readonly #crashAfter: ReadonlySet<number>;
+  readonly #policies = new Map<string, Policy>();
+  readonly #differences: string[] = [];
   #timers: Timer[] = [];
   #loop: Loop<Slice, Event, Effect, Policy>;
   #policy: Policy;
@@ -57,6 +62,8 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
   #wallAheadMs: number;
   /** Effects performed so far, repeats after a crash included. */
   performed = 0;
+  /** Decisions that were computed again and came out the same. */
+  replayed = 0;
   /** How often a new loop was made. */
   crashes = 0;
   /** What the loop called a failure that is not the weather. */
@@ -100,7 +107,7 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
 
   setPolicy(policy: Policy): void {
     this.#policy = policy;
-    this.#loop.setPolicy(policy, "changed");
+    this.#loop.setPolicy(policy, this.#policyHash());
   }
 
   /** Steps the wall clock only, as a person or NTP would. */
@@ -164,11 +171,18 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
     return first;
   }
 
+  /** Names the policy in force, so that a decision made before a change is computed again under what it was made by. */
+  #policyHash(): string {
+    const hash = `policy-${this.#policies.size + 1}`;
+    this.#policies.set(hash, this.#policy);
+    return hash;
+  }
+
   #open(): Loop<Slice, Event, Effect, Policy> {
     return new Loop<Slice, Event, Effect, Policy>({
       core: this.#options.core,
       policy: this.#policy,
-      policyHash: "simulated",
+      policyHash: this.#policyHash(),
       journal: this.#journal,
       clock: {
         now: () => ({ atMs: this.nowMs, monoMs: this.#monoMs }),
@@ -184,6 +198,7 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
   }
 
   #perform(effect: Effect | DecisionEffect, context: PerformContext): Answer<Event> {
+    if (effect.kind === "decision") this.#replay(effect as DecisionEffect);
     const answer = this.#world.perform(effect, context);
     this.performed += 1;
     if (!this.#crashAfter.has(this.performed)) return answer;
@@ -193,7 +208,21 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
     return new Promise<undefined>(() => {});
   }
 
+  /** Every decision of every scenario is computed again from its record, which a crash may have sent through the journal. */
+  #replay(effect: DecisionEffect): void {
+    const { draft, slice, event } = JSON.parse(JSON.stringify(effect)) as DecisionEffect;
+    const record = { ...draft, message: draft.message.slice(0, 160), mode: draft.mode ?? "live", slice, event };
+    const policy = this.#policies.get(effect.policyHash) as InForce<unknown>;
+    const difference = replayDecision(this.#options.core as never, record as never, policy);
+    this.replayed += 1;
+    for (const { gate } of draft.gates)
+      if (gateEntry(this.#options.core.name, gate) === null) this.#differences.push(`gate ${gate} is in no catalogue`);
+    if (difference !== null) this.#differences.push(JSON.stringify({ difference, record }));
+  }
+
   #recover(): void {
+    const [difference] = this.#differences;
+    if (difference !== undefined) throw new Error(`A decision comes out otherwise than it was made: ${difference}`);
     while (this.#crashed) {
       this.#crashed = false;
       this.crashes += 1;
