@@ -11,12 +11,12 @@ import { identitySchema, launchRecordSchema } from "../lib/schema/records.js";
 import { statusOf, type WorkerSpecRecord } from "../lib/schema/worker-spec.js";
 import { BreakerStore } from "../lib/store/breakers.js";
 import { readDesired } from "../lib/store/desired.js";
-import { jsonNamesIn } from "../lib/store/entries.js";
+import { isThere, jsonNamesIn } from "../lib/store/entries.js";
 import { type Hold, readHolds } from "../lib/store/holds.js";
 import type { Layout } from "../lib/store/layout.js";
 import { readRecord } from "../lib/store/records.js";
-import { attemptOf } from "../lib/store/specs.js";
-import { type DaemonState, daemonStates } from "./running.js";
+import { attemptOf, SpecStore } from "../lib/store/specs.js";
+import { type DaemonState, daemonState, daemonStates } from "./running.js";
 import { activeWorkers } from "./subjects.js";
 
 type Instant = string | number | null;
@@ -115,9 +115,38 @@ export function readFleet(layout: Layout, nowMs: number): Fleet {
     pending,
     restart_queue: queue,
     budgets: told?.budgets ?? null,
-    fleet_held: isObject(told?.detector) && told.detector.guard === "holding",
+    fleet_held: isHeld(told),
   };
 }
+
+/** One worker, and what waits for it. */
+export interface WorkerView {
+  /** Null if it has no active spec. */
+  readonly row: WorkerRow | null;
+  readonly waits: QueueRow | null;
+  readonly fleet_held: boolean;
+}
+
+/** One worker as `readFleet` has it, without a look at the others. */
+export function readWorker(layout: Layout, workerId: string, nowMs: number): WorkerView {
+  const monitor = daemonState(layout, "heartbeat-monitor");
+  const told = monitor.running && !monitor.stopped ? readStatus(layout) : null;
+  const rows = told === null ? [] : rowsIn((told.workers as unknown[]).filter((row) => isOf(row, workerId)));
+  const reading = rows.length > 0 ? null : new SpecStore(layout).readActive(workerId, nowMs);
+  const own = reading?.kind === "ok" ? rowOf(layout, reading.value, nowMs) : null;
+  const name = `${workerId}-restart.json`;
+  const isWaiting = isThere(join(layout.queueDir, name));
+  return {
+    row: rows[0] ?? own,
+    waits: isWaiting ? queueRow(layout, name) : null,
+    fleet_held: isHeld(told),
+  };
+}
+
+const isOf = (row: unknown, workerId: string): boolean => isObject(row) && row.worker_id === workerId;
+
+const isHeld = (told: Record<string, unknown> | null): boolean =>
+  isObject(told?.detector) && told.detector.guard === "holding";
 
 function namesRunning(value: unknown): string {
   const rows = Array.isArray(value) ? value.filter(isObject) : [];
@@ -239,17 +268,19 @@ function breakerRows(layout: Layout, nowMs: number): BreakerRow[] {
 }
 
 function queueRows(layout: Layout): QueueRow[] {
-  return jsonNamesIn(layout.queueDir).map((name) => {
-    const request = readLoosely(join(layout.queueDir, name));
-    const deferred = isObject(request?.deferred) ? request.deferred : {};
-    return {
-      worker_id: text(request?.worker_id) ?? name,
-      gate: text(deferred.gate),
-      reason: text(deferred.reason) ?? text(request?.reason),
-      next_at: instant(deferred.next_at),
-      count: number(deferred.count) ?? 0,
-    };
-  });
+  return jsonNamesIn(layout.queueDir).map((name) => queueRow(layout, name));
+}
+
+function queueRow(layout: Layout, name: string): QueueRow {
+  const request = readLoosely(join(layout.queueDir, name));
+  const deferred = isObject(request?.deferred) ? request.deferred : {};
+  return {
+    worker_id: text(request?.worker_id) ?? name,
+    gate: text(deferred.gate),
+    reason: text(deferred.reason) ?? text(request?.reason),
+    next_at: instant(deferred.next_at),
+    count: number(deferred.count) ?? 0,
+  };
 }
 
 /** A record of which anything may be missing; null if it cannot be read, which the daemon reports. */

@@ -12,7 +12,7 @@ import { RECORDS } from "../../lib/schema/described.js";
 import { type JsonSchema, jsonSchemaOf } from "../../lib/schema/json-schema.js";
 import { fixConfigFiles, fixPages } from "./fix-pages.js";
 import { POLICIES } from "./policies.js";
-import { errorTable, eventTables, fieldTable, invariantTables, policyTable, wordTable } from "./tables.js";
+import { errorTable, eventTables, fieldTable, invariantTables, policyTable, remedyTable, wordTable } from "./tables.js";
 
 /** The files as they should be, by path below the package's root. */
 export function generatedFiles(root: string): Map<string, string> {
@@ -56,6 +56,7 @@ function generated(page: string, what: string, which: string | undefined): strin
   if (what === "policy" && schema !== undefined) return policyTable(schema);
   if (what === "events") return eventTables();
   if (what === "errors") return errorTable();
+  if (what === "remedies") return remedyTable();
   if (what === "invariants") return invariantTables();
   if (what === "words" && which !== undefined) return wordTable(which);
   throw new Error(`Cannot generate "${[what, which].join(" ")}" in ${page}: nothing is made under that name`);

@@ -3,10 +3,16 @@
 import { ERROR_CODES } from "../../lib/errors.js";
 import {
   END_REASONS,
+  ENDING_GATES,
   EVENT_LOGS,
   EVENTS,
   type EventLog,
+  FIX_GATES,
+  type GateEntry,
+  PATTERN_GATES,
+  PROBATION_GATES,
   RESTART_GATES,
+  VERDICT_GATES,
   WORKER_STATES,
 } from "../../lib/schema/catalogue.js";
 import { type Field, fieldsOf, type JsonSchema } from "../../lib/schema/json-schema.js";
@@ -73,8 +79,28 @@ export function invariantTables(): string {
 const WORDS: Readonly<Record<string, readonly [heading: string, words: Readonly<Record<string, string>>]>> = {
   states: ["State", WORKER_STATES],
   "end-reasons": ["Reason", END_REASONS],
-  gates: ["Gate", RESTART_GATES],
+  gates: ["Gate", sentencesOf(RESTART_GATES)],
 };
+
+function sentencesOf(gates: Readonly<Record<string, GateEntry>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(gates).map(([name, { sentence }]) => [name, sentence]));
+}
+
+/** Every gate with what would have to change for it. */
+export function remedyTable(): string {
+  const groups: readonly (readonly [string, Readonly<Record<string, GateEntry>>])[] = [
+    ["heartbeat-monitor", ENDING_GATES],
+    ["worker-restart", { ...RESTART_GATES, ...PROBATION_GATES }],
+    ["failure-pattern", PATTERN_GATES],
+    ["auto-fix", { ...FIX_GATES, ...VERDICT_GATES }],
+  ];
+  return groups
+    .map(([daemon, gates]) => {
+      const rows = Object.entries(gates).map(([name, { sentence, remedy }]) => [`\`${name}\``, sentence, remedy]);
+      return `### ${daemon}\n\n${table(["Gate", "Passes when", "Else it needs"], rows)}`;
+    })
+    .join("\n");
+}
 
 /** A vocabulary of the catalogue: word and sentence. */
 export function wordTable(which: string): string {

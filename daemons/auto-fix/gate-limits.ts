@@ -1,6 +1,6 @@
 /** The gates about how often and how far fixes may go. Pure. @module */
 import { slidingAllow } from "../../lib/domain/limits.js";
-import type { FixGate } from "../../lib/schema/fix-records.js";
+import type { FixGate } from "../../lib/schema/catalogue.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import { type Answer, type AskGate, appliedTo, at, ledgerOf, own, pass } from "./gate-question.js";
 import type { Applied } from "./state.js";

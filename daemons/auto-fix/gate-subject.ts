@@ -1,5 +1,5 @@
 /** The gates about the fix and its subject: whether it is meant, possible, and called for. Pure. @module */
-import type { FixGate } from "../../lib/schema/fix-records.js";
+import type { FixGate } from "../../lib/schema/catalogue.js";
 import { type AskGate, appliedTo, at, own, pass } from "./gate-question.js";
 import type { Slice } from "./state.js";
 

@@ -7,8 +7,8 @@
  * @module
  */
 import { isDue } from "../../lib/domain/quiet-moment.js";
+import { FIX_GATES, type FixGate } from "../../lib/schema/catalogue.js";
 import type { Gate } from "../../lib/schema/events.js";
-import { FIX_GATES, type FixGate } from "../../lib/schema/fix-records.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import { LIMIT_GATES } from "./gate-limits.js";
 import { type AskGate, at, type Band, bandOf, pass, type Question, trustOf, whyAsk } from "./gate-question.js";
@@ -80,7 +80,7 @@ export function askGates(question: Question): Asked {
     if (!passed)
       return {
         gates,
-        failed: { gate, reason: (reason ?? FIX_GATES[gate]).slice(0, 120), passesAtMs },
+        failed: { gate, reason: (reason ?? FIX_GATES[gate].sentence).slice(0, 120), passesAtMs },
         band: bandOf(question),
       };
   }

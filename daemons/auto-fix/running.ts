@@ -6,7 +6,8 @@
  * @module
  */
 import { VERDICTS_MAX } from "../../lib/domain/fix-confidence.js";
-import { type Judged, judge } from "../../lib/domain/fix-verdict.js";
+import { type Judged, judge, type VerdictCriteria, verdictGates } from "../../lib/domain/fix-verdict.js";
+import type { Gate } from "../../lib/schema/events.js";
 import { ACTIONS } from "../../lib/schema/fix-actions.js";
 import { DECLINED_MS, wakeKey } from "./consider.js";
 import type { Act, Of, Step } from "./messages.js";
@@ -163,7 +164,7 @@ export function onMeasured(slice: Running, event: Of<"measured">, settings: Auto
   const wake = checkWake(run, stamp.monoMs, stamp.atMs, settings);
   if (run.phase === "watching") {
     // What had looked effective is turned around by a recurrence within its window.
-    if (judged.verdict === "ineffective") return conclude(slice, judged, stamp, settings, true);
+    if (judged.verdict === "ineffective") return conclude(slice, judged, event, settings, true);
     return atEnd ? finish(slice, [], stamp.atMs) : { slice, effects: [wake] };
   }
   if (judged.verdict === "inconclusive" && !atEnd) {
@@ -171,17 +172,28 @@ export function onMeasured(slice: Running, event: Of<"measured">, settings: Auto
     const untried = isOfPattern(run) && event.after.exposure_seconds === 0;
     return { slice, effects: untried ? [trialOf(run, "trial"), wake] : [wake] };
   }
-  return conclude(slice, judged, stamp, settings, false);
+  return conclude(slice, judged, event, settings, false);
 }
 
-function judgePattern(run: RunPart, event: Of<"measured">, settings: AutoFixSettings, atEnd: boolean): Judged {
+function criteriaOf(run: RunPart, settings: AutoFixSettings): VerdictCriteria {
   const { min_decrease, min_success_rate, new_failures_max } = run.plan.criteria;
-  const criteria = {
+  return {
     min_decrease,
     new_failures_max,
     min_success_rate: min_success_rate ?? settings.verification.min_success_rate,
   };
-  return judge(event.before, event.after, criteria, atEnd);
+}
+
+function judgePattern(run: RunPart, event: Of<"measured">, settings: AutoFixSettings, atEnd: boolean): Judged {
+  return judge(event.before, event.after, criteriaOf(run, settings), atEnd);
+}
+
+/** What was measured, as the gates of the verdict. */
+function gatesOf(run: RunPart, event: Of<"measured">, settings: AutoFixSettings): readonly Gate[] {
+  if (!isOfPattern(run))
+    return [{ gate: "clear_conditions", value: event.cleared, threshold: true, passed: event.cleared === true }];
+  const atEnd = event.stamp.atMs >= (run.ends_ms ?? 0);
+  return verdictGates(event.before, event.after, criteriaOf(run, settings), atEnd);
 }
 
 function judgeCondition(run: RunPart, event: Of<"measured">, atEnd: boolean): Judged {
@@ -205,11 +217,12 @@ const RESULTS = { effective: "success", ineffective: "failure", inconclusive: "i
 function conclude(
   slice: Running,
   judged: Judged,
-  stamp: Of<"measured">["stamp"],
+  event: Of<"measured">,
   settings: AutoFixSettings,
   isTurned: boolean,
 ): Step {
   const { verdict } = judged;
+  const { stamp } = event;
   const telling = new Telling(stamp);
   const run: RunPart = { ...slice.run, verdict };
   const message = `${run.plan.name} for ${run.scope} is ${verdict}${isTurned ? " after all" : ""}: ${reasonWords(judged)}`;
@@ -235,7 +248,8 @@ function conclude(
   };
   const tripped =
     learnt.healer.tripped_at_ms !== null && slice.healer.tripped_at_ms === null ? [brake(telling, run, settings)] : [];
-  const decision = { subject: run.subject, verdict, reason: judged.reason, message: message.slice(0, 160), gates: [] };
+  const gates = gatesOf(slice.run, event, settings);
+  const decision = { subject: run.subject, verdict, reason: judged.reason, message: message.slice(0, 160), gates };
   const undoes =
     (verdict === "ineffective" && run.plan.undo_on_ineffective && settings.undo.on_ineffective) ||
     (verdict === "inconclusive" && run.plan.on_inconclusive === "undo");

@@ -1,6 +1,7 @@
 /** How an attempt is brought to its end: gates, hook, signals, last words, filing; each step waits for its answer. @module */
 import type { EndReason } from "../../lib/schema/catalogue.js";
 import type { Gate } from "../../lib/schema/events.js";
+import { writeInstant } from "../../lib/schema/primitives.js";
 import type { Ending, Event, WorkerPart } from "./facts.js";
 import { file } from "./filing.js";
 import { askGates, countCleanup, holdFor, isPlainFact, sayHeld } from "./gates.js";
@@ -124,14 +125,19 @@ export function onHookAnswered(turn: Turn, later: boolean, message: string): voi
   const worker = turn.worker as WorkerPart;
   if (worker.ending?.phase !== "hook") return;
   if (later)
-    return putOff(turn, "hook", `hooks/before_kill asks to wait: ${message}`, gate("before_kill", 75, 0, false));
+    return putOff(
+      turn,
+      "hook",
+      `hooks/before_kill asks to wait: ${message}`,
+      gate("before_kill", 75, 0, false, writeInstant(turn.stamp.atMs + MINUTE_MS)),
+    );
   const hold = holdFor(turn.fleet.holds, worker, "kill", turn.stamp.atMs);
   if (hold !== null)
     return putOff(
       turn,
       "holds",
       `hold "${hold.name}" came while the hook was asked`,
-      gate("holds", hold.name, null, false),
+      gate("holds", hold.name, null, false, writeInstant(hold.expires_at_ms)),
     );
   const killAt = turn.now + worker.spec.stop.grace_ms;
   turn.set({ ending: { ...worker.ending, phase: "stopping", kill_at_mono_ms: killAt } });

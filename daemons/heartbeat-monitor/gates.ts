@@ -8,6 +8,7 @@ import { waitForGuard } from "./fleet.js";
 import { gate, type Turn } from "./turn.js";
 
 const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
 /** Reasons that are facts and not conclusions from silence: nothing needs to be observed first. */
 const PLAIN_FACTS: ReadonlySet<EndReason> = new Set(["max_runtime", "memory_limit"]);
 
@@ -17,7 +18,7 @@ export const isPlainFact = (reason: EndReason): boolean => PLAIN_FACTS.has(reaso
 export function askGates(turn: Turn, reason: EndReason): Gate[] {
   if (isPlainFact(reason)) return upToTheFirstFailure(gatesOfFacts(turn));
   observeAfterHold(turn);
-  return upToTheFirstFailure(gatesOfSilence(turn));
+  return upToTheFirstFailure(gatesOfSilence(turn, reason));
 }
 
 /** Counts an ending against the limit per minute. */
@@ -57,16 +58,48 @@ function gatesOfFacts(turn: Turn): Gate[] {
   ];
 }
 
-function gatesOfSilence(turn: Turn): Gate[] {
+/** For how long it must have been silent to be ended for such a reason, milliseconds; null where silence is not the reason. */
+function silenceLimitMs(turn: Turn, reason: EndReason): number | null {
+  const { timeoutMs, zombieMs, busyMs, blockedMs } = turn.thresholds();
+  switch (reason) {
+    case "busy":
+      return busyMs;
+    case "blocked":
+      return blockedMs;
+    case "hung":
+    case "lost":
+      // One whose score has decayed below the minimum is a zombie at the time-out already.
+      return turn.silentMs() >= zombieMs ? zombieMs : timeoutMs;
+    default:
+      return null;
+  }
+}
+
+function silenceGate(turn: Turn, reason: EndReason): Gate[] {
+  const limitMs = silenceLimitMs(turn, reason);
+  return limitMs === null ? [] : [gate("silence", tenths(turn.silentMs()), tenths(limitMs), true)];
+}
+
+const tenths = (ms: number): number => Math.round(ms / 100) / 10;
+
+/** When an instant of the monotonic clock will be, as far as is known now. */
+function instantOf(turn: Turn, monoMs: number): string {
+  return writeInstant(turn.stamp.atMs + Math.max(0, monoMs - turn.now));
+}
+
+function gatesOfSilence(turn: Turn, reason: EndReason): Gate[] {
   const worker = turn.worker as WorkerPart;
   const { fleet } = turn;
   const settings = turn.settings();
   const guarded = settings.mass_failure.enabled && isHeld(fleet.guard, worker.spec.worker_type) && !worker.released;
-  const recent = recentCleanups(turn).length;
+  const recent = recentCleanups(turn);
+  const isLimited = recent.length >= settings.max_cleanups_per_minute;
+  const observeUntil = worker.observe_until_mono_ms ?? 0;
   const [host, maySignal, holds] = gatesOfFacts(turn) as [Gate, Gate, Gate];
   return [
     host,
-    gate("trusted", fleet.suspect_because, null, turn.isTrusted()),
+    gate("trusted", fleet.suspect_because, null, turn.isTrusted(), trustedAt(turn)),
+    ...silenceGate(turn, reason),
     gate(
       "two_looks",
       worker.looks.length,
@@ -78,12 +111,26 @@ function gatesOfSilence(turn: Turn): Gate[] {
     holds,
     gate(
       "observed_since_hold",
-      Math.max(0, (worker.observe_until_mono_ms ?? 0) - turn.now),
+      Math.max(0, observeUntil - turn.now),
       0,
-      (worker.observe_until_mono_ms ?? 0) <= turn.now,
+      observeUntil <= turn.now,
+      observeUntil <= turn.now ? undefined : instantOf(turn, observeUntil),
     ),
-    gate("cleanups_per_minute", recent, settings.max_cleanups_per_minute, recent < settings.max_cleanups_per_minute),
+    gate(
+      "cleanups_per_minute",
+      recent.length,
+      settings.max_cleanups_per_minute,
+      !isLimited,
+      isLimited ? instantOf(turn, (recent[0] ?? turn.now) + MINUTE_MS) : undefined,
+    ),
   ];
+}
+
+/** When the monitor will trust itself again, if nothing else is wrong; undefined while it does, or until further notice. */
+function trustedAt(turn: Turn): string | undefined {
+  const { trust_from_mono_ms: from, unreadable } = turn.fleet;
+  const isOpenEnded = Object.keys(unreadable).length > 0 || from - turn.now > DAY_MS;
+  return turn.isTrusted() || isOpenEnded ? undefined : instantOf(turn, from);
 }
 
 function recentCleanups(turn: Turn): number[] {

@@ -265,7 +265,7 @@ export function askGates(question: Question): { readonly gates: readonly Gate[];
       const nextAtMs = answer.nextAtMs ?? null;
       const passes = nextAtMs === null ? {} : { passes_at: writeInstant(nextAtMs) };
       gates.push({ gate, value, threshold, passed: false, ...passes });
-      return { gates, failed: { gate, value, nextAtMs, reason: answer.reason ?? RESTART_GATES[gate] } };
+      return { gates, failed: { gate, value, nextAtMs, reason: answer.reason ?? RESTART_GATES[gate].sentence } };
     }
   }
   return { gates, failed: null };

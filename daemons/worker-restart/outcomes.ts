@@ -1,6 +1,6 @@
 /** What follows from a start: its news, its probation, and the verdict that it helped. @module */
 import { returnLease } from "../../lib/domain/breaker.js";
-import { makeEvent, type Stamp } from "../../lib/schema/events.js";
+import { type Gate, makeEvent, type Stamp } from "../../lib/schema/events.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import { changeBreaker } from "./breakers.js";
 import { historyRecord, notUnderWay } from "./deaths.js";
@@ -197,7 +197,7 @@ export function onChecked(slice: WithWorker, event: StampedEvent<"checked">, set
   if (run === null || run.attempt !== event.attempt || run.succeeded_at_ms !== null) return { slice, effects: [] };
   const due = event.stamp.atMs >= run.started_at_ms + settings.success_after_seconds * 1000 - 1;
   const proved = event.found === "completed" || (event.alive && due && (event.beaten || !event.must_beat));
-  if (proved) return succeed(slice, event, run);
+  if (proved) return succeed(slice, event, run, settings);
   // The monitor has its evidence: its request tells of this death.
   if (event.found === "zombie" || event.found === "failed") return { slice, effects: [] };
   if (event.found === "gone" && run.looks >= GONE_LOOKS_MAX) return forgetRun(slice, event, run);
@@ -209,7 +209,17 @@ export function onChecked(slice: WithWorker, event: StampedEvent<"checked">, set
   };
 }
 
-function succeed(slice: WithWorker, event: StampedEvent<"checked">, run: Run): Step {
+/** What an attempt had to prove. One that has finished its work need not live any longer. */
+function probation(event: StampedEvent<"checked">, run: Run, settings: RestartSettings): Gate[] {
+  if (event.found === "completed") return [{ gate: "alive", value: "completed", threshold: "completed", passed: true }];
+  const seconds = Math.round((event.stamp.atMs - run.started_at_ms) / 100) / 10;
+  return [
+    { gate: "alive", value: seconds, threshold: settings.success_after_seconds, passed: true },
+    { gate: "beaten", value: event.beaten, threshold: event.must_beat, passed: true },
+  ];
+}
+
+function succeed(slice: WithWorker, event: StampedEvent<"checked">, run: Run, settings: RestartSettings): Step {
   const { stamp } = event;
   const recoveryMs = Math.max(0, Math.round((run.launched_at_ms ?? run.started_at_ms) - run.requested_at_ms));
   const record = makeEvent(
@@ -242,7 +252,7 @@ function succeed(slice: WithWorker, event: StampedEvent<"checked">, run: Run): S
       verdict: "restarted",
       reason: event.found === "completed" ? "completed" : event.must_beat ? "beaten" : "alive",
       message: record.message,
-      gates: [],
+      gates: probation(event, run, settings),
       incident_id: run.incident_id,
     },
   };

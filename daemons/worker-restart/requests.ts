@@ -280,14 +280,32 @@ export function onHookAnswered(slice: WithWorker, event: StampedEvent<"hook-answ
       data: deferred,
     },
   );
-  const news: Act[] = waiting.gate === "before_restart" ? [] : [report(record)];
+  const isNews = waiting.gate !== "before_restart";
+  const news: Act[] = isNews ? [report(record)] : [];
   return {
+    decision: isNews ? laterDraft(event, waiting, record.message, deferred.next_at) : undefined,
     slice: { ...slice, worker: { ...slice.worker, waiting: put } },
     effects: [
       ...news,
       { kind: "defer", name: event.name, claimed: null, deferred },
       { kind: "wake", key: `look:${event.worker_id}`, atMonoMs: stamp.monoMs + HOOK_LATER_MS },
     ],
+  };
+}
+
+function laterDraft(
+  event: StampedEvent<"hook-answered">,
+  waiting: Waiting,
+  message: string,
+  passes_at: string,
+): DecisionDraft {
+  return {
+    subject: event.worker_id,
+    verdict: "defer",
+    reason: "before_restart",
+    message,
+    gates: [{ gate: "before_restart", value: 75, threshold: 0, passed: false, passes_at }],
+    incident_id: waiting.incident_id,
   };
 }
 

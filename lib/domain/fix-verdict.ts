@@ -66,3 +66,35 @@ export function judge(before: Counted, after: Counted, criteria: VerdictCriteria
   if (success_rate < criteria.min_success_rate) return of(atEnd ? "ineffective" : "inconclusive", "success_rate");
   return of("effective", "fell");
 }
+
+/** The figures that a verdict stands on, each with what was wanted. */
+export function verdictGates(
+  before: Counted,
+  after: Counted,
+  criteria: VerdictCriteria,
+  atEnd: boolean,
+): readonly {
+  readonly gate: string;
+  readonly value: unknown;
+  readonly threshold: unknown;
+  readonly passed: boolean;
+}[] {
+  const { expected, success_rate } = judge(before, after, criteria, atEnd);
+  const decrease = expected > 0 ? 1 - after.recurrences / expected : 0;
+  const isNew = after.other_failures >= criteria.new_failures_max && after.other_failures > after.successes;
+  const wanted = atEnd ? EXPECTED_MIN_AT_END : EXPECTED_MIN;
+  const { min_decrease, new_failures_max, min_success_rate } = criteria;
+  return [
+    { gate: "samples", value: rounded(expected), threshold: wanted, passed: expected >= wanted },
+    { gate: "decrease", value: rounded(decrease), threshold: min_decrease, passed: decrease >= min_decrease },
+    { gate: "new_failures", value: after.other_failures, threshold: new_failures_max, passed: !isNew },
+    {
+      gate: "success_rate",
+      value: success_rate === null ? null : rounded(success_rate),
+      threshold: min_success_rate,
+      passed: success_rate !== null && success_rate >= min_success_rate,
+    },
+  ];
+}
+
+const rounded = (value: number): number => Number(value.toFixed(3));

@@ -297,28 +297,15 @@ export const END_REASONS = {
 } as const;
 export type EndReason = keyof typeof END_REASONS;
 
-/** The gates of a restart, in the fixed order in which they are asked, each with its sentence. */
-export const RESTART_GATES = {
-  holds: "no hold forbids a restart",
-  desired: "a person wants it running",
-  enabled: "the policy is enabled",
-  when: "restart.when allows it",
-  exit_class: "its exit code does not say that a restart is useless",
-  expired: "the request has not expired",
-  not_before: "the request's own time has come",
-  duplicate: "the next attempt does not exist yet",
-  running: "the worker is not running",
-  requires: "what it requires is there",
-  no_template: "it is known how to start it",
-  retries: "retries are left",
-  budgets: "restart budgets are left",
-  poison_task: "its task has not killed too many workers",
-  circuit_breaker: "the circuit breaker of its type lets it through",
-  deadline: "its deadline leaves enough time",
-  token_budget: "tokens are left",
-  backoff: "its delay has passed",
-  rate_limits: "the rate limits allow it",
-  concurrency: "not too many restarts are under way",
-  survivors: "no process of an earlier attempt is left",
-} as const;
-export type RestartGate = keyof typeof RESTART_GATES;
+export {
+  ENDING_GATES,
+  FIX_GATES,
+  type FixGate,
+  type GateEntry,
+  gateEntry,
+  PATTERN_GATES,
+  PROBATION_GATES,
+  RESTART_GATES,
+  type RestartGate,
+  VERDICT_GATES,
+} from "./gate-catalogue.js";

@@ -63,34 +63,3 @@ export const fixHistorySchema = z.looseObject({
   message: z.string(),
 });
 export type FixHistory = z.infer<typeof fixHistorySchema>;
-
-/** The gates of a fix, in the fixed order in which they are asked, each with its sentence. */
-export const FIX_GATES = {
-  enabled: "auto-fix is enabled, and so is the fix",
-  dry_run: "whether anything is changed, or only decided and written down",
-  hold: "no hold forbids fixes",
-  component: "the component is known and named validly",
-  category: "the category of the fix is enabled",
-  confidence: "the pattern's classification is sure enough",
-  occurrences: "the pattern has occurred often enough",
-  fresh: "the pattern is active and was seen lately",
-  prerequisites: "what the fix itself requires is so",
-  precondition: "what is to be changed is there, and as it was proposed",
-  cooldown: "the same fix was not applied to the same subject a moment ago",
-  limit_fix: "the fix was not applied too often",
-  limit_target: "the worker type or component was not fixed too often within a day",
-  limit_worker_type: "the worker type was not fixed more often than the policy has for it",
-  limit_category: "the category was not used too often",
-  limit_hour: "there were not too many fixes within an hour",
-  limit_day: "there were not too many fixes within a day",
-  concurrency: "not too many fixes are under way",
-  blast_radius: "not too large a part of the fleet is touched within an hour",
-  memory_commit: "the memory limits of all workers fit into the host",
-  breaker: "the healer's own fixes have helped",
-  turn: "no fix that goes nearer to the cause is still to be tried on the same target",
-  in_window: "no other fix is being verified on the same target",
-  safety_band: "the fix is trusted enough",
-  approval: "nobody needs to be asked, or a person has approved",
-  quiet_moment: "what a forecast has planned meets a quiet moment, or cannot wait for one any longer",
-} as const;
-export type FixGate = keyof typeof FIX_GATES;

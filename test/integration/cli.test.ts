@@ -483,7 +483,7 @@ describe("looking", () => {
     ];
     appendFileSync(
       at.path("decisions", "worker-restart.jsonl"),
-      `${JSON.stringify({ decision_id: "d-1", daemon: "worker-restart", at_ms: 2000, subject: "w", verdict: "deferred", reason: "circuit_breaker", message: "The breaker of t is open", gates, incident_id: "i-1", mode: "live" })}\n`,
+      `${JSON.stringify({ decision_id: "d-1", daemon: "worker-restart", at_ms: 2000, subject: "w", verdict: "deferred", reason: "circuit_breaker", message: "The breaker of t is open", gates, incident_id: "i-1", mode: "live", event: { worker_type: "t" } })}\n`,
     );
     appendFileSync(
       at.path("metrics", "worker-restart-history.jsonl"),
@@ -494,17 +494,22 @@ describe("looking", () => {
       "incident i-1",
       "zombie_detected",
       "deferred",
-      "passed holds (null)",
-      "failed circuit_breaker: open, wanted closed; passes",
-      "restart failure: relapsed",
-      "now  starting",
+      "passed: holds none",
+      "failed circuit_breaker, found open, wanted closed",
+      "passes at 2030-01-01",
+      "heald breaker reset t",
+      "noted failure: relapsed",
+      "now starting",
+      "heartbeat-monitor does not run",
     ];
     expect(order.map((text) => out.indexOf(text))).toEqual(
       [...order.map((text) => out.indexOf(text))].sort((a, b) => a - b),
     );
     expect(order.filter((text) => !out.includes(text))).toEqual([]);
     expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
-    expect((await at.json<{ gates?: unknown[] }[]>("why", "d-1")).some((step) => step.gates?.length === 2)).toBe(true);
+    const told = await at.json<{ topic: string; steps: { gates?: unknown[] }[] }>("why", "d-1");
+    expect(told.topic).toBe("decision");
+    expect(told.steps.some((step) => step.gates?.length === 2)).toBe(true);
     expect((await at.heald("why", "e-1")).out).toContain("deferred");
   });
 
