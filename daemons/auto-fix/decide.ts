@@ -27,6 +27,7 @@ import {
   onUndoAsked,
   onUndone,
 } from "./running.js";
+import { shadowing } from "./shadow.js";
 import { addressOf, HEALER_NEW, LEARNING_NEW, MATCH_NEW, type RunPart, refOf, type Slice } from "./state.js";
 
 const NOBODY = { run_id: "", fix_id: "", subject: "", learn: "" };
@@ -145,6 +146,7 @@ export const autoFixCore: Core<Slice, Event, Effect, Policy<AutoFixSettings>> = 
         return null;
     }
   },
+  shadowing,
   coalesced: new Set(["check-due", "look-due"]),
   transient: new Set(["measure", "look"]),
 };

@@ -11,6 +11,7 @@ import { onGathered } from "./gathered.js";
 import { onPattern } from "./lifecycle.js";
 import type { Effect, Event, Sighting } from "./messages.js";
 import type { FailurePatternSettings } from "./policy.js";
+import { shadowing } from "./shadow.js";
 import { patternKey, type SeenPart, type Slice } from "./state.js";
 
 /** Applies one event. Same inputs, same decision. */
@@ -69,6 +70,7 @@ export const failurePatternCore: Core<Slice, Event, Effect, Policy<FailurePatter
   wake: (key) => ({ kind: "pattern-due", pattern_id: key.slice("pattern:".length) }),
   // No effect can fail but by the weather, which is waited out.
   failed: () => null,
+  shadowing,
   coalesced: new Set(),
   transient: new Set(["ask-lag"]),
 };

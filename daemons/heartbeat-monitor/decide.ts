@@ -11,6 +11,7 @@ import type { Effect, Event, FleetPart, Slice } from "./facts.js";
 import { noticeStall, onHolds, onPulse, onReady, onStarting, onUnreadable, onWeathered } from "./fleet.js";
 import { onBeat, onDesired, onExit, onLaunch, onMemory, onSpec, onStat } from "./life.js";
 import type { HeartbeatPolicy } from "./policy.js";
+import { shadowing } from "./shadow.js";
 import { advance, lookNow, onLooked } from "./silence.js";
 import { Turn } from "./turn.js";
 
@@ -117,6 +118,7 @@ export const core: Core<Slice, Event, Effect, HeartbeatPolicy> = {
   wake: (key) => ({ kind: "woke", worker_id: key.slice("worker:".length) }),
   failed: (effect, message) =>
     "worker_id" in effect ? { kind: "effect_failed", worker_id: effect.worker_id, effect: effect.kind, message } : null,
+  shadowing,
   coalesced: new Set([
     "beat",
     "woke",

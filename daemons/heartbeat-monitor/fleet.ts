@@ -44,12 +44,22 @@ export function endSuspicion(turn: Turn): void {
 }
 
 function changeSuspects(turn: Turn, type: string, bucket: number, change: number): void {
-  const ofType = turn.fleet.suspects[type] ?? {};
+  turn.setFleet({ suspects: suspectsWith(turn.fleet.suspects, type, bucket, change) });
+}
+
+/** The suspects, with so many more or fewer of a type in a bucket; nothing empty is kept. */
+export function suspectsWith(
+  suspects: FleetPart["suspects"],
+  type: string,
+  bucket: number,
+  change: number,
+): FleetPart["suspects"] {
+  const ofType = suspects[type] ?? {};
   const count = (ofType[bucket] ?? 0) + change;
   const { [bucket]: _, ...otherBuckets } = ofType;
   const buckets = count > 0 ? { ...otherBuckets, [bucket]: count } : otherBuckets;
-  const { [type]: __, ...otherTypes } = turn.fleet.suspects;
-  turn.setFleet({ suspects: Object.keys(buckets).length === 0 ? otherTypes : { ...otherTypes, [type]: buckets } });
+  const { [type]: __, ...otherTypes } = suspects;
+  return Object.keys(buckets).length === 0 ? otherTypes : { ...otherTypes, [type]: buckets };
 }
 
 /** Remembers a worker that is due and that only the guard keeps back. */

@@ -53,12 +53,7 @@ export class Performer {
         this.#context.reporter.report(effect, performing);
         return undefined;
       case "look":
-        return {
-          kind: "looked",
-          worker_id: effect.worker_id,
-          attempt: effect.attempt,
-          looked: this.#look(effect.worker_id, effect.attempt, effect.process),
-        };
+        return this.lookFor(effect);
       case "release":
         return effect.worker_ids.map((worker_id) => ({ kind: "released" as const, worker_id }));
       case "rescan":
@@ -90,6 +85,12 @@ export class Performer {
         return { kind: "filed", worker_id: effect.worker_id, attempt: effect.attempt };
     }
   };
+
+  /** Looks, and touches nothing. */
+  lookFor(effect: Extract<Effect, { kind: "look" }>): Extract<Event, { kind: "looked" }> {
+    const { worker_id, attempt, process } = effect;
+    return { kind: "looked", worker_id, attempt, looked: this.#look(worker_id, attempt, process) };
+  }
 
   #look(workerId: string, attempt: number, process: KnownProcess | null): Looked {
     const found = process === null ? null : look(process.identity);

@@ -62,6 +62,13 @@ const definition: Definition = {
       figures: () => figuresOf(context, before + beats.received),
       policyChanged: () => lookAtAll(context),
       reopen: () => samples.reopen(),
+      // A beat that a shadow's look finds is everybody's: it is delivered once.
+      askForShadow: (effect) => {
+        const looked = effect.kind === "look" ? performer.lookFor(effect) : undefined;
+        const beat = looked?.looked.beat ?? null;
+        if (looked !== undefined && beat !== null) context.offer({ kind: "beat", worker_id: looked.worker_id, beat });
+        return looked;
+      },
       beforeWake: (key) => beats.readAgain(key.slice("worker:".length)),
     };
   },

@@ -16,6 +16,7 @@ import type { Effect, Event, StampedEvent, Step } from "./messages.js";
 import { onChecked, onLaunched, onNotStarted, onStarted, probationWake } from "./outcomes.js";
 import { onGone, onHookAnswered, onRequest, onSettled, onUnreadable, resumeWaiting } from "./requests.js";
 import type { RestartSettings } from "./settings.js";
+import { shadowing } from "./shadow.js";
 import { FLEET_NEW, type Slice, TASK_NEW, TYPE_NEW, type WorkerPart } from "./state.js";
 
 /** Names of the events that concern a worker type and no worker. */
@@ -158,5 +159,6 @@ export const restartCore: Core<Slice, Event, Effect, Policy<RestartSettings>> = 
       permanent: false,
     };
   },
+  shadowing,
   coalesced: new Set(["breaker-due", "look-due", "check-due"]),
 };

@@ -46,8 +46,29 @@ export interface Core<
   readonly coalesced: ReadonlySet<string>;
   /** Kinds of effect that are only questions: they are not journaled, since after a crash everything is asked anew. */
   readonly transient?: ReadonlySet<string>;
+  /** How a shadow policy runs beside the live one; without it there is none. */
+  readonly shadowing?: Shadowing<Slice, Event>;
   /** What is left of a part of the state when the host was started anew: the part itself unless said otherwise; null is nothing. */
   readonly afterReboot?: (key: string, part: unknown) => unknown;
+}
+
+/**
+ * What a shadow policy sees: the live facts, and what it has spent and found out itself.
+ *
+ * `own` holds the parts as its last decisions left them, as far as `keeps` names them. Pure, like `decide`.
+ */
+export interface Shadowing<Slice extends object, Event extends { readonly kind: string }> {
+  /** Whether a live event says something to a shadow at all; answers to effects that only live performed do not. */
+  hears(event: Event): boolean;
+  /** Not `decides`: the live policy is ahead, or the shadow has said what there is to say; its parts are kept as they are here. */
+  view(live: Slice, own: Partial<Slice>, event: Stamped<Event>): { readonly slice: Slice; readonly decides: boolean };
+  readonly keeps: readonly (keyof Slice)[];
+  /** Kinds of effect that only ask, and so may be performed for a shadow too. */
+  readonly questions: ReadonlySet<string>;
+  /** Whether it is woken at the instants that it asks for itself. */
+  readonly wakes: boolean;
+  /** What a shadow is told of each part that is there when it begins; null for nothing. */
+  greet?(key: string): Event | null;
 }
 
 /** What performing an effect gives back: nothing, events, or a promise of them. */

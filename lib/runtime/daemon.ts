@@ -15,6 +15,7 @@ import { type Log, openLog } from "../platform/log.js";
 import { type Identity, identityOf } from "../platform/processes.js";
 import { notifySystemd, watchdogIntervalMs } from "../platform/readiness.js";
 import { every, type Schedule } from "../platform/schedule.js";
+import type { EventType } from "../schema/catalogue.js";
 import type { Stamp } from "../schema/events.js";
 import type { Policy, PolicyDefinition } from "../schema/policy.js";
 import type { DaemonName } from "../schema/records.js";
@@ -22,7 +23,7 @@ import { openHome, resolveHome } from "../store/home.js";
 import { Layout } from "../store/layout.js";
 import { writeMetrics } from "../store/metrics.js";
 import { expire, type RetentionLimits } from "../store/retention.js";
-import type { Core, Perform } from "./core.js";
+import type { Answer, Core, Perform } from "./core.js";
 import type { Flags } from "./flags.js";
 import { Hooks } from "./hooks.js";
 import { lastRunOf, PidFile, type RunFile, writeRunFile } from "./identity-files.js";
@@ -32,6 +33,7 @@ import { type DecisionEffect, Loop, type Weather } from "./loop.js";
 import { PolicyFile, type PolicyInForce } from "./policy-file.js";
 import { runProgram } from "./program.js";
 import { Reporter } from "./reporting.js";
+import { ShadowPolicy } from "./shadow-policy.js";
 import { VERSION } from "./version.js";
 
 /** Something that brings facts: a watch with a slow full scan behind it, a timer, a tail. */
@@ -70,6 +72,8 @@ export interface DaemonBody<Event, Effect> {
   policyChanged?(): void;
   /** Called before the wake of a part is decided upon; what it offers is decided upon first. */
   beforeWake?(key: string): void;
+  /** Performs a question for a shadow policy, where it takes more than `perform`. */
+  askForShadow?(effect: Effect): Answer<Event>;
   stopped?(): void;
 }
 
@@ -142,6 +146,7 @@ class Daemon<
   #inForce: PolicyInForce<Settings> | null = null;
   #loop: Loop<Slice, Event, Effect, Policy<Settings>> | null = null;
   #body: DaemonBody<Event, Effect> | null = null;
+  #shadow: ShadowPolicy<Slice, Event, Effect, Settings, Explicit> | null = null;
   #held: Held | null = null;
   #pidFile: PidFile | null = null;
   #timers: NodeJS.Timeout[] = [];
@@ -198,6 +203,7 @@ class Daemon<
     // From here on the checkpoint names this boot, whatever happens next.
     this.#loop?.checkpoint();
     this.#policyFile.follow(this.#policyListener());
+    this.#openShadow();
     this.#startTimers();
     const putOff = (error: unknown): void =>
       this.#log.warn({ cause: String(error) }, "what has expired could not be removed");
@@ -284,6 +290,7 @@ class Daemon<
         return body.perform(effect as Effect, performing);
       },
       beforeWake: (key) => body.beforeWake?.(key),
+      onDecided: (slice, event, hasDecision) => this.#shadow?.heard(slice, event, hasDecision),
       onWeather: (weather) => this.#onWeather(weather),
       onFailure: (effect, error) =>
         this.#log.error(
@@ -294,6 +301,31 @@ class Daemon<
     for (const fault of loop.faults) this.#log.warn({}, fault);
     loopHolder.loop = loop;
     this.#loop = loop;
+  }
+
+  #openShadow(): void {
+    const body = this.#body as DaemonBody<Event, Effect>;
+    const loop = this.#loop as Loop<Slice, Event, Effect, Policy<Settings>>;
+    const perform = (effect: Effect): Answer<Event> =>
+      body.perform(effect, { stamp: newStamp(), again: false }) as Answer<Event>;
+    this.#shadow = new ShadowPolicy<Slice, Event, Effect, Settings, Explicit>({
+      core: this.#definition.core,
+      definition: this.#definition.policy,
+      layout: this.#layout,
+      log: this.#log,
+      clock: { now, callAt: callAtMono },
+      newId: newEventIdBase,
+      live: {
+        sliceFor: (event) => loop.sliceFor(event),
+        keys: () => loop.keys(),
+        ask: (effect) => (body.askForShadow ? body.askForShadow(effect) : perform(effect)),
+        beforeWake: (key) => body.beforeWake?.(key),
+      },
+      news: (type, message, data) => this.#news(type, message, data),
+      decide: (decision, stamp) =>
+        this.#reporter.decide(decision, { stamp: { ...stamp, id: `${stamp.id}-shadow` }, again: false }),
+    });
+    this.#shadow.start();
   }
 
   #policyListener() {
@@ -319,11 +351,7 @@ class Daemon<
   }
 
   /** News must not stop a daemon that cannot write just now; the weather is reported on its own. */
-  #news(
-    type: "policy_loaded" | "policy_refused" | "weather_started" | "weather_ended" | "daemon_stopped",
-    message: string,
-    data: Record<string, unknown>,
-  ): void {
+  #news(type: EventType, message: string, data: Readonly<Record<string, unknown>>): void {
     try {
       this.#reporter.news(type, { message, data });
     } catch (error) {
@@ -381,7 +409,10 @@ class Daemon<
     try {
       this.#policyFile.look(this.#policyListener());
       this.#reporter.rotate(Date.now());
-      if (!this.#stopping) this.#indexing.look();
+      if (!this.#stopping) {
+        this.#shadow?.look();
+        this.#indexing.look();
+      }
       this.#hooks.scan();
       writeMetrics(this.#layout, this.#definition.metricsName ?? this.#definition.name, {
         daemon: this.#definition.name,
@@ -389,6 +420,7 @@ class Daemon<
         uptime_seconds: Math.round((Date.now() - this.#startedAtMs) / 1000),
         loop_lag_ms: this.#lagMs,
         ...this.#body?.figures(),
+        ...shadowFigures(this.#shadow),
       });
       this.#putOff = false;
     } catch (error) {
@@ -427,6 +459,7 @@ class Daemon<
     this.#reporter.reopen();
     this.#body?.reopen?.();
     this.#policyFile.look(this.#policyListener());
+    this.#shadow?.look();
     this.#log.info({}, "logs opened anew, policy read again");
   }
 
@@ -438,6 +471,7 @@ class Daemon<
     this.#retention?.stop();
     this.#policyFile.close();
     this.#indexing.close();
+    this.#shadow?.close();
     for (const source of this.#body?.sources ?? []) source.stop();
     this.#loop?.stop();
     try {
@@ -460,6 +494,12 @@ class Daemon<
     this.#housekeeping();
     this.#news("daemon_stopped", `${this.#definition.name} stopped on ${signal}`, { pid: process.pid, signal });
   }
+}
+
+/** What a shadow policy costs, where one runs. */
+function shadowFigures(shadow: { figures(): object | null } | null): Readonly<Record<string, unknown>> {
+  const figures = shadow?.figures() ?? null;
+  return figures === null ? {} : { shadow: figures };
 }
 
 function newStamp(): Stamp {

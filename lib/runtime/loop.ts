@@ -56,6 +56,8 @@ export interface LoopOptions<
   /** Told of an effect that failed for another reason than the weather. */
   onFailure?(effect: { readonly kind: string }, error: unknown): void;
   readonly bootId?: string;
+  /** Told of each event after it was decided upon, with the slice as it was before: a shadow policy listens here. */
+  onDecided?(slice: Slice, event: Stamped<Event>, hasDecision: boolean): void;
 }
 
 /** An event in the inbox; for an answer to a journaled effect, how far that decision is carried out once this is decided. */
@@ -164,6 +166,15 @@ export class Loop<
     return (this.#parts.get(key) as T | undefined) ?? null;
   }
 
+  /** The parts that an event is about, as they are now. */
+  sliceFor(event: Event): Slice {
+    return this.#sliceAt(this.#core.address(event));
+  }
+
+  keys(): Iterable<string> {
+    return this.#parts.keys();
+  }
+
   /** Every part whose key begins so, for showing. */
   *partsWith<T>(prefix: string): Generator<readonly [string, T]> {
     for (const [key, value] of this.#parts) if (key.startsWith(prefix)) yield [key.slice(prefix.length), value as T];
@@ -252,6 +263,7 @@ export class Loop<
     applyParts(this.#parts, changed);
     for (const effect of decided.effects) if (isWake(effect)) this.#wakes.set(effect.key, effect.atMonoMs);
     if (effects.length > 0) this.#runLane(lane);
+    this.#options.onDecided?.(slice, event, decided.decision !== undefined);
   }
 
   #journal(entry: JournalEntry): void {

@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { systemCode } from "../errors.js";
 import { createExclusive, readSmall, safetyOf, weatherCode } from "../platform/files.js";
 import { type Watch, watchFew } from "../platform/watching.js";
 import { type Policy, type PolicyDefinition, readPolicy } from "../schema/policy.js";
@@ -16,6 +17,7 @@ import { whyNotJson } from "../store/records.js";
 const POLICY_BYTES_MAX = 1024 * 1024;
 /** A file younger than this that does not parse is still being written. */
 const UNFINISHED_MS = 2000;
+const NOTHING_SEEN = "";
 
 export interface PolicyInForce<Settings> {
   readonly policy: Policy<Settings>;
@@ -29,24 +31,37 @@ export interface PolicyListener<Settings> {
   loaded(inForce: PolicyInForce<Settings>): void;
   /** `sentence` names file, field, wanted and got. */
   refused(sentence: string): void;
+  /** The file of a policy without defaults is gone. */
+  gone?(): void;
 }
 
 type Outcome<Settings> =
   | { readonly kind: "good"; readonly inForce: PolicyInForce<Settings>; readonly text: string }
   | { readonly kind: "bad"; readonly sentence: string }
-  | { readonly kind: "unfinished" };
+  | { readonly kind: "unfinished" }
+  | { readonly kind: "none" };
 
 export class PolicyFile<Settings, Explicit> {
   readonly path: string;
   readonly #definition: PolicyDefinition<Settings, Explicit>;
   readonly #textsDir: string;
+  readonly #missing: "defaults" | "nothing";
   #watch: Watch | null = null;
   #lookAgain: NodeJS.Timeout | null = null;
-  #lastSeen = "";
+  #lastSeen = NOTHING_SEEN;
   #unsaved: { readonly hash: string; readonly text: string } | null = null;
 
-  /** @param textsDir `decisions/policies/`, where the texts of policies in force are kept by hash. */
-  constructor(definition: PolicyDefinition<Settings, Explicit>, configDir: string, textsDir: string) {
+  /**
+   * @param textsDir `decisions/policies/`, where the texts of policies in force are kept by hash.
+   * @param missing What a missing file means: the defaults, or that there is no such policy.
+   */
+  constructor(
+    definition: PolicyDefinition<Settings, Explicit>,
+    configDir: string,
+    textsDir: string,
+    missing: "defaults" | "nothing" = "defaults",
+  ) {
+    this.#missing = missing;
     this.#definition = definition;
     this.path = join(configDir, `${definition.name}.json`);
     this.#textsDir = textsDir;
@@ -61,7 +76,8 @@ export class PolicyFile<Settings, Explicit> {
   start(lastHash: string | null, listener: PolicyListener<Settings>, instead?: Explicit): void {
     const outcome = this.#read(0);
     if (outcome.kind === "good") return this.#accept(outcome, listener);
-    const fallback = this.#lastGood(lastHash) ?? this.#evaluate(instead, JSON.stringify(instead ?? {}));
+    if (outcome.kind === "none") return;
+    const fallback = this.#lastGood(lastHash) ?? this.#standIn(instead);
     if (fallback.kind === "good")
       this.#accept({ ...fallback, inForce: { ...fallback.inForce, isFallback: true } }, listener);
     if (outcome.kind === "unfinished") return this.#soon(listener);
@@ -74,7 +90,11 @@ export class PolicyFile<Settings, Explicit> {
     this.#watch = watchFew(
       [this.path],
       () => this.look(listener),
-      (error) => listener.refused(`Cannot watch "${this.path}": ${String(error)}`),
+      (error) => {
+        // Where no file is no policy, no folder is none either: it is watched again as soon as it is there.
+        const isJustGone = this.#missing === "nothing" && systemCode(error) === "ENOENT";
+        if (!isJustGone) listener.refused(`Cannot watch "${this.path}": ${String(error)}`);
+      },
     );
   }
 
@@ -83,11 +103,13 @@ export class PolicyFile<Settings, Explicit> {
     this.#save();
     const outcome = this.#read(UNFINISHED_MS);
     if (outcome.kind === "unfinished") return this.#soon(listener);
-    const seen = outcome.kind === "good" ? outcome.inForce.hash : outcome.sentence;
+    const seen =
+      outcome.kind === "good" ? outcome.inForce.hash : outcome.kind === "none" ? NOTHING_SEEN : outcome.sentence;
     if (seen === this.#lastSeen) return;
     if (outcome.kind === "good") return this.#accept(outcome, listener);
     this.#lastSeen = seen;
-    listener.refused(outcome.sentence);
+    if (outcome.kind === "none") listener.gone?.();
+    else listener.refused(outcome.sentence);
   }
 
   close(): void {
@@ -142,8 +164,16 @@ export class PolicyFile<Settings, Explicit> {
         sentence: `Cannot load policy "${this.path}": ${error instanceof Error ? error.message : String(error)}`,
       };
     }
-    if (file === null) return this.#evaluate(undefined, "");
+    if (file === null) return this.#withoutFile();
     return this.#parse(file.text, unfinishedMs, Date.now() - file.stat.mtimeMs);
+  }
+
+  #standIn(instead: Explicit | undefined): Outcome<Settings> {
+    return this.#missing === "nothing" ? { kind: "none" } : this.#evaluate(instead, JSON.stringify(instead ?? {}));
+  }
+
+  #withoutFile(): Outcome<Settings> {
+    return this.#missing === "nothing" ? { kind: "none" } : this.#evaluate(undefined, "");
   }
 
   #parse(text: string, unfinishedMs: number, ageMs: number): Outcome<Settings> {

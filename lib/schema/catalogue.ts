@@ -222,6 +222,7 @@ export const EVENTS = {
   daemon_stopped: entry("daemon", "info", "none", "A daemon stopped."),
   policy_loaded: entry("daemon", "info", "none", "A policy is in force."),
   policy_refused: entry("daemon", "warning", "none", "A policy was refused; the last good one stays in force."),
+  shadow_ended: entry("daemon", "info", "none", "A shadow policy is not run any more."),
   record_refused: entry(
     "daemon",
     "warning",

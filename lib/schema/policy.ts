@@ -8,6 +8,14 @@ import { z } from "zod";
 import { idSchema } from "./primitives.js";
 import { keysOf, type Problem, type Read, readAs } from "./problems.js";
 
+/** The policies that can run as shadows: one for each daemon. */
+export const SHADOW_POLICIES: readonly string[] = [
+  "heartbeat-policy",
+  "worker-restart-policy",
+  "failure-pattern-policy",
+  "auto-fix-policy",
+];
+
 type Json = Readonly<Record<string, unknown>>;
 
 /** A policy in force: complete settings, and complete settings for each worker type that has its own. */

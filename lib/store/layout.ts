@@ -26,6 +26,8 @@ export class Layout {
   readonly prometheus: string;
   readonly tokenBudget: string;
   readonly configDir: string;
+  /** Policies that run beside those in force, without effect. */
+  readonly shadowDir: string;
   readonly templatesDir: string;
   readonly activeDir: string;
   readonly zombieDir: string;
@@ -74,6 +76,7 @@ export class Layout {
     this.status = at("status.json");
     this.tokenBudget = at("token-budget.json");
     this.configDir = at("config");
+    this.shadowDir = at("config", "shadow");
     this.templatesDir = at("worker-specs", "templates");
     this.activeDir = at("worker-specs", "active");
     this.zombieDir = at("worker-specs", "zombie");
@@ -123,7 +126,15 @@ export class Layout {
       join(this.autoFixDir, name),
     );
     return [
-      ...[this.coordination, this.configDir, this.templatesDir, this.activeDir, this.zombieDir, this.archivedDir],
+      ...[
+        this.coordination,
+        this.configDir,
+        this.shadowDir,
+        this.templatesDir,
+        this.activeDir,
+        this.zombieDir,
+        this.archivedDir,
+      ],
       ...[this.completedDir, this.failedDir, this.desiredDir, this.heartbeatsDir, this.launchesDir, this.exitsDir],
       ...[this.eventsDir, this.archiveDir, this.decisionsDir, this.policyTextsDir, this.stateDir],
       ...[this.queueDir, this.claimedDir, this.doneDir, this.failedRequestsDir, this.rejectedDir],
