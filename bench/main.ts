@@ -1,10 +1,11 @@
 /**
  * Measures the real daemons on real processes.
  *
- * usage: npm run bench -- recovery|hang|mass|idle|startup|parts|churn|patterns|digest|history|replay|why|all [--workers N] [--seconds N] [--hours N] [--seed N] [--folder F] [--json]
+ * usage: npm run bench -- recovery|hang|mass|idle|startup|parts|churn|patterns|digest|history|replay|backtest|why|all [--workers N] [--seconds N] [--hours N] [--seed N] [--folder F] [--json]
  * @module
  */
 import { parseArgs } from "node:util";
+import { backtest } from "./backtest.js";
 import { churn } from "./churn.js";
 import { digest } from "./digest.js";
 import { grouping } from "./grouping.js";
@@ -55,11 +56,12 @@ const BENCHMARKS: Readonly<Record<string, (options: Options) => Promise<Result>>
   digest: ({ seconds }) => digest(seconds ?? 60),
   history: (options) => history(historyOf(options)),
   replay: (options) => replay(historyOf(options)),
+  backtest: (options) => backtest(historyOf(options)),
   why: (options) => why(historyOf(options)),
 };
 
 /** Those that take many minutes. */
-const ONLY_BY_NAME: ReadonlySet<string> = new Set(["churn", "history", "replay", "why"]);
+const ONLY_BY_NAME: ReadonlySet<string> = new Set(["churn", "history", "replay", "backtest", "why"]);
 
 /** A week of a thousand workers, unless told otherwise. */
 function historyOf({ folder, workers, hours, seed }: Options): Wanted {

@@ -9,10 +9,11 @@ export const MANY = 10;
  * Asks a question that only "y" and "yes" answer with yes.
  *
  * @param deed What is refused otherwise, as part of a sentence.
+ * @param why Why it is asked at all, where the deed does not say.
  * @throws {Refused} If the answer is another, or nobody can be asked.
  */
-export async function confirm(question: string, deed: string): Promise<void> {
-  const refusal = new Refused(`Refused to ${deed} without --yes`);
+export async function confirm(question: string, deed: string, why?: string): Promise<void> {
+  const refusal = new Refused(`Refused to ${deed} without --yes${why === undefined ? "" : `: ${why}`}`);
   if (!process.stdin.isTTY) throw refusal;
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   try {

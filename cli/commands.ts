@@ -39,10 +39,22 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry(WORKERS, "cleanup", "end what zombies left running", () => import("./commands/cleanup.js")),
   entry(MORE, "breaker", "list and reset circuit breakers", () => import("./commands/breaker.js")),
   entry(MORE, "patterns", "what fails again and again, and why", () => import("./commands/patterns.js")),
-  entry(MORE, "policy", "check policies, and show what is in force", () => import("./commands/policy.js")),
+  entry(
+    MORE,
+    "policy",
+    "check policies, show what is in force, and put another in force",
+    () => import("./commands/policy.js"),
+  ),
   entry(MORE, "events", "the events of all logs in order", () => import("./commands/events.js")),
   entry(MORE, "replay", "recompute recorded decisions from their records", () => import("./commands/replay.js")),
   entry(MORE, "fsck", "check that everything in the home fits together", () => import("./commands/fsck.js")),
+  entry(
+    MORE,
+    "backtest",
+    "what another policy would have done with the recorded history",
+    () => import("./commands/backtest.js"),
+  ),
+  entry(MORE, "shadow", "what policies in config/shadow would have done", () => import("./commands/shadow.js")),
   entry(MORE, "metric", "append a sample of a worker or a component", () => import("./commands/metric.js")),
   entry(MORE, "group", "group the lines of a text by template", () => import("./commands/group.js")),
 ];

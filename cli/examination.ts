@@ -16,7 +16,7 @@ import { readRecord } from "../lib/store/records.js";
 import { SpecStore } from "../lib/store/specs.js";
 import { TemplateStore } from "../lib/store/templates.js";
 import { NAMED_BY } from "./home.js";
-import { POLICY_NAMES, readPolicyFile } from "./policies.js";
+import { policyFilesOf, readPolicyFile } from "./policies.js";
 import { daemonStates } from "./running.js";
 
 export interface Finding {
@@ -177,8 +177,8 @@ function daemons(layout: Layout): Finding[] {
 
 async function policies(layout: Layout): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const name of POLICY_NAMES) {
-    const outcome = await readPolicyFile(name, layout.config(name));
+  for (const { name, path } of policyFilesOf(layout)) {
+    const outcome = await readPolicyFile(name, path);
     if (outcome.kind === "bad") findings.push(wrong(name, outcome.sentence));
     else findings.push(good(name, outcome.isThere ? "sound" : "no file: the defaults are in force"));
     for (const each of outcome.kind === "good" ? outcome.notes : []) findings.push(warning(name, each));

@@ -1,8 +1,8 @@
 /** The policies by name, and what a file of one says. @module */
 import { existsSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { readSmall, safetyOf } from "../lib/platform/files.js";
-import { type Policy, type PolicyDefinition, readPolicy } from "../lib/schema/policy.js";
+import { type Policy, type PolicyDefinition, readPolicy, SHADOW_POLICIES } from "../lib/schema/policy.js";
 import { sentenceOf } from "../lib/schema/problems.js";
 import type { Layout } from "../lib/store/layout.js";
 import { whyNotJson } from "../lib/store/records.js";
@@ -62,12 +62,14 @@ export type PolicyOutcome =
       readonly kind: "good";
       readonly isThere: boolean;
       readonly policy: Policy<unknown>;
+      /** The file's text, as it was read; empty without a file. */
+      readonly text: string;
       readonly notes: readonly string[];
     }
   | { readonly kind: "bad"; readonly sentence: string };
 
 export type RulesOutcome =
-  | Omit<Extract<PolicyOutcome, { kind: "good" }>, "policy">
+  | Omit<Extract<PolicyOutcome, { kind: "good" }>, "policy" | "text">
   | Extract<PolicyOutcome, { kind: "bad" }>;
 
 /** Reads a policy file as its daemon would; a missing file means the defaults. */
@@ -77,12 +79,12 @@ export async function readPolicyFile(name: string, path: string): Promise<Policy
     kind: "bad",
     sentence: `Cannot load policy ${JSON.stringify(path)}: ${why}`,
   });
-  if (!existsSync(path)) return outcomeOf(definition, undefined, false, bad);
+  if (!existsSync(path)) return outcomeOf(definition, undefined, "", bad);
   const unsafe = safetyOf(path);
   if (unsafe !== null) return bad(unsafe);
   const text = readSmall(path, { maxBytes: POLICY_BYTES_MAX })?.text ?? "";
   try {
-    return outcomeOf(definition, JSON.parse(text), true, bad);
+    return outcomeOf(definition, JSON.parse(text), text, bad);
   } catch (error) {
     if (error instanceof SyntaxError) return bad(whyNotJson(text));
     throw error;
@@ -92,11 +94,11 @@ export async function readPolicyFile(name: string, path: string): Promise<Policy
 function outcomeOf(
   definition: Definition,
   raw: unknown,
-  isThere: boolean,
+  text: string,
   bad: (why: string) => PolicyOutcome,
 ): PolicyOutcome {
   const read = readPolicy(definition, raw);
-  return read.ok ? { kind: "good", isThere, ...read.value } : bad(sentenceOf(read.problems));
+  return read.ok ? { kind: "good", isThere: raw !== undefined, text, ...read.value } : bad(sentenceOf(read.problems));
 }
 
 export const RULES_NAME = "failure-rules";
@@ -122,6 +124,13 @@ export async function readRulesFile(path: string): Promise<RulesOutcome> {
     if (error instanceof SyntaxError) return bad(whyNotJson(text));
     throw error;
   }
+}
+
+/** The policy files of a home that daemons read: each policy, there or not, and the shadows that are there. */
+export function policyFilesOf(layout: Layout): readonly { readonly name: string; readonly path: string }[] {
+  const inForce = POLICY_NAMES.map((name) => ({ name, path: layout.config(name) }));
+  const shadows = SHADOW_POLICIES.map((name) => ({ name, path: join(layout.shadowDir, `${name}.json`) }));
+  return [...inForce, ...shadows.filter(({ path }) => existsSync(path))];
 }
 
 /** What is wrong with each policy file of a home that its daemons refuse. */

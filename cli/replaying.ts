@@ -1,24 +1,18 @@
 /**
  * Computes the recorded decisions of a daemon again, one after the other: a record at a time is in memory.
  *
- * A record is not held against its schema first, which would cost more than computing it: what a replay needs is looked
- * at here, and whatever else is wrong with it makes a difference.
- *
  * @module
  */
 import { existsSync, readFileSync } from "node:fs";
 import { type Difference, type KeptPolicy, readKeptPolicy, replayDecision } from "../lib/runtime/replay.js";
 import type { DecisionRecord } from "../lib/schema/events.js";
 import type { DaemonName } from "../lib/schema/records.js";
-import { filesOf } from "../lib/store/archives.js";
+import { decisionsOf } from "../lib/store/decisions.js";
 import type { Layout } from "../lib/store/layout.js";
-import { LogFileReader, parsed } from "../lib/store/log-file.js";
 import { type AnyReplayable, loadReplayable } from "./replayables.js";
 
 /** Findings that are kept of one daemon; more are counted. */
 const KEPT_MAX = 1000;
-/** The wall clock may have been set back by so much between two lines. */
-const CLOCK_STEP_MS = 60_000;
 
 export interface Found extends Difference {
   readonly decision_id: string;
@@ -39,16 +33,9 @@ export interface Replay {
 /** Replays what was recorded since an instant. */
 export async function replayDaemon(layout: Layout, daemon: DaemonName, sinceMs: number): Promise<Replay> {
   const replayer = new Replayer(layout, daemon, await loadReplayable(daemon));
-  for (const file of filesOf(layout.decisions(daemon), layout.archiveDir)) {
-    if (file.rotatedAtMs !== null && file.rotatedAtMs < sinceMs - CLOCK_STEP_MS) continue;
-    const reader = LogFileReader.open(file);
-    if (reader === null) continue;
-    try {
-      const from = sinceMs === 0 ? 0 : reader.positionAt(sinceMs - CLOCK_STEP_MS);
-      for (const { text } of reader.lines(from)) replayer.line(text, sinceMs);
-    } finally {
-      reader.close();
-    }
+  for (const line of decisionsOf(layout, daemon, sinceMs)) {
+    if ("record" in line) replayer.replay(line.record);
+    else replayer.cannotRead(`a line is no decision: ${line.unreadable}`);
   }
   return replayer.outcome;
 }
@@ -65,25 +52,19 @@ class Replayer {
     this.outcome = { daemon, decisions: 0, differing: 0, differences: [], unreadable: 0, unreadable_lines: [] };
   }
 
-  line(text: string, sinceMs: number): void {
-    const json = parsed(text);
-    if (json === null || !isDecision(json)) {
-      if (json?.event_type !== "log_rotated") this.#cannotRead(`a line is no decision: ${text.slice(0, 60)}`);
-      return;
-    }
-    if (json.at_ms < sinceMs) return;
-    const { decision_id, subject, policy_hash } = json;
+  replay(record: DecisionRecord): void {
+    const { decision_id, subject, policy_hash } = record;
     const policy = this.#policy(policy_hash);
-    if (!policy.ok) return this.#cannotRead(`decision ${decision_id} names policy ${policy_hash}: ${policy.why}`);
+    if (!policy.ok) return this.cannotRead(`decision ${decision_id} names policy ${policy_hash}: ${policy.why}`);
     this.outcome.decisions += 1;
-    const difference = replayDecision(this.#replayable.core, json, policy.policy);
+    const difference = replayDecision(this.#replayable.core, record, policy.policy);
     if (difference === null) return;
     this.outcome.differing += 1;
     if (this.outcome.differences.length < KEPT_MAX)
       this.outcome.differences.push({ decision_id, subject, ...difference });
   }
 
-  #cannotRead(sentence: string): void {
+  cannotRead(sentence: string): void {
     this.outcome.unreadable += 1;
     if (this.outcome.unreadable_lines.length < KEPT_MAX) this.outcome.unreadable_lines.push(sentence);
   }
@@ -103,22 +84,4 @@ class Replayer {
     const policy = readKeptPolicy(this.#replayable, readFileSync(path, "utf8"));
     return policy.ok ? policy : { ok: false, why: `its text is refused: ${policy.why}` };
   }
-}
-
-/** Whether a line has what a replay reads. */
-function isDecision(json: Readonly<Record<string, unknown>>): json is DecisionRecord {
-  const { decision_id, at_ms, subject, slice, event, policy_hash, gates } = json;
-  const texts = [decision_id, subject, policy_hash];
-  return (
-    texts.every((text) => typeof text === "string") &&
-    typeof at_ms === "number" &&
-    isObject(slice) &&
-    isObject(event) &&
-    isObject(event.stamp) &&
-    Array.isArray(gates)
-  );
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }

@@ -5,13 +5,14 @@ import { NotFound } from "../../lib/errors.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { readHome } from "../home.js";
 import { flagOption } from "../options.js";
-import { POLICY_NAMES, policyNamed, RULES_NAME, readPolicyFile, readRulesFile } from "../policies.js";
+import { POLICY_NAMES, policyFilesOf, policyNamed, RULES_NAME, readPolicyFile, readRulesFile } from "../policies.js";
+import { apply, LARGE_SUBJECTS } from "../policy-apply.js";
 import { note, paint, print, printJson } from "../screen.js";
 
 const EXIT_CONFIGURATION = 78;
 
 export const command: CommandDefinition = {
-  summary: "check policies, and show what is in force",
+  summary: "check policies, show what is in force, and put another in force",
   description: `Policies: ${POLICY_NAMES.join(", ")}.`,
   examples: ["heald policy check", "heald policy show heartbeat-policy"],
   verbs: {
@@ -35,6 +36,21 @@ export const command: CommandDefinition = {
         "heald policy show heartbeat-policy --json | jq .settings.zombie_threshold_seconds",
       ],
       run: show,
+    },
+    apply: {
+      summary: "show what a policy changes, and put it in force",
+      description: `Shows the keys that differ, and what the policy would have done with the last 7 days (heald backtest). Asks when the difference is large: acts differ for ${LARGE_SUBJECTS} or more workers, a worker that went on would have been ended, or nothing recorded can tell. What was in force is kept in decisions/policies/, and the way back is printed. An unsound or unsafe file is refused (exit 78).`,
+      arguments: "<file>",
+      options: [
+        { flags: "--as <policy>", description: "which policy it is, whatever the file's name" },
+        { flags: "--yes", description: "do not ask, however large the difference is" },
+        JSON_OPTION,
+      ],
+      examples: [
+        "heald policy apply /tmp/heartbeat-policy.json",
+        "heald policy apply next.json --as auto-fix-policy --yes",
+      ],
+      run: apply,
     },
   },
 };
@@ -73,7 +89,7 @@ async function filesToCheck(call: Call): Promise<{ readonly name: string; readon
   const file = call.args[0];
   if (file === undefined) {
     const layout = readHome(call);
-    return [...POLICY_NAMES, RULES_NAME].map((name) => ({ name, path: layout.config(name) }));
+    return [...policyFilesOf(layout), { name: RULES_NAME, path: layout.config(RULES_NAME) }];
   }
   const path = resolve(file);
   if (!existsSync(path)) throw new NotFound(`No file ${JSON.stringify(path)}`);

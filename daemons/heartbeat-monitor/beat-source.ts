@@ -11,7 +11,7 @@ import { type Beat, beatSchema } from "../../lib/schema/records.js";
 import { numbersOf } from "../../lib/schema/samples.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
 import { BeatRounds } from "./beat-rounds.js";
-import type { BeatFacts, Event, FleetPart } from "./facts.js";
+import type { BeatFacts, Event, FleetPart, WorkerPart } from "./facts.js";
 import { GapBook, type HourOfGaps } from "./gap-book.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { beatFacts } from "./read-facts.js";
@@ -187,7 +187,9 @@ export class BeatSource implements Source {
 
   #noteGap(workerId: string, { attempt, sequence }: Beat, agoMs: number, watchedFromMonoMs: number | null): void {
     const arrivedMonoMs = now().monoMs - agoMs;
-    const beat = { attempt: attempt ?? null, sequence: sequence ?? null, arrivedMonoMs, watchedFromMonoMs };
+    // A beat need not name its attempt; the time between two attempts is no gap all the same.
+    const known = attempt ?? this.#context.part<WorkerPart>(`worker:${workerId}`)?.spec.attempt ?? null;
+    const beat = { attempt: known, sequence: sequence ?? null, arrivedMonoMs, watchedFromMonoMs };
     this.gaps.note(workerId, beat);
   }
 

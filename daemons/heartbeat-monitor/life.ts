@@ -6,7 +6,7 @@ import { addGap, GAPS_NONE } from "../../lib/domain/phi.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { DesiredState } from "../../lib/schema/records.js";
 import { beginEnding, callOff, gatherNow, tryEnding } from "./ending.js";
-import type { BeatFacts, Event, ExitFacts, KnownProcess, SpecFacts, WorkerPart } from "./facts.js";
+import type { BeatFacts, Event, ExitFacts, KnownProcess, LastBeat, SpecFacts, WorkerPart } from "./facts.js";
 import { countMonitored, endSuspicion, monitoredCount } from "./fleet.js";
 import { advance, lookNow } from "./silence.js";
 import { tightenStop } from "./stopping.js";
@@ -222,7 +222,7 @@ export function onBeat(turn: Turn, beat: BeatFacts): void {
     },
   });
   if (worker.ending !== null && !callOff(turn)) return;
-  if (turn.silentMs() < turn.thresholds().lateMs) resume(turn, silentMs);
+  if (turn.silentMs() < turn.thresholds().lateMs) resume(turn, silentMs, last);
   settleCanary(turn);
   const due = worker.block_written_mono_ms === null || turn.now - worker.block_written_mono_ms >= blockEveryMs(turn);
   if (first || due || turn.worker?.state !== worker.state) writeBlock(turn, {});
@@ -258,7 +258,7 @@ const BEFORE_START_MS = 1000;
 /** States that a beat alone does not end. */
 const KEPT_BY_BEATS = new Set(["unhealthy", "stuck"]);
 
-function resume(turn: Turn, silentMs: number): void {
+function resume(turn: Turn, silentMs: number, last: LastBeat | null): void {
   const worker = turn.worker as WorkerPart;
   const wasSilent = worker.said !== "none" || worker.said_verdict !== null;
   // Stuck in I/O was a verdict on its silence, which is over.
@@ -267,7 +267,7 @@ function resume(turn: Turn, silentMs: number): void {
   endSuspicion(turn);
   if (wasSilent) {
     const message = `${worker.worker_id} beats again after ${Math.round(silentMs / 1000)} s`;
-    turn.say("heartbeat_resumed", { message, data: { silent_seconds: Math.round(silentMs / 100) / 10 } });
+    turn.say("heartbeat_resumed", { message, data: closedSilence(turn, worker, silentMs, last) });
     turn.set({
       said: "none",
       said_verdict: null,
@@ -279,6 +279,25 @@ function resume(turn: Turn, silentMs: number): void {
   }
   if (wasSilent || worker.state === "starting") turn.set({ incident_id: null, incident_opened_mono_ms: null });
   turn.enter("healthy");
+}
+
+/** A silence that is over, with all that a backtest needs to ask what another policy would have made of it. */
+function closedSilence(
+  turn: Turn,
+  worker: WorkerPart,
+  silentMs: number,
+  last: LastBeat | null,
+): Record<string, unknown> {
+  const own = Object.entries(worker.spec.own).filter(([, seconds]) => typeof seconds === "number");
+  return {
+    silent_seconds: Math.round(silentMs / 100) / 10,
+    interval_seconds: turn.thresholds().intervalMs / 1000,
+    verdict: worker.said_verdict,
+    reported: last?.reported ?? null,
+    ...(last === null ? { first: true } : {}),
+    ...(turn.fleet.local_health === 0 ? {} : { local_health: turn.fleet.local_health }),
+    ...(own.length === 0 ? {} : { own: Object.fromEntries(own) }),
+  };
 }
 
 function settleCanary(turn: Turn): void {

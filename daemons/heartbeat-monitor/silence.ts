@@ -130,7 +130,7 @@ function sayLevels(turn: Turn): void {
 }
 
 /** From which silence on a worker counts among the suspects. */
-function suspectMs(limits: Thresholds): number {
+export function suspectMs(limits: Pick<Thresholds, "timeoutMs" | "verifyMs">): number {
   return Math.max(limits.timeoutMs / 2, limits.timeoutMs - limits.verifyMs);
 }
 

@@ -112,18 +112,7 @@ export class Turn {
     const worker = this.worker as WorkerPart;
     const plain = thresholdsOf(this.settings(), worker.spec.own);
     const own = worker.last_beat === null ? startupThresholds(plain) : this.#learnt(plain, worker.gaps);
-    const health = this.fleet.local_health;
-    if (health === 0) return own;
-    const longer = (ms: number): number => stretch(ms, health);
-    const zombieMs = longer(own.zombieMs);
-    return {
-      ...own,
-      timeoutMs: longer(own.timeoutMs),
-      zombieMs,
-      busyMs: longer(own.busyMs),
-      blockedMs: longer(own.blockedMs),
-      firstLookMs: zombieMs - own.verifyMs,
-    };
+    return stretched(own, this.fleet.local_health);
   }
 
   /** With the detector that learns, the time-out is what this worker's own gaps say. */
@@ -140,6 +129,21 @@ export class Turn {
   done(): Decided<Slice, Effect> {
     return { slice: { worker: this.worker, fleet: this.fleet }, effects: this.#effects, decision: this.#decision };
   }
+}
+
+/** The thresholds while the monitor itself is not well: everything that ends a worker comes later. */
+export function stretched(own: Thresholds, health: number): Thresholds {
+  if (health === 0) return own;
+  const longer = (ms: number): number => stretch(ms, health);
+  const zombieMs = longer(own.zombieMs);
+  return {
+    ...own,
+    timeoutMs: longer(own.timeoutMs),
+    zombieMs,
+    busyMs: longer(own.busyMs),
+    blockedMs: longer(own.blockedMs),
+    firstLookMs: zombieMs - own.verifyMs,
+  };
 }
 
 export function gate(name: string, value: unknown, threshold: unknown, passed: boolean, passesAt?: string): Gate {

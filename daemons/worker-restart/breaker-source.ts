@@ -12,6 +12,7 @@ import { lineOf } from "../../lib/store/entries.js";
 import { Tailer } from "../../lib/store/logs.js";
 import { RefusalBook, UNFINISHED_MS } from "../../lib/store/records.js";
 import { breakerRecord } from "./breakers.js";
+import { historyEvent } from "./history-event.js";
 import type { Event } from "./messages.js";
 import type { Context } from "./queue-source.js";
 import type { ReadTo, TypePart } from "./state.js";
@@ -101,12 +102,7 @@ export class BreakerSource implements Source {
     const { worker_type } = line;
     const known = this.#context.part<TypePart>(`type:${worker_type}`)?.read_to ?? null;
     if (known !== null && known.file === readTo.file && readTo.offset <= known.offset) return null;
-    const who = isId(line.worker_id)
-      ? { worker_id: line.worker_id, ...(line.attempt == null ? {} : { attempt: line.attempt }) }
-      : {};
-    const result = line.result === "failure" && line.reason === "relapsed" ? "relapsed" : line.result;
-    const atMs = line.at_ms ?? readInstant(line.timestamp) ?? Date.now();
-    return { kind: "history", worker_type, outcome: { result, atMs, ...who }, read_to: readTo };
+    return historyEvent(line, readTo, Date.now());
   }
 
   #parse(text: string): RestartHistory | null {

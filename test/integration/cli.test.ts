@@ -35,7 +35,7 @@ describe("the command line", () => {
     const { out } = await at.heald("--help");
     const names = [...out.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map((match) => match[1] as string);
     expect(names).toEqual(expect.arrayContaining(["status", "why", "spawn", "events"]));
-    for (const gone of ["backtest", "drill", "top"]) expect(names).not.toContain(gone);
+    for (const gone of ["drill", "top"]) expect(names).not.toContain(gone);
     const helps = await Promise.all(
       names.filter((name) => name !== "help").map(async (name) => ({ name, ...(await at.heald(name, "--help")) })),
     );

@@ -7,11 +7,12 @@
  *
  * @module
  */
-import type { Answer, Core, PerformContext } from "../../lib/runtime/core.js";
+import type { Answer, Core, PerformContext, Stamped } from "../../lib/runtime/core.js";
 import { MemoryJournal } from "../../lib/runtime/journal.js";
-import { type DecisionEffect, Loop } from "../../lib/runtime/loop.js";
+import { type DecisionEffect, Loop, type LoopClock } from "../../lib/runtime/loop.js";
 import { replayDecision } from "../../lib/runtime/replay.js";
 import { gateEntry } from "../../lib/schema/catalogue.js";
+import type { DecisionRecord, Stamp } from "../../lib/schema/events.js";
 import type { Policy as InForce } from "../../lib/schema/policy.js";
 
 interface Kind {
@@ -68,6 +69,10 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
   crashes = 0;
   /** What the loop called a failure that is not the weather. */
   readonly failures: string[] = [];
+  /** Told of each event that was decided upon; a shadow listens here. */
+  onDecided: (slice: Slice, event: Stamped<Event>, hasDecision: boolean) => void = () => {};
+  /** Every decision as its line would be, in order. */
+  readonly recorded: DecisionRecord[] = [];
 
   constructor(options: SimulationOptions<Slice, Event, Effect, Policy>) {
     this.#options = options;
@@ -86,6 +91,20 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
   get monoMs(): number {
     return this.#monoMs;
   }
+
+  keys(): Iterable<string> {
+    return this.#loop.keys();
+  }
+
+  sliceFor(event: Event): Slice {
+    return this.#loop.sliceFor(event);
+  }
+
+  /** The clock of the loop, for whatever runs beside it. */
+  readonly clock: LoopClock = {
+    now: () => ({ atMs: this.nowMs, monoMs: this.#monoMs }),
+    callAt: (monoMs, callback) => this.#callAt(monoMs, callback),
+  };
 
   part<T>(key: string): T | null {
     return this.#loop.part<T>(key);
@@ -191,6 +210,7 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
       newId: (atMs) => this.#newId(atMs),
       bootId: `boot-${this.#boots}`,
       perform: (effect, context) => this.#perform(effect, context),
+      onDecided: (slice, event, hasDecision) => this.onDecided(slice, event, hasDecision),
       onFailure: (effect, error) => {
         this.failures.push(`${effect.kind}: ${error instanceof Error ? error.stack : String(error)}`);
       },
@@ -198,7 +218,10 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
   }
 
   #perform(effect: Effect | DecisionEffect, context: PerformContext): Answer<Event> {
-    if (effect.kind === "decision") this.#replay(effect as DecisionEffect);
+    if (effect.kind === "decision") {
+      this.#replay(effect as DecisionEffect);
+      this.recorded.push(recordOf(effect as DecisionEffect, context.stamp));
+    }
     const answer = this.#world.perform(effect, context);
     this.performed += 1;
     if (!this.#crashAfter.has(this.performed)) return answer;
@@ -269,4 +292,22 @@ export async function withEveryCrash<End>(
     compare(end, calm.end, effect);
   }
   return calm.end;
+}
+
+/** A decision as it comes back from its line in the log. */
+export function recordOf(effect: DecisionEffect, stamp: Stamp): DecisionRecord {
+  const { draft, slice, event, policyHash } = effect;
+  return JSON.parse(
+    JSON.stringify({
+      ...draft,
+      decision_id: stamp.id,
+      daemon: "simulated",
+      timestamp: new Date(stamp.atMs).toISOString(),
+      at_ms: Math.round(stamp.atMs),
+      slice,
+      event,
+      policy_hash: policyHash,
+      mode: draft.mode ?? "live",
+    }),
+  ) as DecisionRecord;
 }
