@@ -177,8 +177,9 @@ function daemons(layout: Layout): Finding[] {
 
 async function policies(layout: Layout): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const { name, path } of policyFilesOf(layout)) {
-    const outcome = await readPolicyFile(name, path);
+  for (const { name: policy, path } of policyFilesOf(layout)) {
+    const outcome = await readPolicyFile(policy, path);
+    const name = path === layout.config(policy) ? policy : `shadow/${policy}`;
     if (outcome.kind === "bad") findings.push(wrong(name, outcome.sentence));
     else findings.push(good(name, outcome.isThere ? "sound" : "no file: the defaults are in force"));
     for (const each of outcome.kind === "good" ? outcome.notes : []) findings.push(warning(name, each));
