@@ -4,6 +4,7 @@ import type { Policy } from "../../lib/schema/policy.js";
 import { type PolicyDefinition, readPolicy } from "../../lib/schema/policy.js";
 import { linesOfLog } from "../../lib/store/decisions.js";
 import type { Layout } from "../../lib/store/layout.js";
+import { parsed } from "../../lib/store/log-file.js";
 
 export class PolicyTimeline<Settings> {
   readonly #layout: Layout;
@@ -77,17 +78,18 @@ export class PolicyTimeline<Settings> {
     if (!/^[0-9a-f]{16}$/.test(hash)) return null;
     const path = this.#layout.policyText(hash);
     if (!existsSync(path)) return null;
-    const read = readPolicy(this.#definition, JSON.parse(readFileSync(path, "utf8")));
-    return read.ok ? read.value.policy : null;
+    const raw = parsed(readFileSync(path, "utf8"));
+    const read = raw === null ? null : readPolicy(this.#definition, raw);
+    return read?.ok === true ? read.value.policy : null;
   }
 }
 
 function loadIn(line: string, name: string): { readonly atMs: number; readonly hash: string } | null {
-  try {
-    const { at_ms, data } = JSON.parse(line) as { at_ms?: unknown; data?: { policy?: unknown; policy_hash?: unknown } };
-    if (data?.policy !== name || typeof data.policy_hash !== "string" || typeof at_ms !== "number") return null;
-    return { atMs: at_ms, hash: data.policy_hash };
-  } catch {
-    return null; // A torn line: its load is missing, and the next one counts from its own time.
-  }
+  // A torn line: its load is missing, and the next one counts from its own time.
+  const { at_ms, data } = (parsed(line) ?? {}) as {
+    at_ms?: unknown;
+    data?: { policy?: unknown; policy_hash?: unknown };
+  };
+  if (data?.policy !== name || typeof data.policy_hash !== "string" || typeof at_ms !== "number") return null;
+  return { atMs: at_ms, hash: data.policy_hash };
 }
