@@ -12,3 +12,14 @@ import { setFlagsFromString } from "node:v8";
 export function limitHeapGrowth(percent: number): void {
   setFlagsFromString(`--heap-growing-percent=${Math.max(1, Math.round(percent))}`);
 }
+
+/**
+ * Lets the young part of the heap be collected by the main thread alone.
+ *
+ * V8 wakes up to four threads for each of these collections, which last one or two milliseconds: with 1,000 workers they
+ * cost a monitor 0.24 s of processor time a minute beside 0.60 of its own. Other parts of the collector may not be
+ * changed in a process that runs.
+ */
+export function collectAlone(): void {
+  setFlagsFromString("--no-parallel-scavenge");
+}

@@ -95,9 +95,11 @@ function readUpTo(descriptor: number, expected: number, limit: number, from: num
   let length = 0;
   while (length < limit) {
     if (length === bytes.length) bytes = Buffer.concat([bytes], Math.min(bytes.length * 2, limit));
-    const read = readSync(descriptor, bytes, length, bytes.length - length, from + length);
-    if (read === 0) break;
+    const wanted = bytes.length - length;
+    const read = readSync(descriptor, bytes, length, wanted, from + length);
     length += read;
+    // A regular file gives less than was asked for only at its end.
+    if (read < wanted) break;
   }
   return bytes.subarray(0, length);
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { systemCode } from "../errors.js";
 import { createExclusive, readSmall, safetyOf, weatherCode } from "../platform/files.js";
@@ -49,6 +49,8 @@ export class PolicyFile<Settings, Explicit> {
   #watch: Watch | null = null;
   #lookAgain: NodeJS.Timeout | null = null;
   #lastSeen = NOTHING_SEEN;
+  /** A policy is looked at every few seconds, and hardly ever another. */
+  #latest: { readonly version: string; readonly outcome: Outcome<Settings> } | null = null;
   #unsaved: { readonly hash: string; readonly text: string } | null = null;
 
   /**
@@ -156,6 +158,8 @@ export class PolicyFile<Settings, Explicit> {
     try {
       const unsafe = existsSync(this.path) ? safetyOf(this.path) : null;
       if (unsafe !== null) return { kind: "bad", sentence: `Cannot load policy "${this.path}": ${unsafe}` };
+      const version = versionOf(this.path);
+      if (version !== null && this.#latest?.version === version) return this.#latest.outcome;
       file = readSmall(this.path, { maxBytes: POLICY_BYTES_MAX });
     } catch (error) {
       if (weatherCode(error) === "EMFILE" || weatherCode(error) === "ENFILE") return { kind: "unfinished" };
@@ -165,7 +169,11 @@ export class PolicyFile<Settings, Explicit> {
       };
     }
     if (file === null) return this.#withoutFile();
-    return this.#parse(file.text, unfinishedMs, Date.now() - file.stat.mtimeMs);
+    const outcome = this.#parse(file.text, unfinishedMs, Date.now() - file.stat.mtimeMs);
+    // Asked for again: what was replaced between the two looks must not pass for what was read.
+    const version = versionOf(this.path, file.stat.ino);
+    this.#latest = outcome.kind === "good" && version !== null ? { version, outcome } : null;
+    return outcome;
   }
 
   #standIn(instead: Explicit | undefined): Outcome<Settings> {
@@ -196,4 +204,15 @@ export class PolicyFile<Settings, Explicit> {
     const hash = createHash("sha256").update(kept).digest("hex").slice(0, 16);
     return { kind: "good", inForce: { policy: read.value.policy, hash, notes: read.value.notes }, text: kept };
   }
+}
+
+/** For so long after its last change a file may change again without another time: the clock of files is coarse. */
+const FILE_CLOCK_MS = 50;
+
+/** What tells one text of a file from another without reading it; null where that cannot be told (yet). */
+function versionOf(path: string, ino?: number): string | null {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined || (ino !== undefined && stat.ino !== ino)) return null;
+  if (Math.abs(Date.now() - stat.ctimeMs) < FILE_CLOCK_MS) return null;
+  return [stat.dev, stat.ino, stat.size, stat.mtimeMs, stat.ctimeMs].join(":");
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { HealdError } from "../errors.js";
+import { collectAlone } from "../platform/heap.js";
 import { type About, type Flags, readFlags } from "./flags.js";
 
 /** Runs a daemon until it is told to stop. Returns its exit code. */
@@ -14,7 +15,9 @@ export async function runProgram(
 ): Promise<number> {
   try {
     const flags = readFlags(about, argv);
-    return flags === null ? 0 : await run(flags);
+    if (flags === null) return 0;
+    collectAlone();
+    return await run(flags);
   } catch (error) {
     process.stderr.write(`${about.name}: ${error instanceof Error ? error.message : String(error)}\n`);
     if (error instanceof HealdError) return error.exitCode;
