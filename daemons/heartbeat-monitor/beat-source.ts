@@ -171,8 +171,10 @@ export class BeatSource implements Source {
       this.#noteGap(workerId, value, ageMs, null);
       return beatFacts(value, key, ageMs);
     }
-    // In a round it was not seen arriving, but not later than the round before: within that, the file's time is believed.
-    const agoMs = Math.min(this.#rounds.sinceMs(), Math.max(0, ageMs - FILE_CLOCK_MS));
+    // In a round it was not seen arriving, but not later than the round before: within that, the file's time is believed,
+    // and of its times the one at which it was put in its place, which may be long after it was written.
+    const placedMs = stat.ino === reading.ino ? Math.max(stat.ctimeMs, reading.mtimeMs) : nowMs;
+    const agoMs = Math.min(this.#rounds.sinceMs(), Math.max(0, nowMs - placedMs - FILE_CLOCK_MS));
     // A gap that is as long as a stall of our own says nothing about the worker.
     const watchedFrom = this.#context.part<FleetPart>("fleet")?.trust_from_mono_ms ?? null;
     this.#noteGap(workerId, value, agoMs, watchedFrom);

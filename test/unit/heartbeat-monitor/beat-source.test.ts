@@ -1,0 +1,63 @@
+import { mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { BeatSource } from "../../../daemons/heartbeat-monitor/beat-source.js";
+import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
+import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
+import type { DaemonContext } from "../../../lib/runtime/daemon.js";
+import { openHome, resolveHome } from "../../../lib/store/home.js";
+import { Layout } from "../../../lib/store/layout.js";
+import { until } from "../../integration/support/launched.js";
+import { openScene, policyOf } from "../../scenario/monitor-world.js";
+
+const WORKERS = Array.from({ length: 50 }, (_, nth) => `w-${nth}`);
+
+/** A source over 50 workers that have all just beaten, which is enough for rounds. */
+function sourceInRounds(): { readonly layout: Layout; readonly source: BeatSource } {
+  const folder = mkdtempSync(join(tmpdir(), "heald-beats-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const home = resolveHome({}, folder, folder);
+  if (home === null) throw new Error("No home");
+  openHome(home, { create: true, claimOwnership: false });
+  const layout = new Layout(home);
+  const { world } = openScene();
+  world.add("w-0");
+  world.run(60);
+  const part = world.part("w-0") as WorkerPart;
+  const workers = new Map(WORKERS.map((id) => [id, { ...part, worker_id: id }]));
+  const context = {
+    layout,
+    log: { info: () => undefined, warn: () => undefined },
+    policy: () => policyOf({}),
+    part: (key: string) => workers.get(key.slice("worker:".length)) ?? null,
+    partsWith: () => workers,
+    offer: () => undefined,
+  };
+  for (const id of WORKERS) writeFileSync(layout.heartbeat(id), JSON.stringify({ worker_id: id, sequence: 1 }));
+  const source = new BeatSource(context as unknown as DaemonContext<Event, HeartbeatSettings>);
+  onTestFinished(() => source.stop());
+  source.start();
+  source.check();
+  return { layout, source };
+}
+
+test("a beat that is found in a round has come when it was put in its place, however long before it was written", async () => {
+  const { layout, source } = sourceInRounds();
+  const begunMs = performance.now();
+  await until(() => performance.now() - begunMs > 900, "the latest round is long ago");
+  const temporary = join(layout.heartbeatsDir, ".w-7.tmp");
+  writeFileSync(temporary, JSON.stringify({ worker_id: "w-7", sequence: 2 }));
+  const longAgo = Date.now() / 1000 - 60;
+  utimesSync(temporary, longAgo, longAgo);
+  renameSync(temporary, layout.heartbeat("w-7"));
+  expect(source.freshBeatOf("w-7")?.ago_ms).toBeLessThan(250);
+});
+
+test("a beat whose own time is in the future has come now", async () => {
+  const { layout, source } = sourceInRounds();
+  const path = layout.heartbeat("w-8");
+  writeFileSync(path, JSON.stringify({ worker_id: "w-8", sequence: 2 }));
+  utimesSync(path, Date.now() / 1000 + 3600, Date.now() / 1000 + 3600);
+  expect(source.freshBeatOf("w-8")?.ago_ms).toBe(0);
+});
