@@ -48,6 +48,24 @@ export function limits(): Limits {
   };
 }
 
+const OPEN_FILES_MIN = 1024;
+/** All daemons of one user together need about so many; other programs of the user need theirs. */
+const INOTIFY_INSTANCES_MIN = 32;
+const INOTIFY_WATCHES_MIN = 512;
+
+/** What a daemon will run into, a sentence each. It keeps one descriptor and one watch for each folder, whatever the number of workers. */
+export function tightLimits({ openFiles, inotify }: Limits): string[] {
+  const sentences: string[] = [];
+  const say = (found: number | null, min: number, what: string, setting: string): void => {
+    if (found !== null && found < min)
+      sentences.push(`only ${found} ${what} are allowed; raise ${setting} to ${min} or more`);
+  };
+  say(openFiles.soft, OPEN_FILES_MIN, "open files", "LimitNOFILE (ulimit -n)");
+  say(inotify.max_user_instances, INOTIFY_INSTANCES_MIN, "inotify instances", "fs.inotify.max_user_instances");
+  say(inotify.max_user_watches, INOTIFY_WATCHES_MIN, "inotify watches", "fs.inotify.max_user_watches");
+  return sentences;
+}
+
 /** The share of the last ten seconds in which some task waited for a CPU, 0 to 100; null where the kernel does not tell. */
 export function cpuPressure(): number | null {
   const found = /^some avg10=([\d.]+)/m.exec(readOptional("/proc/pressure/cpu") ?? "");

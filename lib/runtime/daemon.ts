@@ -8,7 +8,7 @@
  */
 import { AlreadyRunning, UsageError } from "../errors.js";
 import { now } from "../platform/clock.js";
-import { limits } from "../platform/host.js";
+import { limits, tightLimits } from "../platform/host.js";
 import { newEventIdBase } from "../platform/ids.js";
 import { acquireSingle, type Held } from "../platform/locks.js";
 import { type Log, openLog } from "../platform/log.js";
@@ -99,7 +99,6 @@ export interface DaemonDefinition<
 const WAIT_FOR_STOPPING_MS = 5000;
 const PULSE_MS = 1000;
 const METRICS_EVERY_PULSES = 5;
-const OPEN_FILES_MIN = 1024;
 const RETENTION_CRON = "*/10 * * * *";
 
 /** Runs a daemon from its command line until it is told to stop. Returns its exit code. */
@@ -247,12 +246,7 @@ class Daemon<
   #sayHost(): void {
     const host = limits();
     this.#log.info({ ...host }, "limits of the host");
-    const files = host.openFiles.soft;
-    if (files !== null && files < OPEN_FILES_MIN)
-      this.#log.warn(
-        { open_files: files },
-        `only ${files} open files are allowed; raise LimitNOFILE (ulimit -n) to ${OPEN_FILES_MIN} or more`,
-      );
+    for (const sentence of tightLimits(host)) this.#log.warn({}, sentence);
     if (process.geteuid?.() === 0)
       this.#log.warn({}, "running as root: a user of its own is safer, see docs/systemd.md");
   }
