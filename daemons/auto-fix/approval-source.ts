@@ -4,12 +4,12 @@
  *
  * @module
  */
-import { existsSync, statSync, unlinkSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { join } from "node:path";
 import { weatherCode } from "../../lib/platform/files.js";
 import { watchDirectory } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
-import { namesIn } from "../../lib/store/entries.js";
+import { namesIn, unlinkIfThere } from "../../lib/store/entries.js";
 import { type FixFolder, fixesIn, fixFile, readAnswer, refuseAnswer } from "../../lib/store/fix-runs.js";
 import type { Event } from "./messages.js";
 import type { Context } from "./rules.js";
@@ -66,18 +66,20 @@ export class ApprovalSource implements Source {
   #answer(folder: (typeof FOLDERS)[number], runId: string): void {
     const { layout } = this.#context;
     const path = fixFile(layout, folder, runId);
-    const stat = statSync(path, { throwIfNoEntry: false });
+    const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return;
     // A move changes the time of change, not of writing.
     const version = `${stat.ino}:${stat.ctimeMs}`;
     if (this.#seen.get(path) === version) return;
     this.#seen.set(path, version);
     const run = this.#context.part<RunPart>(`run:${runId}`);
-    const answer = readAnswer(layout, folder, runId);
+    const answer = readAnswer(layout, folder, runId, Date.now());
     if (answer.kind === "absent") return;
+    // Whether it was finished since is looked at again, also where nothing is written any more.
+    if (answer.kind === "unfinished") return void this.#seen.delete(path);
     if (answer.kind === "refused") return this.#refuse(folder, runId, answer.why);
     if (folder === "undo" && runId === BRAKE) {
-      unlinkSync(path);
+      unlinkIfThere(path);
       return this.#context.offer({ kind: "person-clears-breaker", by: answer.by });
     }
     if (run === null)
@@ -114,9 +116,9 @@ export class ApprovalSource implements Source {
     for (const folder of [...FOLDERS, "runs"] as readonly FixFolder[]) {
       const path = join(layout.autoFixDir, folder);
       for (const name of namesIn(path).slice(0, 2000)) {
-        const stat = statSync(join(path, name), { throwIfNoEntry: false });
+        const stat = lstatSync(join(path, name), { throwIfNoEntry: false });
         if (stat === undefined || stat.mtimeMs >= oldMs || stat.ctimeMs >= oldMs || !stat.isFile()) continue;
-        unlinkSync(join(path, name));
+        unlinkIfThere(join(path, name));
       }
     }
     for (const [, run] of [...this.#context.partsWith<RunPart>("run:")])

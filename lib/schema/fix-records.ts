@@ -25,6 +25,9 @@ export const pendingSchema = z.looseObject({
 });
 export type PendingRecord = z.infer<typeof pendingSchema>;
 
+/** What a person puts into `approved/`, `rejected/` or `undo/`: the proposal that was moved, or `{}`. */
+export const answerSchema = z.looseObject({ by: z.unknown().optional() });
+
 export const runSchema = z.looseObject({
   run_id: z.string(),
   fix_id: z.string(),

@@ -1,13 +1,15 @@
 /** The folders of auto-fix: proposals, a person's answers, the journal of each run, and the history of outcomes. @module */
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
-import { createExclusive, readSmall, replaceFile, safetyOf } from "../platform/files.js";
-import type { FixHistory, PendingRecord, RunRecord } from "../schema/fix-records.js";
+import { systemCode } from "../errors.js";
+import { createExclusive, replaceFile, safetyOf } from "../platform/files.js";
+import { answerSchema, type FixHistory, type PendingRecord, type RunRecord } from "../schema/fix-records.js";
 import { isId } from "../schema/primitives.js";
+import { sentenceOf } from "../schema/problems.js";
 import { jsonNamesIn, textOf, unlinkIfThere } from "./entries.js";
 import type { Layout } from "./layout.js";
 import { EventLogWriter } from "./logs.js";
-import { MAX_BYTES } from "./records.js";
+import { MAX_BYTES, type Reading, readRecord } from "./records.js";
 
 const HISTORY_BYTES_MAX = 32 * 1024 * 1024;
 
@@ -42,26 +44,33 @@ export function removePending(layout: Layout, runId: string): void {
 /** A person's answer: a file that was moved, and that nobody but its owner could have written. */
 export type PersonsAnswer =
   | { readonly kind: "absent" }
+  /** It does not parse, and may still be in the making: look again. */
+  | { readonly kind: "unfinished" }
   | { readonly kind: "refused"; readonly why: string }
   | { readonly kind: "given"; readonly by: string; readonly record: Readonly<Record<string, unknown>> };
 
 /** Reads what lies in `approved/`, `rejected/` or `undo/` under a run's name. */
-export function readAnswer(layout: Layout, folder: FixFolder, runId: string): PersonsAnswer {
+export function readAnswer(layout: Layout, folder: FixFolder, runId: string, nowMs: number): PersonsAnswer {
   const path = fixFile(layout, folder, runId);
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return { kind: "absent" };
   const unsafe = safetyOf(path);
   if (unsafe !== null) return { kind: "refused", why: unsafe };
-  const text = readSmall(path, { maxBytes: MAX_BYTES.request })?.text ?? "";
+  const reading = readOpen(path, nowMs);
+  if (reading === null) return { kind: "refused", why: "it cannot be read by the user of this process" };
+  if (reading.kind === "bad") return { kind: "refused", why: sentenceOf(reading.problems) };
+  if (reading.kind !== "ok") return reading;
+  const { by } = reading.value;
+  return { kind: "given", by: typeof by === "string" ? by : `uid-${stat.uid}`, record: reading.value };
+}
+
+/** Null where only this one file is closed to us, such as one that root has made: the others are read all the same. */
+function readOpen(path: string, nowMs: number): Reading<Readonly<Record<string, unknown>>> | null {
   try {
-    const json: unknown = JSON.parse(text);
-    if (typeof json !== "object" || json === null || Array.isArray(json))
-      return { kind: "refused", why: "it is no JSON object" };
-    const record = json as Readonly<Record<string, unknown>>;
-    return { kind: "given", by: typeof record.by === "string" ? record.by : `uid-${stat.uid}`, record };
+    return readRecord(path, answerSchema, { maxBytes: MAX_BYTES.request, nowMs });
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return { kind: "refused", why: "it is not JSON" };
+    if (systemCode(error) === "EACCES") return null;
+    throw error;
   }
 }
 

@@ -220,12 +220,21 @@ describe("a proposal", () => {
     expect(limitOf()).toBe(512);
     const refused = lines(at("events/daemon-events.jsonl")).filter((event) => event.event_type === "record_refused");
     expect(refused.at(-1)?.message).toMatch(/^auto-fix\/approved\/run-.*\.json is refused: it is writable by others/);
+    // None of them is an answer, and none of them may stop the daemon.
+    writeFileSync(at("auto-fix/approved/run-large.json"), "a".repeat(70_000));
+    mkdirSync(at("auto-fix/approved/run-folder.json"));
+    symlinkSync("run-circle.json", at("auto-fix/approved/run-circle.json"));
     writeFileSync(at("auto-fix/approved/run-nobody.json"), "{}");
     await until(
       () => existsSync(at("auto-fix/approved/run-nobody.json.why")),
       "one that nobody proposed is refused",
       10_000,
     );
+    const why = (id: string): string => at(`auto-fix/approved/${id}.json.why`);
+    const refusedAll = (): boolean => ["run-large", "run-folder", "run-circle"].every((id) => existsSync(why(id)));
+    await until(refusedAll, "what is no answer is refused", 10_000);
+    expect(readFileSync(why("run-large"), "utf8")).toBe("70000 bytes, at most 65536\n");
+    expect(readFileSync(why("run-circle"), "utf8")).toBe("it is a symbolic link\n");
   }, 30_000);
 
   test("counts for nothing when what it would change has another value by then", async () => {

@@ -214,13 +214,13 @@ describe("a metric named __proto__", () => {
 
 describe("an answer to a proposal", () => {
   let layout: Layout;
-  const written = (text: string, mode = 0o640): string => {
+  const written = (text: string | Uint8Array, mode = 0o640): string => {
     const path = join(layout.autoFixDir, "approved", "run-1.json");
     writeFileSync(path, text, { mode });
     chmodSync(path, mode);
     return path;
   };
-  const answer = () => readAnswer(layout, "approved", "run-1");
+  const answer = (nowMs = Date.now() + 5000) => readAnswer(layout, "approved", "run-1", nowMs);
 
   beforeEach(() => {
     const home = resolveHome({}, root, root);
@@ -252,10 +252,28 @@ describe("an answer to a proposal", () => {
   });
 
   test.each([
-    ["not JSON", "yes", "it is not JSON"],
-    ["no object", "[]", "it is no JSON object"],
+    ["not JSON", "yes", "line 1, column 1: not valid JSON"],
+    ["empty", "", "it is empty"],
+    ["no object", "[]", "must be an object, got []"],
+    ["larger than any answer", `"${"a".repeat(65_535)}"`, "65537 bytes, at most 65536"],
+    ["not text", Buffer.from([0x7b, 0xff, 0x7d]), "not UTF-8 text"],
   ])("that is %s is refused", (_, text, why) => {
     written(text);
     expect(answer()).toEqual({ kind: "refused", why });
+  });
+
+  test("that is a folder is refused", () => {
+    mkdirSync(join(layout.autoFixDir, "approved", "run-1.json"), { mode: 0o750 });
+    expect(answer()).toEqual({ kind: "refused", why: "not a regular file" });
+  });
+
+  test("that is still being written is waited for", () => {
+    written('{"by":');
+    expect(answer(Date.now())).toEqual({ kind: "unfinished" });
+  });
+
+  test.runIf(process.getuid?.() !== 0)("that cannot be read is refused, so that it keeps back no other", () => {
+    written("{}", 0o200);
+    expect(answer()).toEqual({ kind: "refused", why: "it cannot be read by the user of this process" });
   });
 });
