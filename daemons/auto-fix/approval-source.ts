@@ -13,7 +13,7 @@ import { namesIn, unlinkIfThere } from "../../lib/store/entries.js";
 import { type FixFolder, fixesIn, fixFile, readAnswer, refuseAnswer } from "../../lib/store/fix-runs.js";
 import type { Event } from "./messages.js";
 import type { Context } from "./rules.js";
-import { type RunPart, refOf } from "./state.js";
+import { isUndoneByPerson, type RunPart, refOf } from "./state.js";
 
 const SCAN_EVERY_SECONDS = 5;
 const KEPT_MS = 90 * 86_400_000;
@@ -86,14 +86,24 @@ export class ApprovalSource implements Source {
       return existsSync(fixFile(layout, "runs", runId))
         ? undefined
         : this.#refuse(folder, runId, "no such run waits for an answer");
-    if (folder === "undo") return this.#context.offer({ kind: "undo-asked", ...refOf(run), by: answer.by });
-    if (run.phase !== "pending") return;
+    if (run.phase !== "pending" || folder === "undo") return this.#answerLater(folder, run, answer.by);
     if (folder === "rejected") return this.#context.offer({ kind: "declined", ...refOf(run), by: answer.by });
     if (JSON.stringify(answer.record.diff) !== JSON.stringify(run.diff) || answer.record.fix_id !== run.fix_id)
       return this.#refuse(folder, runId, "it is not what was proposed: its content was changed");
     const event = this.#consider(run, answer.by);
     if (event === null) return this.#refuse(folder, runId, "its pattern, its policy or its fix is gone");
     this.#context.offer(event);
+  }
+
+  /** About a run that waits no more. An answer that was followed stays where it is, and is seen again at each start. */
+  #answerLater(folder: (typeof FOLDERS)[number], run: RunPart, by: string): void {
+    if (folder === "undo")
+      return isUndoneByPerson(run) ? undefined : this.#context.offer({ kind: "undo-asked", ...refOf(run), by });
+    const isApproved = run.approved_by !== null;
+    if (folder === "approved" && !isApproved)
+      return this.#refuse(folder, run.run_id, `it does not wait any more: ${run.message}`);
+    if (folder === "rejected" && isApproved)
+      this.#refuse(folder, run.run_id, `${run.approved_by} has approved it; heald fix undo takes it back`);
   }
 
   /** Said once, beside the file, which stays as it is. */

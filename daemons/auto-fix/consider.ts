@@ -92,6 +92,8 @@ function begin(question: Question, asked: Asked): Step {
           telling.ofRun("fix_approved", run, `${event.approved_by} approved ${message}`, "approved", {
             by: event.approved_by,
           }),
+          // A copy in approved/ leaves the proposal where it was.
+          { kind: "remove-pending", run_id: run.run_id } as const,
         ]),
     writeRun(run, nowMs),
     { kind: "prepare", ...refOf(run), run },
@@ -263,6 +265,7 @@ function refuseApproved(question: Question, gates: readonly Gate[], failed: Fail
       { kind: "refuse-answer", folder: "approved", run_id: run.run_id, why: failed.reason },
       telling.ofRun("fix_rejected", done, message, failed.gate, { by: "auto-fix" }),
       historyRecord(done, "refused", event.stamp, message, failed.gate),
+      { kind: "remove-pending", run_id: run.run_id },
       { kind: "wake", key: wakeKey("expire", run), atMonoMs: null },
     ],
     decision: draft(question, "refuse", failed.gate, message, gates),

@@ -12,7 +12,7 @@ import { ACTIONS } from "../../lib/schema/fix-actions.js";
 import { DECLINED_MS, wakeKey } from "./consider.js";
 import type { Act, Of, Step } from "./messages.js";
 import type { AutoFixSettings } from "./policy.js";
-import { counted, type HealerPart, type RunPart, refOf, type Slice } from "./state.js";
+import { counted, type HealerPart, isUndoneByPerson, type RunPart, refOf, type Slice } from "./state.js";
 import { diffWords, historyRecord, Telling, writeRun } from "./telling.js";
 import type { FixVerdict } from "./words.js";
 
@@ -394,7 +394,7 @@ export function onUndone(slice: Running, event: Of<"undone">): Step {
   // Those that run with the change get what stands there now.
   if (rolls(ended) && ended.applied_ms !== null) news.push(trialOf(ended, "rolling"));
   // What a person has taken back is not done again at the next look.
-  const more = (run.undo_reason ?? "").startsWith("person") ? { declinedMs: DECLINED_MS } : {};
+  const more = isUndoneByPerson(run) ? { declinedMs: DECLINED_MS } : {};
   return finish({ ...slice, run: ended, healer: counted(slice.healer, "fixes_undone") }, news, stamp.atMs, more);
 }
 
@@ -412,8 +412,11 @@ export function onUndoAsked(slice: Running, event: Of<"undo-asked">): Step {
   if (run.undo_reason !== null) return refuse("it is undone already");
   if (!canUndo(run)) return refuse("nothing of what it did can be undone");
   const ended = { ...slice, run: { ...run, conflicts: [] } };
-  return undoFrom(ended, run.plan.actions.length - 1, `person ${event.by}`, [], stamp.atMs);
+  return undoFrom(ended, run.plan.actions.length - 1, personsWord(event.by), [], stamp.atMs);
 }
+
+/** `heald fix undo` says "person:ann" of itself, a file by hand says "ann", or nothing but whose it is. */
+const personsWord = (by: string): string => (by.startsWith("person:") ? by : `person:${by}`);
 
 export function onCheckDue(slice: Running): Step {
   if (slice.run.phase !== "verifying" && slice.run.phase !== "watching") return same(slice);
@@ -458,6 +461,7 @@ export function onDeclined(slice: Running, event: Of<"declined">): Step {
   const news: Act[] = [
     telling.ofRun("fix_rejected", run, message, "rejected", { by: event.by }),
     historyRecord(run, "refused", event.stamp, message, "rejected"),
+    { kind: "remove-pending", run_id: run.run_id },
     { kind: "wake", key: wakeKey("expire", run), atMonoMs: null },
   ];
   return finish({ ...slice, run: { ...run, message } }, news, event.stamp.atMs, { declinedMs: DECLINED_MS });

@@ -187,3 +187,6 @@ export function counted(healer: HealerPart, ...names: readonly Total[]): HealerP
   for (const name of names) totals[name] += 1;
   return { ...healer, totals };
 }
+
+/** What a person has taken back stays so: it is not done again at the next look, nor taken back a second time. */
+export const isUndoneByPerson = (run: RunPart): boolean => run.undo_reason?.startsWith("person") === true;

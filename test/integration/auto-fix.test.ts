@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -176,6 +177,11 @@ describe("heald fix undo", () => {
       out: expect.stringContaining("is undone already"),
     });
     expect((await heald("fix", "ls")).out).toMatch(new RegExp(`${run} +done`));
+    // The file that asked for it stays, and is no second wish when the daemon starts again.
+    await fixing.restart("auto-fix");
+    expect(existsSync(at(`auto-fix/undo/${run}.json`))).toBe(true);
+    expect(existsSync(at(`auto-fix/undo/${run}.json.why`))).toBe(false);
+    expect(events("fix_undone")).toMatchObject([{ reason: expect.stringMatching(/^person:[^ ]+$/) }]);
   }, 30_000);
 });
 
@@ -199,6 +205,30 @@ describe("a proposal", () => {
     await said("fix_applied");
     expect(limitOf()).toBe(768);
     expect(events("fix_approved")).toHaveLength(1);
+  }, 30_000);
+
+  test("that is copied to approved/ and then to rejected/ is carried out, waits no more, and the second is told so", async () => {
+    const name = await proposed();
+    copyFileSync(at("auto-fix/pending", name), at("auto-fix/approved", name));
+    await said("fix_applied");
+    expect(pendingRuns()).toEqual([]);
+    copyFileSync(at("auto-fix/approved", name), at("auto-fix/rejected", name));
+    const why = at("auto-fix/rejected", `${name}.why`);
+    await until(() => existsSync(why), "it is refused", 10_000);
+    expect(readFileSync(why, "utf8")).toMatch(/^uid-\d+ has approved it; heald fix undo takes it back\n$/);
+    expect(limitOf()).toBe(768);
+  }, 30_000);
+
+  test("that was rejected and is approved after all is told that it waits no more", async () => {
+    const name = await proposed();
+    copyFileSync(at("auto-fix/pending", name), at("auto-fix/rejected", name));
+    await said("fix_rejected");
+    await until(() => pendingRuns().length === 0, "it waits no more");
+    renameSync(at("auto-fix/rejected", name), at("auto-fix/approved", name));
+    const why = at("auto-fix/approved", `${name}.why`);
+    await until(() => existsSync(why), "it is refused", 10_000);
+    expect(readFileSync(why, "utf8")).toMatch(/^it does not wait any more: uid-\d+ rejected /);
+    expect(limitOf()).toBe(512);
   }, 30_000);
 
   test("is refused when its content was changed, or when others can write it", async () => {

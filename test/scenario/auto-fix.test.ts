@@ -295,7 +295,7 @@ describe("a person's undo", () => {
       simulation.offer({ kind: "undo-asked", run_id, fix_id, subject, learn, by: "ann" });
     });
     expect(end.limit).toBe(512);
-    expect(end.events).toContain("fix_undone person ann");
+    expect(end.events).toContain("fix_undone person:ann");
   });
 
   test("is refused for what is undone already, so that it is told and counted once", () => {

@@ -100,6 +100,15 @@ export class FixHome {
     return daemon;
   }
 
+  /** Ends a daemon of this home as a power cut would, and starts it again. */
+  async restart(name: string): Promise<ChildProcess> {
+    const pid = Number(readFileSync(this.at(`run/${name}.pid`), "utf8"));
+    const daemon = this.#daemons.find((each) => each.pid === pid);
+    daemon?.kill("SIGKILL");
+    await until(() => daemon === undefined || daemon.signalCode !== null, `${name} is dead`);
+    return await this.start(name);
+  }
+
   events(type: string): Json[] {
     return lines(this.at("events/auto-fix-events.jsonl")).filter((event) => event.event_type === type);
   }
