@@ -13,7 +13,8 @@ export function stateOf(record: Json): string {
   const verdict = textIn(record, "verdict");
   const mode = textIn(record, "mode") === "dry_run" ? ["dry run"] : [];
   const isUndone = textIn(record, "undo_reason") !== null;
-  const undone = isUndone && verdict !== "ineffective" ? ["undone"] : [];
+  const isLeft = Array.isArray(record.conflicts) && record.conflicts.length > 0;
+  const undone = !isUndone ? [] : isLeft ? ["undo conflict"] : verdict === "ineffective" ? [] : ["undone"];
   return [...mode, textIn(record, "phase") ?? "runs", ...(verdict === null ? [] : [verdict]), ...undone].join(" ");
 }
 

@@ -56,6 +56,7 @@ export class ApprovalSource implements Source {
     try {
       for (const folder of FOLDERS)
         for (const runId of fixesIn(this.#context.layout, folder)) this.#answer(folder, runId);
+      this.#runOut();
       this.#expire();
     } catch (fault) {
       if (weatherCode(fault) === null) throw fault;
@@ -117,6 +118,14 @@ export class ApprovalSource implements Source {
       reason: "approval",
       data: { daemon: "auto-fix", file, problem: why },
     });
+  }
+
+  /** By the time that a proposal names, which the timer of a host that slept is behind. */
+  #runOut(): void {
+    const nowMs = Date.now();
+    for (const [, run] of [...this.#context.partsWith<RunPart>("run:")])
+      if (run.phase === "pending" && nowMs >= (run.expires_ms ?? Infinity))
+        this.#context.offer({ kind: "expire-due", ...refOf(run) });
   }
 
   /** Records of what is long over go, and so does what is remembered of them. */

@@ -10,9 +10,10 @@
  */
 import type { Core, Stamped } from "../../lib/runtime/core.js";
 import { type Policy, settingsFor } from "../../lib/schema/policy.js";
+import { writeInstant } from "../../lib/schema/primitives.js";
 import { onConsider } from "./consider.js";
 import { onLadderCleared, onLadderEnded, onTroubleOver, onTroubleSeen } from "./ladder.js";
-import type { Effect, Event, Step } from "./messages.js";
+import type { Effect, Event, Of, Step } from "./messages.js";
 import type { AutoFixSettings } from "./policy.js";
 import {
   onApplied,
@@ -53,7 +54,9 @@ function blank(part: keyof Slice): Slice[keyof Slice] {
 export function decide(slice: Slice, event: Stamped<Event>, policy: Policy<AutoFixSettings>): Step {
   switch (event.kind) {
     case "consider":
-      return onConsider(slice, event, settingsFor(policy, event.scope));
+      return isLate(slice, event)
+        ? onLateApproval(slice, event)
+        : onConsider(slice, event, settingsFor(policy, event.scope));
     case "look-due":
       return { slice, effects: slice.match.open_run === null ? [{ kind: "look", ...refOf(event) }] : [] };
     case "ladder-cleared":
@@ -74,6 +77,21 @@ export function decide(slice: Slice, event: Stamped<Event>, policy: Policy<AutoF
         ? { slice, effects: [] }
         : ofRun({ ...slice, run: slice.run }, event, settingsFor(policy, slice.run.scope));
   }
+}
+
+/** A host that slept, or whose clock was put forward, is past the time that the proposal names before its timer is. */
+function isLate(slice: Slice, event: Of<"consider">): slice is Slice & { readonly run: RunPart } {
+  const { run } = slice;
+  return event.approved_by !== null && run?.phase === "pending" && event.stamp.atMs >= (run.expires_ms ?? Infinity);
+}
+
+function onLateApproval(slice: Slice & { readonly run: RunPart }, event: Of<"consider">): Step {
+  const expired = onExpireDue(slice, { ...refOf(event), kind: "expire-due", stamp: event.stamp });
+  const why = `it came after ${writeInstant(slice.run.expires_ms ?? 0)}, when the proposal ran out`;
+  return {
+    ...expired,
+    effects: [...expired.effects, { kind: "refuse-answer", folder: "approved", run_id: event.run_id, why }],
+  };
 }
 
 /** What is about no run that there is already. */

@@ -379,7 +379,8 @@ export function onUndone(slice: Running, event: Of<"undone">): Step {
   const telling = new Telling(stamp);
   const ended: RunPart = { ...run, conflicts };
   const what = run.diff.length === 0 ? "" : ` (${diffWords(run.diff)})`;
-  const message = `${run.plan.name} for ${run.scope} is undone${what}`;
+  const rest = conflicts.length === 0 ? what : ", but for what somebody else has changed since";
+  const message = `${run.plan.name} for ${run.scope} is undone${rest}`;
   const news: Act[] = [
     telling.ofRun("fix_undone", ended, message, run.undo_reason ?? "undone", { diff: run.diff, conflicts }),
     historyRecord(ended, "undone", stamp, message),

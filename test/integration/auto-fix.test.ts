@@ -141,6 +141,10 @@ describe("a fix that does not help", () => {
       resources: { memory_limit_mb: 2000 },
     });
     await said("escalation_opened");
+    // Nobody is told that the value is back where it was.
+    expect(events("fix_undone")[0]?.message).toMatch(/is undone, but for what somebody else has changed since$/);
+    await until(() => readJson(at(`auto-fix/runs/${run}.json`)).phase === "done", "the run is over");
+    expect((await heald("fix", "ls")).out).toMatch(new RegExp(`${run} +done undo conflict`));
   }, 30_000);
 });
 

@@ -264,6 +264,20 @@ describe("approval", () => {
     expect(end.events.filter((event) => event.startsWith("fix_pending"))).toHaveLength(1);
   });
 
+  test("that comes after its time counts for nothing, also where the host has slept through it", () => {
+    const { world, simulation } = makeFixing(asks);
+    world.publish("p1");
+    const [run = ""] = world.pending;
+    // The timer counts the time in which the host was awake.
+    simulation.stepWall(3_600_000);
+    world.approve(run);
+    expect(world.writes).toBe(0);
+    expect(world.pending.size).toBe(0);
+    expect(world.refused.get(run)).toMatch(/^it came after \S+Z, when the proposal ran out$/);
+    expect(world.events.map(({ type }) => type)).toContain("fix_expired");
+    expect(world.events.filter(({ type }) => type === "fix_approved")).toEqual([]);
+  });
+
   test("can be refused", () => {
     const { world, simulation } = makeFixing(asks);
     world.publish("p1");

@@ -35,6 +35,16 @@ describe("confidence in a fix, over 200 trials", () => {
     expect(trusted.length).toBeLessThanOrEqual(0.05 * seeds.length);
   });
 
+  test.each([0.82, 0.9, 0.95])(
+    "takes trust away from a placebo that the registry has trusted with %s, and never gives it back",
+    (prior) => {
+      const bounds = seeds.map((seed) => run(seed, 200, prior, () => 0.7));
+      expect(bounds.filter((each) => each.slice(10).some((bound) => bound >= TRUSTED)).length).toBeLessThanOrEqual(
+        0.05 * seeds.length,
+      );
+    },
+  );
+
   test("makes a good fix trusted", () => {
     const trusted = seeds.filter((seed) => run(seed, 200, 0.6, () => 0.98).some((bound) => bound >= TRUSTED));
     expect(trusted.length).toBeGreaterThanOrEqual(0.9 * seeds.length);
