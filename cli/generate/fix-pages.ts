@@ -6,7 +6,7 @@ import { rankOf } from "../../daemons/auto-fix/turns.js";
 import { packageRoot } from "../../lib/platform/package.js";
 import { ACTIONS, type FixAction } from "../../lib/schema/fix-actions.js";
 import type { Fix } from "../../lib/schema/fix-registry.js";
-import { type HealingPolicy, OPERATOR_SIGNS } from "../../lib/schema/healing-policies.js";
+import { type HealingPolicy, OPERATOR_SIGNS, policyFixId } from "../../lib/schema/healing-policies.js";
 import { SHIPPED_FIXES, SHIPPED_POLICIES } from "../../lib/schema/shipped-fixes.js";
 
 const json = (value: object): string => `${JSON.stringify(value, null, 2)}\n`;
@@ -27,13 +27,11 @@ export function fixConfigFiles(): [string, string][] {
 export function fixPages(): [string, string][] {
   const fixes = SHIPPED_FIXES.map((fix): [string, string] => [`docs/fixes/${fix.fix_id}.md`, fixPage(fix)]);
   const policies = SHIPPED_POLICIES.map((policy): [string, string] => [
-    `docs/fixes/policy-${slug(policy.name)}.md`,
+    `docs/fixes/${policyFixId(policy.name)}.md`,
     policyPage(policy),
   ]);
   return [...fixes, ...policies, ["docs/fixes/README.md", indexPage()]];
 }
-
-const slug = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
 
 function indexPage(): string {
   const fixes = SHIPPED_FIXES.map(
@@ -41,7 +39,7 @@ function indexPage(): string {
       `| [${fix.name}](${fix.fix_id}.md) | ${fix.applies_to_patterns.map((key) => `\`${key}\``).join(", ")} | ${fix.safety.safety_score} | ${fix.safety.requires_approval ? "yes" : "no"} |`,
   );
   const policies = SHIPPED_POLICIES.map(
-    (policy) => `| [${policy.name}](policy-${slug(policy.name)}.md) | ${conditionWords(policy)} | ${policy.priority} |`,
+    (policy) => `| [${policy.name}](${policyFixId(policy.name)}.md) | ${conditionWords(policy)} | ${policy.priority} |`,
   );
   const actions = Object.entries(ACTIONS).map(
     ([type, entry]) =>

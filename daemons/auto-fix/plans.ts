@@ -1,7 +1,7 @@
 /** Makes one plan of a registry's fix and of a healing policy, so that both go through the same gates. Pure. @module */
 import { ACTIONS } from "../../lib/schema/fix-actions.js";
 import type { Fix } from "../../lib/schema/fix-registry.js";
-import type { Healing } from "../../lib/schema/healing-policies.js";
+import { type Healing, policyFixId } from "../../lib/schema/healing-policies.js";
 import type { Plan } from "./state.js";
 
 const MIN_DECREASE = 0.5;
@@ -59,8 +59,7 @@ export function planOfPolicy(policy: Healing): Plan {
   };
 }
 
-export const fixIdOfPolicy = (policy: Pick<Healing, "name">): string =>
-  `policy-${policy.name.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
+export const fixIdOfPolicy = ({ name }: Pick<Healing, "name">): string => policyFixId(name);
 
 export const subjectOfPolicy = (policy: Pick<Healing, "name">, component: string): string =>
   `${fixIdOfPolicy(policy)}@${component}`;

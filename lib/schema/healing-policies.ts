@@ -160,6 +160,9 @@ const LOAD_METRICS = ["throughput", "cpu_util"] as const;
 const FOR_SECONDS = 180;
 const MIN_SAMPLES = 5;
 
+/** Under which the runs and the trust of a policy are kept. Two policies of one file never have the same. */
+export const policyFixId = (name: string): string => `policy-${name.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
+
 export function healingDefinition(shipped: readonly HealingPolicy[]): PolicyDefinition<HealingSettings, HealingFile> {
   return {
     name: "healing-policies",
@@ -220,10 +223,17 @@ function check(explicit: HealingFile): Problem[] {
     const found = [...problemsOf(policy, field), ...timeoutProblems(policy.actions, field)];
     return [...found.map((problem) => inScope(problem, field)), ...predictionProblems(policy, field)];
   });
-  const names = policies.map((policy) => policy.name);
-  for (const [index, name] of names.entries())
-    if (names.indexOf(name) !== index)
-      problems.push({ field: `policies.${index}.name`, message: `"${name}" is there twice` });
+  const ids = policies.map(({ name }) => policyFixId(name));
+  for (const [index, { name }] of policies.entries()) {
+    const first = ids.indexOf(ids[index] as string);
+    const other = policies[first]?.name;
+    if (first === index) continue;
+    const message =
+      other === name
+        ? `"${name}" is there twice`
+        : `must differ from "${other}" in a letter from a to z or a digit, got "${name}"`;
+    problems.push({ field: `policies.${index}.name`, message });
+  }
   return [...problems, ...ladderProblems(policies)];
 }
 

@@ -122,6 +122,15 @@ describe("healing-policies.json is refused with", () => {
     );
   });
 
+  test("two policies under whose names the same would be kept", async () => {
+    const names = (...each: string[]): object => ({ policies: each.map((name) => policy({ name })) });
+    expect(await whyOf("healing-policies", names("Slow press", "slow-press"))).toBe(
+      'Cannot load policy "healing-policies.json": policies.1.name must differ from "Slow press" in a letter from a to z or a digit, got "slow-press"',
+    );
+    expect(await whyOf("healing-policies", names("A", "A"))).toMatch(/policies\.1\.name "A" is there twice$/);
+    expect(await whyOf("healing-policies", names("A", "B"))).toBe("it is accepted");
+  });
+
   test("a ladder that runs in a circle over others: the whole way", async () => {
     const policies = [
       policy({ escalation: { next: "B" } }),
