@@ -31,7 +31,9 @@ export class PatternSource implements Source {
   /** The snapshot of each pattern that was looked at last. */
   readonly #seen = new Map<string, string>();
   #patterns = new Map<string, PatternRecord>();
+  /** Of the file that `#patterns` was read from, and of the one whose patterns were all looked at. */
   #version = "";
+  #looked = "";
   #watch: { close(): void } | null = null;
 
   constructor(context: Context, rules: Rules, reader: FactReader) {
@@ -56,12 +58,15 @@ export class PatternSource implements Source {
 
   scan(): void {
     try {
-      if (!this.#read()) return;
+      this.#read();
     } catch (fault) {
       if (weatherCode(fault) === null) throw fault;
       this.#context.log.warn({ code: weatherCode(fault) }, "patterns cannot be read just now");
       return;
     }
+    // Who asks for one pattern in between reads the file as well, and has not looked at the others.
+    if (this.#looked === this.#version) return;
+    this.#looked = this.#version;
     for (const pattern of this.#patterns.values()) {
       const version = `${pattern.status}:${pattern.frequency.total_occurrences}:${pattern.confidence}:${pattern.actionable}`;
       if (this.#seen.get(pattern.pattern_id) === version) continue;
@@ -95,13 +100,12 @@ export class PatternSource implements Source {
     return pattern === null || fix === undefined ? null : this.#consider(fix, pattern, { run, by });
   }
 
-  #read(): boolean {
+  #read(): void {
     const stat = statSync(join(this.#context.layout.patternsDir, PATTERNS_FILE), { throwIfNoEntry: false });
     const version = stat === undefined ? "" : `${stat.ino}:${stat.size}:${stat.mtimeMs}`;
-    if (version === this.#version) return false;
+    if (version === this.#version) return;
     this.#patterns = new Map(readPatterns(this.#context.layout).map((each) => [each.pattern_id, each]));
     this.#version = version;
-    return true;
   }
 
   #look(pattern: PatternRecord): void {
