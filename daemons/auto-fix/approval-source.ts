@@ -18,6 +18,7 @@ import { isUndoneByPerson, type RunPart, refOf } from "./state.js";
 const SCAN_EVERY_SECONDS = 5;
 const KEPT_MS = 90 * 86_400_000;
 const FOLDERS = ["approved", "rejected", "undo"] as const;
+const GONE = "its pattern, its policy or its fix is gone";
 /** Named like a run, it answers the healer's own brake. */
 const BRAKE = "resume";
 
@@ -92,8 +93,7 @@ export class ApprovalSource implements Source {
     if (JSON.stringify(answer.record.diff) !== JSON.stringify(run.diff) || answer.record.fix_id !== run.fix_id)
       return this.#refuse(folder, runId, "it is not what was proposed: its content was changed");
     const event = this.#consider(run, answer.by);
-    if (event === null) return this.#refuse(folder, runId, "its pattern, its policy or its fix is gone");
-    this.#context.offer(event);
+    this.#context.offer(event ?? { kind: "withdrawn", ...refOf(run), why: GONE });
   }
 
   /** About a run that waits no more. An answer that was followed stays where it is, and is seen again at each start. */

@@ -27,6 +27,7 @@ import {
   onRollFailed,
   onUndoAsked,
   onUndone,
+  onWithdrawn,
 } from "./running.js";
 import { shadowing } from "./shadow.js";
 import { addressOf, HEALER_NEW, LEARNING_NEW, MATCH_NEW, type RunPart, refOf, type Slice } from "./state.js";
@@ -127,6 +128,8 @@ function ofRun(slice: Slice & { readonly run: RunPart }, event: RunEvent, settin
       return onExpireDue(slice, event);
     case "declined":
       return onDeclined(slice, event);
+    case "withdrawn":
+      return onWithdrawn(slice, event);
     case "undo-asked":
       return onUndoAsked(slice, event);
     case "resume":

@@ -78,6 +78,8 @@ export type Event =
       readonly approved_by: string | null;
     })
   | (RunRef & { readonly kind: "declined"; readonly by: string })
+  /** It was approved, and what it was proposed for is not there any more. */
+  | (RunRef & { readonly kind: "withdrawn"; readonly why: string })
   | (RunRef & { readonly kind: "undo-asked"; readonly by: string })
   | (RunRef & { readonly kind: "prepared"; readonly before: readonly BeforeImage[] })
   | (RunRef & { readonly kind: "applied"; readonly step: number; readonly note: string })

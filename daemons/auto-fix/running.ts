@@ -468,6 +468,22 @@ export function onDeclined(slice: Running, event: Of<"declined">): Step {
   return finish({ ...slice, run: { ...run, message } }, news, event.stamp.atMs, { declinedMs: DECLINED_MS });
 }
 
+/** Nothing is changed; it may be proposed anew as soon as there is a reason again. */
+export function onWithdrawn(slice: Running, event: Of<"withdrawn">): Step {
+  const { run } = slice;
+  if (run.phase !== "pending") return same(slice);
+  const { stamp, why } = event;
+  const message = `${run.message}: approved, and not applied because ${why}`;
+  const news: Act[] = [
+    { kind: "refuse-answer", folder: "approved", run_id: run.run_id, why },
+    new Telling(stamp).ofRun("fix_rejected", run, message, "gone", { by: "auto-fix" }),
+    historyRecord(run, "refused", stamp, message, "gone"),
+    { kind: "remove-pending", run_id: run.run_id },
+    { kind: "wake", key: wakeKey("expire", run), atMonoMs: null },
+  ];
+  return finish({ ...slice, run: { ...run, message } }, news, stamp.atMs);
+}
+
 /** After a start of the daemon: wakes and answers on their way are not kept, so what is open is taken up again. */
 export function onResume(slice: Running, event: Of<"resume">): Step {
   const { run } = slice;

@@ -282,6 +282,19 @@ describe("a proposal", () => {
     expect(readFileSync(at("auto-fix/approved", `${name}.why`), "utf8")).toMatch(/not any more as it was proposed/);
   }, 30_000);
 
+  test("whose fix is gone from the registry is over when it is approved, and proposed anew when the fix is back", async () => {
+    const name = await proposed();
+    config("auto-fix-registry", { fixes: [] });
+    await until(() => fixing.loaded().filter((each) => each === "auto-fix-registry").length === 1, "it is loaded");
+    renameSync(at("auto-fix/pending", name), at("auto-fix/approved", name));
+    await said("fix_rejected");
+    expect(events("fix_rejected")[0]).toMatchObject({ reason: "gone" });
+    expect(readFileSync(at("auto-fix/approved", `${name}.why`), "utf8")).toMatch(/fix is gone$/m);
+    rmSync(at("config/auto-fix-registry.json"));
+    await said("fix_pending", 2);
+    expect(limitOf()).toBe(512);
+  }, 30_000);
+
   test("expires into an escalation", async () => {
     config("auto-fix-policy", { ...asks, approval: { expires_after_seconds: 1 } });
     template("scan-worker", scan);
