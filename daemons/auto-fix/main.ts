@@ -8,6 +8,7 @@ import { ApprovalSource } from "./approval-source.js";
 import { autoFixCore } from "./decide.js";
 import { FactReader } from "./facts.js";
 import { figuresOf } from "./figures.js";
+import { HoldSource } from "./hold-source.js";
 import type { Effect, Event } from "./messages.js";
 import { MetricSource } from "./metric-source.js";
 import { PatternSource } from "./pattern-source.js";
@@ -38,9 +39,10 @@ export const definition: Definition = {
     const approvals = new ApprovalSource(context, (run: RunPart, by) =>
       run.pattern_id === null ? metrics.approved(run, by) : patterns.approved(run, by),
     );
+    const holds = new HoldSource(context, () => patterns.lookAtAll());
     return {
       perform: new Performer({ context, acting, reader, patterns, metrics, notifications }).perform,
-      sources: [notifications, rules, approvals, patterns, metrics],
+      sources: [notifications, rules, approvals, patterns, metrics, holds],
       figures: () => ({ ...figuresOf(context), ...notifications.notifier.figures() }),
       policyChanged: () => patterns.lookAtAll(),
     };

@@ -164,6 +164,21 @@ describe("a pattern that failure-pattern's policy is not sure enough of", () => 
   }, 30_000);
 });
 
+describe("a hold on all", () => {
+  test("keeps a fix back, which is applied as soon as a person ends it and not when it would have ended", async () => {
+    template("scan-worker", scan);
+    writeFileSync(at("holds/all"), "");
+    await start("auto-fix");
+    publish("resource:out_of_memory");
+    const held = (): boolean => events("fix_suppressed").some(({ reason }) => reason === "hold");
+    await until(held, "the fix is held back", 10_000);
+    expect(limitOf()).toBe(512);
+    rmSync(at("holds/all"));
+    await said("fix_applied");
+    expect(limitOf()).toBe(768);
+  }, 30_000);
+});
+
 describe("heald fix undo", () => {
   test("takes back a fix, and removes the file that only the fix had made", async () => {
     await start("auto-fix");
