@@ -280,10 +280,15 @@ function dryRun(question: Question, asked: Asked, failed: FailedGate | null): St
   const message = `${words(question)} ${would}; this is a dry run`;
   const run: RunPart = { ...newRun(question, message), phase: "done" };
   const healer = counted(spent(slice.healer, question, "shadow"), "fixes_dry_run", "fixes_suppressed");
+  const match = { ...slice.match, gate: "dry_run", touched_ms: nowMs };
+  const isAnswer = event.approved_by !== null;
   return {
-    slice: { ...slice, healer, match: { ...slice.match, gate: "dry_run", touched_ms: nowMs } },
+    slice: isAnswer
+      ? { ...slice, healer, run: null, match: { ...match, open_run: null } }
+      : { ...slice, healer, match },
     effects: [
       ...matchedNews(telling, question),
+      ...(isAnswer ? notInDryRun(run) : []),
       { kind: "write-run", record: runRecord(run, nowMs) },
       telling.ofRun("fix_suppressed", run, message, "dry_run", { diff: run.diff, trust: trustOf(question).bound }),
       historyRecord(run, "success", event.stamp, message, failed === null ? "would_apply" : "would_ask"),
@@ -293,6 +298,20 @@ function dryRun(question: Question, asked: Asked, failed: FailedGate | null): St
       mode: "dry_run",
     },
   };
+}
+
+/** The policy became a dry run while it waited: the one who approved is told, and it waits no more. */
+function notInDryRun(run: RunPart): Act[] {
+  return [
+    {
+      kind: "refuse-answer",
+      folder: "approved",
+      run_id: run.run_id,
+      why: "the policy says dry_run: nothing is changed",
+    },
+    { kind: "remove-pending", run_id: run.run_id },
+    { kind: "wake", key: wakeKey("expire", run), atMonoMs: null },
+  ];
 }
 
 export function draft(

@@ -326,13 +326,17 @@ const SHORT = {
 };
 
 /** Makes a healer under a policy as a person would write it. */
-export function makeFixing(policy: Readonly<Record<string, unknown>> = {}, crashAfter: readonly number[] = []): Fixing {
+export function policyOf(policy: Readonly<Record<string, unknown>>): Policy<AutoFixSettings> {
   const read = readAutoFixPolicy({ ...SHORT, ...policy });
   if (!read.ok) throw new Error(`The scenario's policy is wrong: ${JSON.stringify(read.problems)}`);
+  return read.value.policy;
+}
+
+export function makeFixing(policy: Readonly<Record<string, unknown>> = {}, crashAfter: readonly number[] = []): Fixing {
   const made: { world?: FixWorld } = {};
   const simulation: FixSimulation = new Simulation({
     core: autoFixCore,
-    policy: read.value.policy,
+    policy: policyOf(policy),
     crashAfter,
     world: (of) => {
       made.world = new FixWorld(of as FixSimulation);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Facts } from "../../daemons/auto-fix/messages.js";
 import { scenario } from "./auto-fix-scenario.js";
-import { endOf, type Fixing, makeFixing } from "./auto-fix-world.js";
+import { endOf, type Fixing, makeFixing, policyOf } from "./auto-fix-world.js";
 
 const LATER_MS = Date.parse("2026-11-25T00:00:00Z");
 const WELL = { exposure_seconds: 3600, recurrences: 0, other_failures: 0, successes: 2 };
@@ -276,6 +276,19 @@ describe("approval", () => {
     expect(world.refused.get(run)).toMatch(/^it came after \S+Z, when the proposal ran out$/);
     expect(world.events.map(({ type }) => type)).toContain("fix_expired");
     expect(world.events.filter(({ type }) => type === "fix_approved")).toEqual([]);
+  });
+
+  test("given when the policy has become a dry run changes nothing, is answered, and leaves nothing waiting", () => {
+    const { world, simulation } = makeFixing(asks);
+    world.publish("p1");
+    const [run = ""] = world.pending;
+    simulation.setPolicy(policyOf({ ...asks, dry_run: true }));
+    world.approve(run);
+    expect(world.writes).toBe(0);
+    expect(world.pending.size).toBe(0);
+    expect(world.refused.get(run)).toBe("the policy says dry_run: nothing is changed");
+    simulation.advance(4_000_000);
+    expect(world.events.map(({ type }) => type)).not.toContain("fix_expired");
   });
 
   test("can be refused", () => {
