@@ -185,6 +185,17 @@ class Daemon<
 
   async run(): Promise<number> {
     await this.#lock();
+    try {
+      await this.#begin();
+    } catch (error) {
+      // A daemon that cannot start must not stay, and keep the lock from one that can.
+      this.#close();
+      throw error;
+    }
+    return this.#finished;
+  }
+
+  async #begin(): Promise<void> {
     this.#pidFile = new PidFile(
       this.#layout.pidFile(this.#definition.name),
       this.#flags.pidFile,
@@ -214,7 +225,6 @@ class Daemon<
       data: { pid: process.pid, policy_hash: this.#inForce?.hash },
     });
     notifySystemd("READY=1");
-    return this.#finished;
   }
 
   async #lock(): Promise<void> {
@@ -461,13 +471,7 @@ class Daemon<
     if (this.#stopping) return;
     this.#stopping = true;
     notifySystemd("STOPPING=1");
-    for (const timer of this.#timers) clearInterval(timer);
-    this.#retention?.stop();
-    this.#policyFile.close();
-    this.#indexing.close();
-    this.#shadow?.close();
-    for (const source of this.#body?.sources ?? []) source.stop();
-    this.#loop?.stop();
+    this.#quieten();
     try {
       this.#loop?.checkpoint();
       this.#body?.stopped?.();
@@ -475,13 +479,34 @@ class Daemon<
     } catch (error) {
       this.#log.warn({ cause: String(error) }, "the checkpoint could not be written; the journal has it all");
     }
+    this.#letGo();
+    this.#finish(0);
+  }
+
+  /** After a start that failed: without a farewell, for nothing was decided that the journal does not have. */
+  #close(): void {
+    this.#quieten();
+    this.#letGo();
+  }
+
+  /** Nothing comes in any more. */
+  #quieten(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#retention?.stop();
+    this.#policyFile.close();
+    this.#indexing.close();
+    this.#shadow?.close();
+    for (const source of this.#body?.sources ?? []) source.stop();
+    this.#loop?.stop();
+  }
+
+  #letGo(): void {
     this.#hooks.close();
     this.#pidFile?.remove();
     this.#held?.release();
     this.#journal.close();
     this.#reporter.close();
     this.#log.flush();
-    this.#finish(0);
   }
 
   #housekeepingAtStop(signal: string): void {

@@ -164,6 +164,21 @@ describe("a pattern that failure-pattern's policy is not sure enough of", () => 
   }, 30_000);
 });
 
+describe("a daemon that cannot start", () => {
+  test("ends at once with the reason, and leaves the lock to the next", async () => {
+    const scope = { components: ["api"] };
+    const load = (operator: string) => [{ metric: "load", operator, threshold: 0.5 }];
+    const policy = { name: "A", enabled: true, priority: 5, actions: ["alert-oncall"], scope };
+    config("healing-policies", { policies: [{ ...policy, conditions: load("gt"), clear_conditions: load("lt") }] });
+    symlinkSync("elsewhere", at("metrics/samples.jsonl"));
+    const { code, out } = await heald("daemon", "auto-fix");
+    expect(out).toMatch(/Cannot read ".*samples\.jsonl": a symbolic link/);
+    expect(code).toBeGreaterThan(0);
+    rmSync(at("metrics/samples.jsonl"));
+    await start("auto-fix");
+  }, 30_000);
+});
+
 describe("a hold on all", () => {
   test("keeps a fix back, which is applied as soon as a person ends it and not when it would have ended", async () => {
     template("scan-worker", scan);
