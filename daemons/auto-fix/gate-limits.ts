@@ -49,7 +49,9 @@ export const LIMIT_GATES: Readonly<Record<LimitGate, AskGate>> = {
       writeInstant(nowMs),
       until === 0 ? null : writeInstant(until),
       nowMs >= until,
-      "it was tried a moment ago",
+      declined > nowMs
+        ? "it was declined, ran out, or failed, and is not asked for again so soon"
+        : "it was tried a moment ago",
       until,
     );
   },
