@@ -4,6 +4,7 @@
  * @module
  */
 import { HealdError } from "../errors.js";
+import { weatherCode } from "../platform/files.js";
 import { collectAlone } from "../platform/heap.js";
 import { type About, type Flags, readFlags } from "./flags.js";
 
@@ -19,7 +20,14 @@ export async function runProgram(
     collectAlone();
     return await run(flags);
   } catch (error) {
-    process.stderr.write(`${about.name}: ${error instanceof Error ? error.message : String(error)}\n`);
+    const message = error instanceof Error ? error.message : String(error);
+    const weather = weatherCode(error);
+    if (weather !== null) {
+      // The host's fault and nobody's error: whoever supervises the daemon starts it again.
+      process.stderr.write(`${about.name}: Cannot start (${weather}): ${message}\n`);
+      return 1;
+    }
+    process.stderr.write(`${about.name}: ${message}\n`);
     if (error instanceof HealdError) return error.exitCode;
     throw error;
   }

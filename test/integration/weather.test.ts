@@ -247,6 +247,20 @@ describe("two monitors", () => {
     expect(listing()).toEqual(listed);
     expect(existsSync(home.layout.pidFile("heartbeat-monitor"))).toBe(false);
   });
+
+  test.skipIf(!IS_ROOT)("a daemon that finds the disk full when it starts says so in one line, and ends with 1", () => {
+    home = new Monitored();
+    expect(mount("-t", "tmpfs", "-o", "size=64k", "heald-full", home.line.home)).toBe(true);
+    atEnd.push(() => void spawnSync("umount", [home.line.home]));
+    const filled = spawnSync("dd", ["if=/dev/zero", `of=${join(home.line.home, "ballast")}`, "bs=1k"]);
+    expect(filled.status).toBe(1);
+    const main = join(packageRoot(), "dist", "daemons", "heartbeat-monitor", "main.js");
+    const ended = spawnSync(process.execPath, [main, "--home", home.line.home], { encoding: "utf8" });
+    expect(ended.stderr).toMatch(
+      /^heartbeat-monitor: Cannot start \(ENOSPC\): ENOSPC: no space left on device[^\n]*\n$/,
+    );
+    expect(ended.status).toBe(1);
+  });
 });
 
 const BEATS = `while :; do printf '{"worker_id":"%s"}' "$HEALD_WORKER_ID" > "$HEALD_HEARTBEAT_FILE.t" && mv "$HEALD_HEARTBEAT_FILE.t" "$HEALD_HEARTBEAT_FILE"; sleep 0.3; done 2> /dev/null`;
