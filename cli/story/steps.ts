@@ -112,13 +112,19 @@ export function isThought(record: LogJson): boolean {
   return mode === "dry_run" || mode === "shadow";
 }
 
-/** In the order of time; what was decided comes before what it led to. */
+/** In the order of time; what was decided comes before what it led to, in the order in which that was written. */
 function byTime(a: Step, b: Step): number {
   if (a.atMs !== b.atMs) return a.atMs - b.atMs;
-  const [first, second] = [idOf(a.record) ?? "", idOf(b.record) ?? ""];
-  if (first === second) return 0;
-  // The decision's id is the beginning of the ids of its events.
-  return first < second ? -1 : 1;
+  const [first, second] = [placeOf(a.record), placeOf(b.record)];
+  if (first.made_by !== second.made_by) return first.made_by < second.made_by ? -1 : 1;
+  return first.nth - second.nth;
+}
+
+/** The decision's id is the beginning of the ids of its events, which are numbered. */
+function placeOf(record: LogJson): { readonly made_by: string; readonly nth: number } {
+  const id = idOf(record) ?? "";
+  const numbered = /^(0[0-9a-z]{8}-[0-9a-z]+-[0-9a-z]+)-(\d+)$/.exec(id);
+  return numbered === null ? { made_by: id, nth: -1 } : { made_by: numbered[1] as string, nth: Number(numbered[2]) };
 }
 
 export function idOf(record: LogJson): string | null {

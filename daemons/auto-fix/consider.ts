@@ -79,13 +79,14 @@ const words = ({ event }: Question): string =>
 function begin(question: Question, asked: Asked): Step {
   const { slice, event, nowMs } = question;
   const telling = new Telling(event.stamp);
+  const matched = matchedNews(telling, question);
   const before = slice.run;
   const message = words(question);
   const fresh = { ...newRun(question, message), is_watched: asked.band !== "apply" };
   const run: RunPart = before === null ? fresh : { ...fresh, started_ms: before.started_ms };
   const healer = opened(spent(slice.healer, question, "applied"), run, question);
   const effects: Act[] = [
-    ...matchedNews(telling, question),
+    ...matched,
     ...(event.approved_by === null
       ? []
       : [
@@ -144,7 +145,7 @@ function climbed(
   return { ...ladders, [condition.component]: [...tried, condition.policy] };
 }
 
-/** Said once for a subject, when a fix is first known for it. */
+/** Said once for a subject, when a fix is first known for it. Each asks for it first: events are written in the order of their numbers. */
 function matchedNews(telling: Telling, { slice, event }: Question): Act[] {
   if (slice.match.touched_ms !== 0) return [];
   const { run_id, fix_id, subject, plan, scope, pattern } = event;
@@ -161,6 +162,7 @@ function matchedNews(telling: Telling, { slice, event }: Question): Act[] {
 function propose(question: Question, asked: Asked): Step {
   const { slice, event, settings, nowMs } = question;
   const telling = new Telling(event.stamp);
+  const matched = matchedNews(telling, question);
   const message = words(question);
   const why = whyAsk(question) ?? "";
   const expires = nowMs + settings.approval.expires_after_seconds * 1000;
@@ -180,7 +182,7 @@ function propose(question: Question, asked: Asked): Step {
       match: { ...slice.match, gate: "approval", open_run: run.run_id, touched_ms: nowMs },
     },
     effects: [
-      ...matchedNews(telling, question),
+      ...matched,
       writeRun(run, nowMs),
       { kind: "write-pending", record: pendingRecord(run) },
       asking,
@@ -198,6 +200,7 @@ function propose(question: Question, asked: Asked): Step {
 function suppress(question: Question, gates: readonly Gate[], failed: FailedGate): Step {
   const { slice, event, settings, nowMs } = question;
   const telling = new Telling(event.stamp);
+  const matched = matchedNews(telling, question);
   // A dry run that waits for its next turn has said what it would do.
   const isWaiting =
     slice.match.gate === "dry_run" && (["fresh", "cooldown"].includes(failed.gate) || failed.gate.startsWith("limit_"));
@@ -240,7 +243,7 @@ function suppress(question: Question, gates: readonly Gate[], failed: FailedGate
     : [];
   return {
     slice: { ...slice, match, healer },
-    effects: [...matchedNews(telling, question), ...(isQuiet || !isNews ? [] : [news]), ...person, wake],
+    effects: [...matched, ...(isQuiet || !isNews ? [] : [news]), ...person, wake],
     decision: isNews ? draft(question, "suppress", failed.gate, message, gates) : undefined,
   };
 }
@@ -276,6 +279,7 @@ function refuseApproved(question: Question, gates: readonly Gate[], failed: Fail
 function dryRun(question: Question, asked: Asked, failed: FailedGate | null): Step {
   const { slice, event, nowMs } = question;
   const telling = new Telling(event.stamp);
+  const matched = matchedNews(telling, question);
   const would = failed === null ? "would be applied" : "would wait for a person";
   const message = `${words(question)} ${would}; this is a dry run`;
   const run: RunPart = { ...newRun(question, message), phase: "done" };
@@ -287,7 +291,7 @@ function dryRun(question: Question, asked: Asked, failed: FailedGate | null): St
       ? { ...slice, healer, run: null, match: { ...match, open_run: null } }
       : { ...slice, healer, match },
     effects: [
-      ...matchedNews(telling, question),
+      ...matched,
       ...(isAnswer ? notInDryRun(run) : []),
       { kind: "write-run", record: runRecord(run, nowMs) },
       telling.ofRun("fix_suppressed", run, message, "dry_run", { diff: run.diff, trust: trustOf(question).bound }),

@@ -225,7 +225,10 @@ export class FixWorld implements World<Event, Effect> {
       }
       case "report": {
         const { event_id: id, event_type: type, reason, message } = effect.record;
-        if (!this.events.some((each) => each.id === id)) this.events.push({ id, type, reason, message });
+        if (this.events.some((each) => each.id === id)) return undefined;
+        if (numberOf(this.events.at(-1)?.id, madeBy(id)) > numberOf(id, madeBy(id)))
+          throw new Error(`${type} is written after an event of the same decision with a later number`);
+        this.events.push({ id, type, reason, message });
         return undefined;
       }
       case "prepare":
@@ -363,4 +366,11 @@ export function endOf({ world, simulation }: Fixing) {
     // Without the stack, which tells from where the loop was called.
     failures: simulation.failures.map((failure) => failure.split("\n")[0]),
   };
+}
+
+const madeBy = (eventId: string): string => eventId.slice(0, eventId.lastIndexOf("-"));
+
+/** Which of the events of a decision it is; -1 if it is of another one. */
+function numberOf(eventId: string | undefined, decision: string): number {
+  return eventId !== undefined && madeBy(eventId) === decision ? Number(eventId.slice(decision.length + 1)) : -1;
 }
