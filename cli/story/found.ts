@@ -4,7 +4,7 @@ import { isId } from "../../lib/schema/primitives.js";
 import { DAEMONS } from "../../lib/schema/records.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { type LogJson, timeOf } from "../../lib/store/log-file.js";
-import { recordsBackward, recordsWith, recordWithId, timeOfId } from "../../lib/store/log-search.js";
+import { recordsBackward, recordsNaming, recordWithId, timeOfId } from "../../lib/store/log-search.js";
 import { SpecStore } from "../../lib/store/specs.js";
 import {
   ALL_LOGS,
@@ -85,7 +85,7 @@ function ofIncident(question: Question, incident: string): Story | null {
   const collector = new Collector(question, (record) => record.incident_id === incident);
   if (atMs !== null) collector.begin(atMs - INCIDENT_SLACK_MS);
   for (const log of [...eventLogs(layout, ALL_LOGS), ...decisionLogs(layout, DAEMONS)])
-    collector.take(log, recordsWith(layout, log.path, JSON.stringify(incident), collector.fromMs));
+    collector.take(log, recordsNaming(layout, log.path, incident, collector.fromMs));
   return collector.story("incident", question.id, null);
 }
 
@@ -153,7 +153,7 @@ function ofRun(question: Question): Story | null {
   const { layout, id } = question;
   const collector = new Collector(question, (record) => namesIn(record).includes(id));
   const fromMs = Math.max(0, (timeOfId(id) ?? 0) - INCIDENT_SLACK_MS);
-  for (const log of healingLogs(layout)) collector.take(log, recordsWith(layout, log.path, JSON.stringify(id), fromMs));
+  for (const log of healingLogs(layout)) collector.take(log, recordsNaming(layout, log.path, id, fromMs));
   return collector.story("run", id, null);
 }
 
@@ -161,7 +161,7 @@ function ofRun(question: Question): Story | null {
 function ofHealing(question: Question): Story | null {
   const { layout, id } = question;
   const collector = new Collector(question, (record) => namesIn(record).includes(id));
-  for (const log of healingLogs(layout)) collector.take(log, recordsWith(layout, log.path, JSON.stringify(id)));
+  for (const log of healingLogs(layout)) collector.take(log, recordsNaming(layout, log.path, id));
   const [some] = collector.found;
   if (some === undefined) return null;
   const isFix = dataOf(some.record).fix_id === id || eventOf(some.record).fix_id === id || some.record.fix_id === id;
@@ -196,13 +196,13 @@ function ofUnknown(question: Question): Story | null {
   if (gone !== null && gone.steps.length > 0) return gone;
   const collector = new Collector(question, (record) => isAbout(record, id));
   for (const log of [...eventLogs(layout, ALL_LOGS), historyLog(layout)])
-    collector.take(log, recordsWith(layout, log.path, JSON.stringify(id), collector.fromMs));
+    collector.take(log, recordsNaming(layout, log.path, id, collector.fromMs));
   for (const log of decisionLogs(layout, DAEMONS))
     collector.take(log, recordsBackward(layout, log.path, { field: "subject", value: id }, collector.span));
   // Ids of heald's own decisions were found by their instant; one that was not is looked for in all that was written.
   if (collector.found.length === 0)
     for (const log of decisionLogs(layout, DAEMONS))
-      collector.take(log, recordsWith(layout, log.path, JSON.stringify(id), collector.fromMs));
+      collector.take(log, recordsNaming(layout, log.path, id, collector.fromMs));
   const own = collector.found.find(({ record }) => idOf(record) === id);
   if (own !== undefined) return around(question, { log: { ...own, name: own.log, path: "" }, record: own.record });
   if (collector.found.some(({ record }) => record.incident_id === id)) return ofIncident(question, id);

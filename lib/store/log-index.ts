@@ -3,11 +3,12 @@
  *
  * An index is derived: it may be removed at any time, and is made again by the daemon that owns the log. One that does not
  * fit its log is as good as none. It lies beside the log, as `<log>.index`: a line of JSON about itself, then one line for
- * each key, with the offsets of its lines in base 36, each as the distance from the one before.
+ * each key, with the offsets of its lines in base 36, each as the distance from the one before; at last a line that rules
+ * names out (log-names.ts), of which four characters are read and not all.
  *
  * @module
  */
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import { basename, join } from "node:path";
 import { PACKED } from "../platform/compressing.js";
 import { replaceFile } from "../platform/files.js";
@@ -17,11 +18,14 @@ import { filesOf, type LogFile } from "./archives.js";
 import { namesIn } from "./entries.js";
 import type { Layout } from "./layout.js";
 import { LogFileReader } from "./log-file.js";
+import { mayHold, NamesMaker } from "./log-names.js";
 
 const FORMAT = 1;
 /** Bytes of a log that are taken in between two pauses: a few milliseconds' worth. */
 const STEP_BYTES = 256 * 1024;
 const SUFFIX = ".index";
+const HEAD_BYTES_MAX = 256;
+const NEWLINE = 0x0a;
 
 /** What the lines of a log are sought by: events by their worker, decisions by their subject. */
 export type KeyField = "worker_id" | "subject";
@@ -35,6 +39,8 @@ interface Head {
   readonly format: number;
   /** Length of the log that it is of, unpacked. */
   readonly bytes: number;
+  /** Length of the last line, which rules names out; none where it is missing. */
+  readonly names?: number;
 }
 
 /** Where the index of a rotated log is. The log keeps it when it is compressed. */
@@ -62,8 +68,10 @@ export function* makeIndex(file: LogFile, field: KeyField): Generator<undefined,
   if (reader === null) return;
   try {
     const offsets = new Map<string, number[]>();
+    const names = new NamesMaker(reader.size);
     let pauseAt = STEP_BYTES;
     for (const { text, offset } of reader.lines()) {
+      names.add(text);
       for (const key of keysIn(text, field)) {
         const known = offsets.get(key);
         if (known === undefined) offsets.set(key, [offset]);
@@ -73,9 +81,10 @@ export function* makeIndex(file: LogFile, field: KeyField): Generator<undefined,
       pauseAt = offset + STEP_BYTES;
       yield;
     }
-    const head: Head = { format: FORMAT, bytes: reader.size };
+    const excluding = names.toText();
+    const head: Head = { format: FORMAT, bytes: reader.size, names: excluding.length };
     const lines = [...offsets].map(([key, found]) => `${encodeURIComponent(key)} ${packed(found)}\n`);
-    replaceFile(indexPath(file.path), `${JSON.stringify(head)}\n${lines.join("")}`);
+    replaceFile(indexPath(file.path), `${JSON.stringify(head)}\n${lines.join("")}${excluding}\n`);
   } finally {
     reader.close();
   }
@@ -86,12 +95,33 @@ export function offsetsOf(file: LogFile, key: string): readonly number[] | null 
   const path = indexPath(file.path);
   if (file.rotatedAtMs === null || !existsSync(path)) return null;
   const bytes = readFileSync(path);
-  const end = bytes.indexOf(0x0a);
-  if (!fits(bytes.toString("latin1", 0, Math.max(0, end)), file)) return null;
+  const end = bytes.indexOf(NEWLINE);
+  if (headOf(bytes.toString("latin1", 0, Math.max(0, end)), file) === null) return null;
   const start = bytes.indexOf(`\n${encodeURIComponent(key)} `, end);
   if (start < 0) return [];
-  const line = bytes.toString("latin1", start + 1, bytes.indexOf(0x0a, start + 1));
+  const line = bytes.toString("latin1", start + 1, bytes.indexOf(NEWLINE, start + 1));
   return unpacked(line.slice(line.indexOf(" ") + 1));
+}
+
+/** Whether a name may stand in a log, in one of the fields that log-names.ts has. Only an index that fits rules it out. */
+export function mayName(file: LogFile, name: string): boolean {
+  const path = indexPath(file.path);
+  if (file.rotatedAtMs === null || !existsSync(path)) return true;
+  const descriptor = openSync(path, "r");
+  try {
+    const bytes = Buffer.alloc(HEAD_BYTES_MAX);
+    const text = bytes.toString("latin1", 0, readSync(descriptor, bytes, 0, HEAD_BYTES_MAX, 0));
+    const length = headOf(text.slice(0, Math.max(0, text.indexOf("\n"))), file)?.names;
+    const size = fstatSync(descriptor).size;
+    if (length === undefined || !(length > 0 && length < size - 2)) return true;
+    const byteAt = (at: number): number => (readSync(descriptor, bytes, 0, 1, at) === 1 ? (bytes[0] as number) : 0);
+    const start = size - 1 - length;
+    // Cut off in the middle, its last line is not where it should be.
+    if (byteAt(start - 1) !== NEWLINE || byteAt(size - 1) !== NEWLINE) return true;
+    return mayHold(name, length, (at) => byteAt(start + at));
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** Rotated logs of a daemon that have no index yet, with what they are sought by. One that was compressed is left as it is. */
@@ -131,14 +161,15 @@ function keysIn(text: string, field: KeyField): string[] {
   return [...text.matchAll(PATTERNS.worker_id)].map((match) => match[1] as string);
 }
 
-function fits(text: string, file: LogFile): boolean {
+/** Null if the index does not fit its log. */
+function headOf(text: string, file: LogFile): Head | null {
   try {
     const head = JSON.parse(text) as Head;
-    if (head.format !== FORMAT) return false;
+    if (head.format !== FORMAT) return null;
     // A compressed log is not unpacked only to be measured: it was rotated, and does not change.
-    return file.path.endsWith(PACKED) || head.bytes === LogFileReader.sizeOf(file);
+    return file.path.endsWith(PACKED) || head.bytes === LogFileReader.sizeOf(file) ? head : null;
   } catch {
-    return false;
+    return null;
   }
 }
 

@@ -9,7 +9,7 @@
 import { filesOf, type LogFile } from "./archives.js";
 import type { Layout } from "./layout.js";
 import { LogFileReader, type LogJson, type LogLine, NEAR_BYTES, parsed, timeOf } from "./log-file.js";
-import { type KeyField, offsetsOf } from "./log-index.js";
+import { type KeyField, mayName, offsetsOf } from "./log-index.js";
 
 const NEWLINE = 0x0a;
 /** A short story is at the end: the first pieces are small. */
@@ -173,13 +173,13 @@ function recordNear(reader: LogFileReader, fields: readonly string[], id: string
   return null;
 }
 
-/** Every record of a log, rotated files and all, that holds a word, newest first, back to an instant. */
-export function* recordsWith(layout: Layout, path: string, word: string, fromMs = 0): Generator<LogJson> {
+/** Every record of a log, rotated files and all, in which a name stands under one of the fields of log-names.ts, newest first, back to an instant. */
+export function* recordsNaming(layout: Layout, path: string, name: string, fromMs = 0): Generator<LogJson> {
   for (const file of filesWithin(layout, path, { fromMs, untilMs: Infinity })) {
-    const reader = LogFileReader.open(file);
+    const reader = mayName(file, name) ? LogFileReader.open(file) : null;
     if (reader === null) continue;
     try {
-      for (const { text } of linesWith(reader, word, fromMs)) {
+      for (const { text } of linesWith(reader, JSON.stringify(name), fromMs)) {
         const record = parsed(text);
         if (record !== null) yield record;
       }

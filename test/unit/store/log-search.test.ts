@@ -1,5 +1,5 @@
 /** What logs say of one worker or one id is found from the end, by index and by instant: all of it, and nothing else. */
-import { appendFileSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
@@ -7,8 +7,15 @@ import { describe, expect, test } from "vitest";
 import { filesOf } from "../../../lib/store/archives.js";
 import type { Layout } from "../../../lib/store/layout.js";
 import { LogFileReader, parsed } from "../../../lib/store/log-file.js";
-import { indexPath, makeIndex, offsetsOf, orphanedIndexes, withoutIndex } from "../../../lib/store/log-index.js";
-import { linesWith, recordsBackward, recordsWith, recordWithId, timeOfId } from "../../../lib/store/log-search.js";
+import {
+  indexPath,
+  makeIndex,
+  mayName,
+  offsetsOf,
+  orphanedIndexes,
+  withoutIndex,
+} from "../../../lib/store/log-index.js";
+import { linesWith, recordsBackward, recordsNaming, recordWithId, timeOfId } from "../../../lib/store/log-search.js";
 import { temporaryFolder, temporaryLayout } from "./temporary-home.js";
 
 const ALL = { fromMs: 0, untilMs: Number.POSITIVE_INFINITY };
@@ -160,11 +167,95 @@ describe("recordWithId()", () => {
   });
 });
 
-describe("recordsWith()", () => {
-  test("gives every record with the word, of all files, newest first", () => {
+describe("recordsNaming()", () => {
+  test.each(["without an index", "with indexes", "where a rotated log was compressed"])(
+    "gives every record that has the name, of all files, newest first, %s",
+    (how) => {
+      const layout = temporaryLayout();
+      const path = threeHours(layout, WORKERS);
+      if (how !== "without an index") indexAll(layout);
+      if (how === "where a rotated log was compressed") compress(layout);
+      const found = [...recordsNaming(layout, path, "w-10")];
+      expect(found).toHaveLength(180);
+      const times = found.map((record) => record.at_ms as number);
+      expect(times).toEqual([...times].sort((a, b) => b - a));
+      expect([...recordsNaming(layout, path, "nobody")]).toEqual([]);
+    },
+  );
+
+  test("passes over a rotated log that cannot have the name, without reading it", () => {
     const layout = temporaryLayout();
     const path = threeHours(layout, WORKERS);
-    expect([...recordsWith(layout, path, '"w-10"')]).toHaveLength(180);
+    indexAll(layout);
+    const [first, second] = filesOf(path, layout.archiveDir);
+    if (first === undefined || second === undefined) throw new Error("There are two rotated logs");
+    expect([mayName(first, "w-1"), mayName(first, "nobody")]).toEqual([true, false]);
+    // The same bytes, after the index was made of others: found only if the log is read.
+    const text = readFileSync(first.path, "utf8");
+    writeFileSync(first.path, text.replace('"w-100"', '"other"'));
+    expect([...recordsNaming(layout, path, "other")]).toEqual([]);
+    rmSync(indexPath(first.path));
+    expect([...recordsNaming(layout, path, "other")]).toHaveLength(1);
+  });
+});
+
+describe("the names in an index", () => {
+  const FIELDS = ["worker_id", "worker_type", "task_id", "incident_id", "subject", "event_id", "decision_id"];
+
+  test("never rule out a name that stands in the log, whatever its characters, also in a part of a record", () => {
+    const folder = temporaryFolder();
+    const name = fc.oneof(
+      fc.string({ minLength: 1, unit: "grapheme" }),
+      fc.constantFrom('a"b', "a\\b", "é\n", "__proto__"),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.constantFrom(...FIELDS), name, fc.boolean()), { maxLength: 60 }), (fields) => {
+        const path = join(folder, "log.20261121T010000Z.jsonl");
+        const records = fields.map(([field, value, isDeep]) =>
+          isDeep ? { data: { [field]: value } } : { [field]: value },
+        );
+        writeFileSync(path, records.map((record) => `${JSON.stringify(record)}\n`).join(""));
+        const file = { path, rotatedAtMs: START_MS };
+        for (const _ of makeIndex(file, "worker_id"));
+        for (const [, value] of fields) expect(mayName(file, value)).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("rule out 98 of 100 names of nobody, in a log of short lines", () => {
+    const path = join(temporaryFolder(), "log.20261121T010000Z.jsonl");
+    const lines = Array.from({ length: 5000 }, (_, nth) =>
+      line(`w-${nth}`, START_MS + nth, { incident_id: `inc-${idAt(START_MS + nth)}`, note: "x".repeat(150) }),
+    );
+    writeFileSync(path, lines.join(""));
+    const file = { path, rotatedAtMs: START_MS };
+    for (const _ of makeIndex(file, "worker_id"));
+    const passed = Array.from({ length: 2000 }, (_, nth) => `nobody-${nth}`).filter((name) => mayName(file, name));
+    expect(passed.length).toBeLessThan(40);
+    expect(statSync(indexPath(path)).size).toBeLessThan(statSync(path).size / 10);
+  });
+
+  test("rule nothing out where the index is cut off, is of another log, or has none", () => {
+    const layout = temporaryLayout();
+    const path = threeHours(layout, WORKERS);
+    indexAll(layout);
+    const [first] = filesOf(path, layout.archiveDir);
+    if (first === undefined) throw new Error("There is a rotated log");
+    const whole = readFileSync(indexPath(first.path), "utf8");
+    const lines = whole.split("\n");
+    const head = JSON.parse(lines[0] as string) as object;
+    for (const spoiled of [
+      "",
+      "{",
+      whole.slice(0, -100),
+      whole.slice(0, whole.length / 2),
+      [JSON.stringify({ ...head, bytes: 1 }), ...lines.slice(1)].join("\n"),
+      [JSON.stringify({ ...head, names: undefined }), ...lines.slice(1, -2), ""].join("\n"),
+    ]) {
+      writeFileSync(indexPath(first.path), spoiled);
+      expect([spoiled.slice(0, 80), mayName(first, "nobody")]).toEqual([spoiled.slice(0, 80), true]);
+    }
   });
 });
 
