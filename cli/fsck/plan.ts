@@ -18,7 +18,12 @@ export function planOf(findings: readonly Finding[]): Planned[] {
     const key = `${repair.kind} ${repair.path}`;
     if (!planned.has(key)) planned.set(key, { repair, about, sentence: sentenceOf(repair), owner: ownerOf(repair) });
   }
-  return [...planned.values()].sort((a, b) => rank(a) - rank(b));
+  return [...planned.values()].sort((a, b) => rank(a) - rank(b) || turn(a) - turn(b));
+}
+
+/** A mode is mended where the file is still at its place: afterwards it may have been moved aside. */
+function turn({ repair }: Planned): number {
+  return repair.kind === "set-mode" ? 0 : 1;
 }
 
 /** What needs no lock comes first; then daemon by daemon, so that each lock is taken once. */

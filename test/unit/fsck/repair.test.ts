@@ -126,6 +126,18 @@ describe("a repair", () => {
     expect(await home.findings()).toEqual([]);
   });
 
+  test("of a stray that others can write takes that away and moves it, and fails at neither", async () => {
+    const home = new SoundHome();
+    home.write("launches/notes.txt", "keep me");
+    chmodSync(home.at("launches/notes.txt"), 0o666);
+    const done = await repaired(home);
+    expect(done.map(({ planned, outcome }) => [planned.repair.kind, outcome])).toEqual([
+      ["set-mode", "done"],
+      ["set-aside", "done"],
+    ]);
+    expect(lstatSync(home.at("aside/launches/notes.txt")).mode & 0o777).toBe(0o640);
+  });
+
   test("leaves a checkpoint that was written anew meanwhile", async () => {
     const home = new SoundHome();
     const sound = readFileSync(home.at("state/auto-fix.json"), "utf8");
