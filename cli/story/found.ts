@@ -39,6 +39,8 @@ export function findStory(question: Question): Story | null {
   if (byName !== null) return byName;
   const named = namedRecord(layout, id);
   if (named !== null) return around(question, named);
+  // Most of what is asked for and gets as far as this is a slip: it is looked for once, and not once for each thing that it may be.
+  if (!isWritten(layout, id)) return null;
   return ofHealing(question) ?? ofUnknown(question);
 }
 
@@ -145,6 +147,16 @@ function around(question: Question, { log, record }: Named): Story {
   }
   const alone: Step = { kind: log.kind, atMs: timeOf(record) ?? 0, log: log.name, record };
   return { topic, id, worker_id: textIn(record, "worker_id"), steps: [alone], is_cut: false };
+}
+
+/** Whether any record names it. */
+function isWritten(layout: Layout, id: string): boolean {
+  const logs = [
+    ...healingLogs(layout),
+    ...[...eventLogs(layout, ALL_LOGS), historyLog(layout), ...decisionLogs(layout, DAEMONS)],
+  ];
+  for (const path of new Set(logs.map((log) => log.path))) for (const _ of recordsNaming(layout, path, id)) return true;
+  return false;
 }
 
 // ---- fixes and patterns -------------------------------------------------------------------------------------------

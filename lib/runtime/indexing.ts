@@ -1,4 +1,4 @@
-/** Makes the indexes of a daemon's rotated logs, a quarter of a megabyte at a time, so that its loop is not kept waiting. @module */
+/** Makes the indexes of a daemon's rotated logs, 64 KiB at a time, so that its loop is not kept waiting. @module */
 import { weatherCode } from "../platform/files.js";
 import type { Log } from "../platform/log.js";
 import type { DaemonName } from "../schema/records.js";
@@ -6,7 +6,7 @@ import type { Layout } from "../store/layout.js";
 import { makeIndex, withoutIndex } from "../store/log-index.js";
 
 /** Between two pieces, of which each takes a few milliseconds. */
-const PAUSE_MS = 50;
+const PAUSE_MS = 20;
 
 export class Indexing {
   readonly #layout: Layout;

@@ -22,7 +22,7 @@ import { mayHold, NamesMaker } from "./log-names.js";
 
 const FORMAT = 1;
 /** Bytes of a log that are taken in between two pauses: a few milliseconds' worth. */
-const STEP_BYTES = 256 * 1024;
+const STEP_BYTES = 64 * 1024;
 const SUFFIX = ".index";
 const HEAD_BYTES_MAX = 256;
 const NEWLINE = 0x0a;
@@ -62,7 +62,7 @@ export function indexedLogs(layout: Layout, daemon: DaemonName): readonly (reado
   return [...events, ...history, [layout.decisions(daemon), "subject"]];
 }
 
-/** Makes the index of a rotated log, a quarter of a megabyte at each step. */
+/** Makes the index of a rotated log, 64 KiB at each step. */
 export function* makeIndex(file: LogFile, field: KeyField): Generator<undefined, void> {
   const reader = LogFileReader.open(file);
   if (reader === null) return;

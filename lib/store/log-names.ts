@@ -17,10 +17,12 @@ const BITS_IN_CHARACTER = 6;
 /** The first of 64 characters in a row that can be printed. */
 const FIRST_CHARACTER = 0x30;
 const LOOKS = 4;
+const RECENT_MAX = 4096;
 
 /** Gathers the names in a log. */
 export class NamesMaker {
   readonly #sixes: Uint8Array;
+  readonly #recent = new Set<string>();
 
   /** @param logBytes Length of the log, which need not be exact. */
   constructor(logBytes: number) {
@@ -29,11 +31,19 @@ export class NamesMaker {
 
   /** Takes in the names in one line. */
   add(line: string): void {
-    for (const match of line.matchAll(FIELDS))
-      for (const bit of bitsOf(match[1] as string, this.#sixes.length)) {
-        const at = Math.floor(bit / BITS_IN_CHARACTER);
-        this.#sixes[at] = (this.#sixes[at] as number) | (1 << (bit % BITS_IN_CHARACTER));
-      }
+    FIELDS.lastIndex = 0;
+    for (let match = FIELDS.exec(line); match !== null; match = FIELDS.exec(line)) this.#addName(match[1] as string);
+  }
+
+  #addName(quoted: string): void {
+    // Workers, types and incidents stand in many lines near each other.
+    if (this.#recent.has(quoted)) return;
+    if (this.#recent.size >= RECENT_MAX) this.#recent.clear();
+    this.#recent.add(quoted);
+    for (const bit of bitsOf(quoted, this.#sixes.length)) {
+      const at = Math.floor(bit / BITS_IN_CHARACTER);
+      this.#sixes[at] = (this.#sixes[at] as number) | (1 << (bit % BITS_IN_CHARACTER));
+    }
   }
 
   toText(): string {
@@ -58,7 +68,9 @@ export function mayHold(name: string, length: number, characterAt: (at: number) 
 function bitsOf(quoted: string, length: number): number[] {
   const bits = length * BITS_IN_CHARACTER;
   const [first, step] = [mixed(quoted, 0x811c9dc5), mixed(quoted, 0x01234567) | 1];
-  return Array.from({ length: LOOKS }, (_, nth) => ((first + Math.imul(nth, step)) >>> 0) % bits);
+  const found: number[] = [];
+  for (let nth = 0; nth < LOOKS; nth += 1) found.push(((first + Math.imul(nth, step)) >>> 0) % bits);
+  return found;
 }
 
 /** FNV-1a over UTF-16 code units, with the finaliser of MurmurHash3 so that every bit counts. */
