@@ -108,8 +108,10 @@ export function* linesWith(
     const piece = reader.bytes(start, end - start, shared);
     // The piece begins within a line, which belongs to the piece before it.
     const first = start === 0 ? 0 : piece.indexOf(NEWLINE) + 1;
-    if (first === 0 && start > 0) {
-      if (length >= PIECE_BYTES_MAX) return; // A line of megabytes is none of ours.
+    // No line begins in it, or only at its end: it lies within one, which is asked for again with more before it.
+    if (start > 0 && (first === 0 || first === piece.length)) {
+      // A line of megabytes is none of ours. What is left of it has no end, and is not given.
+      if (length >= PIECE_BYTES_MAX) end = start;
       length = Math.min(PIECE_BYTES_MAX, length * 2);
       continue;
     }

@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { filesOf } from "../../../lib/store/archives.js";
 import type { Layout } from "../../../lib/store/layout.js";
 import { LogFileReader, parsed } from "../../../lib/store/log-file.js";
@@ -120,6 +120,27 @@ describe("linesWith()", () => {
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+describe("a line of megabytes", () => {
+  test.each([5_000_000, 9_000_000, 4 * 1024 * 1024 - 9])("of %i bytes hides none of the lines around it", (length) => {
+    const path = join(temporaryFolder(), "log.jsonl");
+    writeFileSync(
+      path,
+      `{"n":1,"w":"here"}\n{"x":"${"z".repeat(length)}"}\n{"n":2,"w":"here"}\n{"y":"${"z".repeat(length)}"}\n`,
+    );
+    const reader = LogFileReader.open({ path, rotatedAtMs: null }) as LogFileReader;
+    const read = vi.spyOn(reader, "bytes");
+    // It once went round for ever, and nothing else can end a loop that does not pause.
+    const bytes = LogFileReader.prototype.bytes.bind(reader);
+    read.mockImplementation((...where) => {
+      if (read.mock.calls.length > 100) throw new Error("It goes round for ever");
+      return bytes(...where);
+    });
+    const found = [...linesWith(reader, '"here', 0)].map(({ text }) => parsed(text)?.n);
+    reader.close();
+    expect(found).toEqual([2, 1]);
   });
 });
 
