@@ -73,10 +73,15 @@ export const FILE_INVARIANTS: readonly Invariant[] = [
   },
   {
     name: "names",
-    sentence: "Every file in a folder of records has a name that is read.",
+    sentence: "Every file in a folder of records has a name that is read, and no folder lies in one.",
     severity: "warning",
     repair: "the file is moved to aside/",
-    check: ({ entries }) => entries.filter(isStray).map(strayFound),
+    check: ({ entries }) => [
+      ...entries.filter(isStray).map(strayFound),
+      ...entries
+        .filter(isInPlaceOfFile)
+        .map(({ shown }) => ({ about: shown, message: "is a folder where files are read" })),
+    ],
   },
   {
     name: "modes",
@@ -113,6 +118,12 @@ function isStray({ kind, shown }: Entry): boolean {
   const isRead = NAMES[dirname(shown)] ?? (dirname(dirname(shown)) === "worker-specs/archived" ? isAttemptName : null);
   if (isRead === null || kind !== "file" || name.startsWith(".") || name === "README.md") return false;
   return !isRead(name);
+}
+
+/** A folder has no content that a reader of records could have: what it means for one is up to that reader. */
+function isInPlaceOfFile({ kind, shown }: Entry): boolean {
+  const folder = dirname(shown);
+  return kind === "folder" && (Object.hasOwn(NAMES, folder) || folder === "holds" || folder === "desired");
 }
 
 function strayFound({ path, shown, inode, mtimeMs }: Entry): Found {

@@ -61,6 +61,12 @@ const BREAKAGES: readonly Breakage[] = [
     "holds has mode 0777, others can write it; 0750 is enough",
   ],
   [
+    "a folder has the place of a record",
+    "names",
+    (home) => mkdirSync(home.at("worker-specs/active/scan-9.json"), { mode: 0o750 }),
+    "worker-specs/active/scan-9.json is a folder where files are read",
+  ],
+  [
     "a log can be read by others",
     "modes",
     (home) => chmodSync(home.layout.eventLog("heartbeat"), 0o644),
