@@ -10,11 +10,19 @@
 import { readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { readSmall } from "../platform/files.js";
 import { readStat } from "../platform/proc-stat.js";
 import { whyNoService } from "../schema/target-names.js";
-import { callTool, failed, findTool, type ToolCall, type ToolOutcome, whyFailed } from "./tools.js";
+import {
+  callTool,
+  failed,
+  findTool,
+  type Looks,
+  restartAndLook,
+  type ToolCall,
+  type ToolOutcome,
+  whyFailed,
+} from "./tools.js";
 
 const SOCKET_PATH_MAX = 107;
 const ASK_TIMEOUT_MS = 10_000;
@@ -52,19 +60,11 @@ export async function restartApp(
   // By their numbers: a namespace may be called as the app.
   const args = ["restart", ...before.map((each) => String(each.id)), "--silent", "--no-color"];
   const restart: ToolCall = { path: found.path, args, timeoutMs, env };
-  const why = whyFailed(restart, await callTool(restart), false);
-  if (why !== null) return failed(why);
-  const after = await ask();
-  await pause(STEADY_MS, undefined, { ref: false });
-  const later = await ask();
-  if (typeof after === "string") return failed(after);
-  if (typeof later === "string") return failed(later);
-  return judged(app, found.path, [before, after, later]);
+  const looks = await restartAndLook(before, ask, restart, { steadyMs: STEADY_MS, words: false });
+  return typeof looks === "string" ? failed(looks) : judged(app, found.path, looks);
 }
 
-type Looks = readonly [readonly Member[], readonly Member[], readonly Member[]];
-
-function judged(app: string, tool: string, [before, after, later]: Looks): ToolOutcome {
+function judged(app: string, tool: string, [before, after, later]: Looks<readonly Member[]>): ToolOutcome {
   for (const { id, pid } of before) {
     const now = later.find((each) => each.id === id);
     if (now === undefined || now.status !== "online")

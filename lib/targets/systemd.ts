@@ -1,7 +1,15 @@
 /** A service of systemd as a target, through systemctl. @module */
-import { setTimeout as pause } from "node:timers/promises";
 import { whyNoService } from "../schema/target-names.js";
-import { callTool, failed, findTool, type ToolCall, type ToolOutcome, whyFailed } from "./tools.js";
+import {
+  callTool,
+  failed,
+  findTool,
+  type Looks,
+  restartAndLook,
+  type ToolCall,
+  type ToolOutcome,
+  whyFailed,
+} from "./tools.js";
 
 const ASK_TIMEOUT_MS = 5000;
 /** A service that fails at once is "active" for a moment. */
@@ -25,17 +33,11 @@ export async function restartUnit(unit: string, timeoutMs: number, tool = "syste
   if (typeof before === "string") return failed(before);
   if (before.LoadState !== "loaded") return failed(`there is no unit ${unit} to restart: it is ${before.LoadState}`);
   const restart: ToolCall = { path: found.path, args: ["--no-ask-password", "restart", "--", unit], timeoutMs };
-  const why = whyFailed(restart, await callTool(restart), true);
-  if (why !== null) return failed(why);
-  const after = await ask();
-  await pause(STEADY_MS, undefined, { ref: false });
-  const later = await ask();
-  if (typeof after === "string") return failed(after);
-  if (typeof later === "string") return failed(later);
-  return judged(unit, found.path, [before, after, later]);
+  const looks = await restartAndLook(before, ask, restart, { steadyMs: STEADY_MS, words: true });
+  return typeof looks === "string" ? failed(looks) : judged(unit, found.path, looks);
 }
 
-function judged(unit: string, tool: string, [before, after, later]: readonly [Unit, Unit, Unit]): ToolOutcome {
+function judged(unit: string, tool: string, [before, after, later]: Looks<Unit>): ToolOutcome {
   if (later.ActiveState !== "active")
     return failed(`${unit} is ${later.ActiveState} (${later.SubState}) after its restart`);
   if (after.InvocationID === before.InvocationID) return failed(`${unit} was not restarted: it runs as before`);

@@ -6,6 +6,7 @@
  */
 import { accessSync, constants, realpathSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { safetyOf } from "../platform/files.js";
 import { type ProgramResult, runProgram } from "../platform/programs.js";
 
@@ -68,4 +69,29 @@ export function whyFailed(call: ToolCall, result: ProgramResult, words: boolean)
   if (result.exitCode === 0) return null;
   const last = words ? (result.stderr.trim().split("\n").at(-1)?.slice(0, WORDS_MAX) ?? "") : "";
   return `${named} ended with ${result.exitCode ?? result.signal}${last === "" ? "" : `: ${last}`}`;
+}
+
+/** What a tool said before a restart, right after it, and when whatever fails at once has had the time to. */
+export type Looks<Look> = readonly [before: Look, after: Look, later: Look];
+
+/**
+ * Makes the call of a restart and looks again, twice.
+ *
+ * @param ask What the tool knows now; a sentence where it could not say.
+ * @param steadyMs For so long something that fails at once may look well.
+ * @returns The looks, or why the restart was not made or not seen.
+ */
+export async function restartAndLook<Look>(
+  before: Look,
+  ask: () => Promise<Look | string>,
+  restart: ToolCall,
+  how: { readonly steadyMs: number; readonly words: boolean },
+): Promise<Looks<Look> | string> {
+  const why = whyFailed(restart, await callTool(restart), how.words);
+  if (why !== null) return why;
+  const after = await ask();
+  await pause(how.steadyMs, undefined, { ref: false });
+  const later = await ask();
+  if (typeof after === "string") return after;
+  return typeof later === "string" ? later : [before, after, later];
 }
