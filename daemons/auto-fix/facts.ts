@@ -63,8 +63,13 @@ export class FactReader {
     const isValid = isId(scope);
     const template = isValid ? this.#templates.resolve(scope, nowMs) : null;
     const typed = fleet.specs.filter((spec) => spec.worker_type === scope);
+    const waiting = this.#waitingOf(fleet, pattern);
+    // A worker that waits for its restart has no active spec, and is not unknown for that.
     const isKnown =
-      template?.kind === "ok" || typed.length > 0 || plan.target !== "process" || plan.actions.every(needsNoTemplate);
+      template?.kind === "ok" ||
+      typed.length + waiting > 0 ||
+      plan.target !== "process" ||
+      plan.actions.every(needsNoTemplate);
     const isWorker = fleet.specs.some((spec) => spec.worker_id === scope) && plan.actions.every(isOfOneWorker);
     const { fields, diff, impossible } = this.#changes(
       plan,
@@ -79,7 +84,7 @@ export class FactReader {
     return {
       hold: hold === null ? null : { name: hold.name, why: hold.why, until_ms: hold.expiresAtMs },
       component: { name: scope, is_valid: isValid, is_known: isKnown || isWorker },
-      affected: affected(plan, typed.length, this.#waitingOf(fleet, pattern)),
+      affected: affected(plan, typed.length, waiting),
       fleet: fleet.specs.length + fleet.waiting.length,
       other_tasks: otherTasks(typed, pattern),
       diff,

@@ -1,0 +1,39 @@
+/** Guarantee: what a fix is told of the home is what stands there. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { FactReader } from "../../../daemons/auto-fix/facts.js";
+import type { Plan } from "../../../daemons/auto-fix/state.js";
+import type { PatternRecord } from "../../../lib/schema/pattern.js";
+import { openHome, resolveHome } from "../../../lib/store/home.js";
+import { Layout } from "../../../lib/store/layout.js";
+
+let root: string;
+let layout: Layout;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "heald-facts-"));
+  const home = resolveHome({}, root, root);
+  if (home === null) throw new Error("no home");
+  openHome(home, { create: true, claimOwnership: false });
+  layout = new Layout(home);
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+describe("a worker type without a template", () => {
+  const plan = { actions: [{ type: "restart-worker" }], target: "process" } as unknown as Plan;
+  const pattern = { worker_type: "scan-worker", workers: ["scan-1"] } as unknown as PatternRecord;
+  const isKnown = (): boolean =>
+    new FactReader(layout, () => ({ commands: [] }) as never).read(plan, "scan-worker", pattern, {}, Date.now())
+      .component.is_known;
+
+  test("is not known while nothing is there of it", () => {
+    expect(isKnown()).toBe(false);
+  });
+
+  test("is known while a worker of it waits for its restart, which has no active spec then", () => {
+    const request = { worker_id: "scan-1", worker_type: "scan-worker", attempt: 1, reason: "killed" };
+    writeFileSync(layout.queueRequest("scan-1"), JSON.stringify(request), { mode: 0o640 });
+    expect(isKnown()).toBe(true);
+  });
+});
