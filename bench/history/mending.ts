@@ -2,14 +2,14 @@
 import { autoFixCore } from "../../daemons/auto-fix/decide.js";
 import { changesOf } from "../../daemons/auto-fix/facts.js";
 import type { Effect, Event, Facts } from "../../daemons/auto-fix/messages.js";
+import { factsOf } from "../../daemons/auto-fix/pattern-source.js";
 import { planOfFix } from "../../daemons/auto-fix/plans.js";
 import { type AutoFixSettings, autoFixPolicy } from "../../daemons/auto-fix/policy.js";
 import { type MatchPart, type RunPart, refOf, type Slice } from "../../daemons/auto-fix/state.js";
 import type { Answer } from "../../lib/runtime/core.js";
 import type { EventRecord } from "../../lib/schema/events.js";
 import type { Fix } from "../../lib/schema/fix-registry.js";
-import { isOpenToFixes, type PatternRecord } from "../../lib/schema/pattern.js";
-import { readInstant } from "../../lib/schema/primitives.js";
+import type { PatternRecord } from "../../lib/schema/pattern.js";
 import { SHIPPED_FIXES } from "../../lib/schema/shipped-fixes.js";
 import { appendFixHistory, writePending, writeRun } from "../../lib/store/fix-runs.js";
 import type { Layout } from "../../lib/store/layout.js";
@@ -90,17 +90,7 @@ export class Mending {
       plan,
       scope,
       workers: pattern.workers ?? [],
-      pattern: {
-        pattern_id: pattern.pattern_id,
-        key,
-        is_active: isOpenToFixes(pattern),
-        confidence: pattern.confidence,
-        occurrences: pattern.frequency.window_occurrences,
-        total: pattern.frequency.total_occurrences,
-        last_seen_ms: readInstant(pattern.frequency.last_seen) ?? 0,
-        message: pattern.message.slice(0, 300),
-        root_cause: pattern.root_cause.slice(0, 300),
-      },
+      pattern: factsOf(pattern, key),
       condition: null,
       facts: this.#facts(fix, scope),
       approved_by: null,

@@ -200,7 +200,8 @@ export class PatternSource implements Source {
   }
 }
 
-function factsOf(pattern: PatternRecord, key: string): PatternFacts {
+/** What auto-fix needs to know of a pattern. */
+export function factsOf(pattern: PatternRecord, key: string): PatternFacts {
   return {
     pattern_id: pattern.pattern_id,
     key,

@@ -56,14 +56,13 @@ const REAP_EVERY_MS = 10_000;
 
 export class LauncherHost {
   readonly #onTrouble: (sentence: string) => void;
+  readonly #reapEveryMs: number;
   #child: ChildProcess | null = null;
   #recent: { readonly start: HostedStart; readonly atMs: number }[] = [];
   #pausedUntilMs = 0;
   #closed = false;
   #startedSince = false;
   #reaper: NodeJS.Timeout | null = null;
-
-  readonly #reapEveryMs: number;
 
   /**
    * @param onTrouble Told in one sentence when the host failed; starts go on without it.

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Starts one attempt of one worker, waits for it, and leaves a record of how it ended.
 #
-# A daemon starts this as the leader of a session of its own and then forgets it: the launcher outlives the daemon, so
-# that no exit is missed while a daemon restarts. launching.ts renders the arguments and documents the two records.
+# A daemon starts this outside of its own session, itself or through its host, and then forgets it: the launcher outlives
+# the daemon, so that no exit is missed while a daemon restarts. launching.ts renders the arguments and documents the two records.
 # There is one program on the way to the worker (setsid), because each further one costs a millisecond for every start;
 # everything else is built into the shell. Worker data arrives as arguments or environment and is never evaluated.
 #

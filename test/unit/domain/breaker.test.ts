@@ -314,6 +314,28 @@ describe("the breaker as a function of outcomes and time", () => {
   });
 });
 
+describe("what a breaker remembers", () => {
+  const success = (second: number): Outcome =>
+    ({ result: "success", atMs: seconds(second), worker_id: "scan-1", attempt: second }) as Outcome;
+  const relapse = (of: number, second: number): Outcome =>
+    ({ result: "relapsed", atMs: seconds(second), worker_id: "scan-1", attempt: of }) as Outcome;
+
+  test("is its latest successes and what came after them, however many there were", () => {
+    const many = Array.from({ length: 200 }, (_, second) => success(second));
+    expect(recordOutcomes(BREAKER_CLOSED, many, policy, seconds(200)).outcomes).toHaveLength(10);
+  });
+
+  test("is enough to open it when the latest successes are all taken back", () => {
+    const many = Array.from({ length: 200 }, (_, second) => success(second));
+    const backTo = (count: number): Outcome[] =>
+      Array.from({ length: count }, (_, nth) => relapse(199 - nth, 201 + nth));
+    const afterRelapses = (count: number) =>
+      recordOutcomes(BREAKER_CLOSED, [...many, ...backTo(count)], policy, seconds(300)).state;
+    expect(afterRelapses(policy.circuit_breaker_threshold - 1)).toBe("closed");
+    expect(afterRelapses(policy.circuit_breaker_threshold)).toBe("open");
+  });
+});
+
 describe("false trips", () => {
   /** How many of 500 healthy types (5 % failures) trip within 100 restarts, each some minutes after the one before. */
   function tripped(trips: (outcomes: readonly Outcome[]) => boolean): number {

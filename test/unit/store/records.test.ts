@@ -22,6 +22,19 @@ describe("readRecord()", () => {
     });
   });
 
+  test("gives what a text meant before when it is read again, and lets nobody change that", () => {
+    const path = join(temporaryFolder(), "a.json");
+    writeFileSync(path, '{"worker_id":"again","resources":{"memory_limit_mb":64}}');
+    const [first, second] = [read(path), read(path)];
+    if (first.kind !== "ok" || second.kind !== "ok") throw new Error("It cannot be read");
+    expect(second.value).toBe(first.value);
+    expect(() => Object.assign((first.value as { resources: object }).resources, { memory_limit_mb: 1 })).toThrow(
+      TypeError,
+    );
+    writeFileSync(path, '{"worker_id":"again","resources":{"memory_limit_mb":65}}');
+    expect(read(path)).toMatchObject({ kind: "ok", value: { resources: { memory_limit_mb: 65 } } });
+  });
+
   test("says absent when there is no file", () => {
     expect(read(join(temporaryFolder(), "a.json"))).toEqual({ kind: "absent" });
   });
