@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createExclusive, replaceFile, weatherCode } from "../../lib/platform/files.js";
-import type { LauncherHost } from "../../lib/platform/launcher-host.js";
+import type { LauncherStarter } from "../../lib/platform/launcher-host.js";
 import type { Answer, PerformContext } from "../../lib/runtime/core.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import { beatSchema } from "../../lib/schema/records.js";
@@ -42,7 +42,7 @@ export class Performer {
     queue: QueueSource,
     breakers: BreakerStore,
     breakerSource: BreakerSource,
-    host: LauncherHost,
+    host: LauncherStarter,
   ) {
     this.#context = context;
     this.#mailbox = mailbox;

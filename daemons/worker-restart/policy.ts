@@ -75,6 +75,15 @@ const limitShape = {
     .max(10_000)
     .optional()
     .describe("Starts under way at once: from the spawn until the program runs."),
+  standby_launchers: z
+    .number()
+    .int()
+    .min(0)
+    .max(256)
+    .optional()
+    .describe(
+      "Launchers made before they are needed: so many deaths at once are answered 2 ms sooner. Each is two small shells (about 0.4 MiB).",
+    ),
   rate_limits: z
     .strictObject({
       global_per_minute: perMinute.nullable().optional(),
@@ -133,6 +142,7 @@ export function complete(explicit: Explicit): RestartSettings {
     exhausted_probe_seconds: probeSeconds,
     exhausted_probe_max_seconds: explicit.exhausted_probe_max_seconds ?? Math.max(14_400, probeSeconds),
     max_concurrent_restarts: explicit.max_concurrent_restarts ?? 10,
+    standby_launchers: explicit.standby_launchers ?? 4,
     rate_limits: {
       global_per_minute: orElse(explicit.rate_limits?.global_per_minute, 60),
       per_type_per_minute: orElse(explicit.rate_limits?.per_type_per_minute, 20),

@@ -10,6 +10,7 @@ export interface RestartSettings extends BackoffPolicy, BreakerPolicy, RetriesPo
   readonly retry_reset_seconds: number;
   readonly restart_budgets: readonly RestartBudget[];
   readonly max_concurrent_restarts: number;
+  readonly standby_launchers: number;
   readonly rate_limits: {
     /** Null: no limit. */
     readonly global_per_minute: number | null;

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { HealdError } from "../../lib/errors.js";
 import { weatherCode } from "../../lib/platform/files.js";
-import type { LauncherHost } from "../../lib/platform/launcher-host.js";
+import type { LauncherStarter } from "../../lib/platform/launcher-host.js";
 import type { Answer, PerformContext } from "../../lib/runtime/core.js";
 import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { SpecStore } from "../../lib/store/specs.js";
@@ -28,12 +28,12 @@ export class Starter {
   readonly #specs: SpecStore;
   readonly #claim: (effect: StartEffect, again: boolean) => string | null;
 
-  readonly #host: LauncherHost;
+  readonly #host: LauncherStarter;
 
   constructor(
     context: Context,
     queue: QueueSource,
-    host: LauncherHost,
+    host: LauncherStarter,
     claim: (effect: StartEffect, again: boolean) => string | null,
   ) {
     this.#context = context;

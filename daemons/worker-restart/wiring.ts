@@ -1,5 +1,6 @@
 /** worker-restart: its sources, wired to its core. @module */
-import { LauncherHost } from "../../lib/platform/launcher-host.js";
+import { LauncherHost, type LauncherStarter } from "../../lib/platform/launcher-host.js";
+import { StandbyLaunchers } from "../../lib/platform/standby.js";
 import { type DaemonDefinition, type Source, startDaemon } from "../../lib/runtime/daemon.js";
 import type { Flags } from "../../lib/runtime/flags.js";
 import { BreakerStore } from "../../lib/store/breakers.js";
@@ -28,24 +29,38 @@ const definition: Definition = {
     const store = new BreakerStore(context.layout);
     const queue = new QueueSource(context, mailbox);
     const breakers = new BreakerSource(context, store);
-    const host = new LauncherHost((sentence) => context.log.warn({}, sentence));
+    const onTrouble = (sentence: string): void => context.log.warn({}, sentence);
+    const host = new LauncherHost(onTrouble);
+    const { home } = context.layout.home;
+    const standby = new StandbyLaunchers({ home, count: () => context.policy().settings.standby_launchers, onTrouble });
+    const starter: LauncherStarter = { start: (start) => standby.start(start) || host.start(start) };
     return {
-      perform: new Performer(context, mailbox, queue, store, breakers, host).perform,
+      perform: new Performer(context, mailbox, queue, store, breakers, starter).perform,
       // The breakers first: a request must meet them as the history has made them.
-      sources: [hostSource(host), breakers, new SteeringSource(context, queue), queue],
+      sources: [launcherSource(host, standby), breakers, new SteeringSource(context, queue), queue],
       figures: () => figuresOf(context, mailbox),
       policyChanged: () => {
         for (const [type] of [...context.partsWith<TypePart>("type:")])
           context.offer({ kind: "breaker-due", worker_type: type });
         queue.lookAtWaiting();
+        standby.open();
       },
     };
   },
 };
 
-/** The host lives as long as the daemon, and is there before the first request. */
-function hostSource(host: LauncherHost): Source {
-  return { name: "launcher host", start: () => host.open(), stop: () => host.close() };
+/** Those that start launchers live as long as the daemon, and are there before the first request. */
+function launcherSource(host: LauncherHost, standby: StandbyLaunchers): Source {
+  const each = [host, standby];
+  return {
+    name: "launchers",
+    start: () => {
+      for (const one of each) one.open();
+    },
+    stop: () => {
+      for (const one of each) one.close();
+    },
+  };
 }
 
 /** Runs until it is told to stop. Returns the exit code. */

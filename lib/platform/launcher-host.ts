@@ -13,14 +13,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import type { Socket } from "node:net";
-import { launcherScript } from "./launching.js";
+import { type LaunchFields, launcherScript } from "./launching.js";
 import { inheritedVariables } from "./worker-environment.js";
 
 /** One start. */
-export interface HostedStart {
+export interface HostedStart extends LaunchFields {
   readonly variables: Readonly<Record<string, string>>;
-  /** What the launcher needs itself. */
-  readonly fixed: readonly string[];
   /** The program and its arguments. */
   readonly program: readonly string[];
   /** The file that tells that a launcher has it. */
@@ -29,8 +27,8 @@ export interface HostedStart {
   readonly itself: () => number;
 }
 
-/** Ends each field of an item; a field that holds it cannot be sent. */
-const FIELD_END = "\u001f";
+/** Ends each field; one that holds it cannot be sent. */
+export const FIELD_END = "\u001f";
 /** Where xargs puts the item. In no path, since it is no character that anybody types. */
 const ITEM = "\u001e";
 /** xargs takes items up to 128 KiB, the longest argument that Linux allows; larger starts do without it. */
@@ -54,7 +52,13 @@ const PAUSE_MS = 10_000;
 /** xargs notices that launchers have ended when it starts the next. */
 const REAP_EVERY_MS = 10_000;
 
-export class LauncherHost {
+/** Starts launchers in place of the daemon. */
+export interface LauncherStarter {
+  /** Hands a start over. False if it cannot take it: then it is to be started otherwise. */
+  start(start: HostedStart): boolean;
+}
+
+export class LauncherHost implements LauncherStarter {
   readonly #onTrouble: (sentence: string) => void;
   readonly #reapEveryMs: number;
   #child: ChildProcess | null = null;
@@ -81,7 +85,7 @@ export class LauncherHost {
   /** Starts the host before it is needed. */
   open(): void {
     if (this.#closed || this.#child !== null || performance.now() < this.#pausedUntilMs) return;
-    const args = ["-0", "-P", "0", "-I", ITEM, "/bin/sh", launcherScript(), FIELD_END, ITEM];
+    const args = ["-0", "-P", "0", "-I", ITEM, "/bin/sh", launcherScript(), "item", FIELD_END, ITEM];
     const child = spawn("xargs", args, {
       detached: true,
       stdio: ["pipe", "ignore", "pipe"],
@@ -99,7 +103,6 @@ export class LauncherHost {
     this.#reaper ??= setInterval(() => this.#reap(), this.#reapEveryMs).unref();
   }
 
-  /** Hands a start over. False if it cannot take it: then it is to be started without it. */
   start(start: HostedStart): boolean {
     const item = packed(start);
     if (item === null) return false;
@@ -155,16 +158,24 @@ export class LauncherHost {
   }
 }
 
+type Packable = Omit<HostedStart, "claim" | "itself">;
+
 /** The item that tells of a start; null if it cannot be one. */
-export function packed({
-  variables,
-  fixed,
-  program,
-}: Pick<HostedStart, "variables" | "fixed" | "program">): string | null {
+export function packed({ variables, ofLauncher, ofProgram, ofHost, program }: Packable): string | null {
+  const fields = joinedFields(variables, [...ofLauncher, ...ofProgram, ...ofHost], program);
+  if (fields === null || Buffer.byteLength(fields) >= ITEM_BYTES_MAX) return null;
+  return `${fields}\0`;
+}
+
+/** Fields as a launcher takes them apart; null if it could not. */
+export function joinedFields(
+  variables: HostedStart["variables"],
+  own: readonly string[],
+  program: readonly string[],
+): string | null {
   const names = Object.keys(variables);
   if (names.some((name) => OF_THE_SHELL.has(name))) return null;
-  const fields = [String(names.length), ...fixed, ...names.map((name) => `${name}=${variables[name]}`), ...program];
+  const fields = [String(names.length), ...own, ...names.map((name) => `${name}=${variables[name]}`), ...program];
   if (fields.some((field) => field.includes(FIELD_END) || field.includes("\0"))) return null;
-  const item = `${fields.join(FIELD_END)}${FIELD_END}\0`;
-  return Buffer.byteLength(item) > ITEM_BYTES_MAX ? null : item;
+  return `${fields.join(FIELD_END)}${FIELD_END}`;
 }

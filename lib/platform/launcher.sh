@@ -11,31 +11,16 @@
 #   - A claim without "pid" means that the program has not begun: the child writes its identity before it becomes the
 #     program, and only while its launcher lives and the claim is still the file that the launcher created. Whoever
 #     finds such a claim with a dead launcher replaces or removes it, and from then on nothing can start from it.
+#     The session of a launcher that stood by creates and writes its claim in one go, identity and all.
 #   - An exit record appears in one write. Where that fails (a full disk) it is removed and tried again each second.
 #
 # Variables begin with heald_l_, because a shell hands a variable that it inherited, and then changed, to its children.
-
-# Either each argument by itself, or all of them in the second, each ended by the first (see launcher-host.ts): split
-# into fields and never evaluated. The number of variables for the program comes before all others.
-if [ $# -eq 2 ]; then
-  exec 2>/dev/null # The host's own error output, on which it tells of its troubles.
-  set -f
-  IFS=$1
-  # shellcheck disable=SC2086 # Split into fields on purpose.
-  set -- $2
-  unset IFS
-  set +f
-fi
-heald_l_variables=$1
-shift
-[ $# -gt 0 ] || exit 0 # Nothing but a sign of life for the host.
-
-heald_l_worker=$1 heald_l_attempt=$2 heald_l_claim=$3 heald_l_exit=$4 heald_l_log=$5
-heald_l_setsid=$6 heald_l_nice=$7 heald_l_cwd=$8 heald_l_umask=$9
-shift 9
-# boot: wall clock at boot in ms · limited, procs, counters: see heald_l_join and heald_l_count_oom · static: JSON members
-heald_l_boot_at_ms=$1 heald_l_boot_id=$2 heald_l_limited=$3 heald_l_procs=$4 heald_l_counters=$5 heald_l_static=$6
-shift 6
+#
+# The first word says how the rest arrives; it is split into fields and never evaluated.
+#   arguments FIELD...                         each by itself
+#   item END FIELDS                            in one argument, each ended by END (launcher-host.ts)
+#   standby END MARK HOME UMASK BOOT SETSID    made before it is needed; what it needs follows in a line (standby.ts)
+#   session END MARK HOME UMASK LAUNCHER       the child of the one that stands by; what it needs follows in a line
 
 # The launcher never dies before its program, and hands no signal on: who wants the program ended signals the program.
 trap '' HUP INT QUIT USR1 USR2 PIPE ALRM TERM
@@ -50,6 +35,21 @@ heald_l_read_self() {
   set -- ${heald_l_line##*) }
   heald_l_ppid=$2
   heald_l_start_time=${20}
+}
+
+# Reads a line of fields in which MARK stands for HOME, because `read` takes half a microsecond for each byte.
+heald_l_read_line() {
+  IFS= read -r heald_l_line || exit 0 # The daemon that was to write it has ended.
+  exec </dev/null
+  set -f
+  IFS=$heald_l_mark
+  # shellcheck disable=SC2086 # Split into pieces on purpose.
+  set -- $heald_l_line
+  unset IFS
+  set +f
+  heald_l_line=$1
+  shift
+  for heald_l_piece; do heald_l_line=$heald_l_line$heald_l_home$heald_l_piece; done
 }
 
 # Sets heald_l_boot_ms (since boot, suspends included), heald_l_at_ms and heald_l_at (UTC), 10 ms exact.
@@ -88,7 +88,7 @@ heald_l_say() {
 
 # Creates the claim exclusively and keeps it open as descriptor 3, so that all that follows means this very file.
 # Its first line has room for what is not known yet; the whole is one JSON object at any time.
-heald_l_take_claim() {
+heald_l_create_claim() {
   set -C
   if ! command exec 3>"$heald_l_claim"; then
     [ -e "$heald_l_claim" ] && exit 0
@@ -96,14 +96,31 @@ heald_l_take_claim() {
     exit 73
   fi
   set +C
+} 2>/dev/null
+
+# Gives the attempt back for another start, as on a full disk. Nothing has begun.
+heald_l_give_back() {
+  [ "$heald_l_claim" -ef /proc/self/fd/3 ] && command -p rm -f -- "$heald_l_claim"
+  exit 73
+}
+
+# Says in the claim whose it is, before there is a program.
+heald_l_claim_attempt() {
   heald_l_read_self
   heald_l_launcher=$heald_l_pid
-  if ! printf '{%-270s\n%s,"launcher_pid":%d,"launcher_start_time":%d}\n' '' \
-    "$heald_l_static" "$heald_l_pid" "$heald_l_start_time" >&3; then
-    # A full disk. Nothing has begun, so give the attempt back for another start.
-    [ "$heald_l_claim" -ef /proc/self/fd/3 ] && command -p rm -f -- "$heald_l_claim"
-    exit 73
-  fi
+  printf '{%-270s\n%s,"launcher_pid":%d,"launcher_start_time":%d}\n' '' \
+    "$heald_l_static" "$heald_l_pid" "$heald_l_start_time" >&3 || heald_l_give_back
+} 2>/dev/null
+
+# The same for one that stood by: its session's first process creates the claim, and writes all of it in one go.
+# In the first line is what the launcher reads back byte by byte.
+heald_l_claim_started() {
+  heald_l_write_clock started
+  printf '{"pid":%d,"start_time":%d,"launcher_pid":%d,"launcher_start_time":%d,\n%s,"memory_limit_enforced_by":%s,"has_log":%s,\n%s}\n' \
+    "$heald_l_pid" "$heald_l_start_time" "$heald_l_launcher" "$heald_l_launcher_start" \
+    "$heald_l_clock" "$heald_l_limited" "$heald_l_has_log" "$heald_l_static" >&3 || heald_l_give_back
+  # Whoever took the claim for a dead one's has removed it before it was whole.
+  [ "$heald_l_claim" -ef /proc/self/fd/3 ] || exit 75
 } 2>/dev/null
 
 # Joins the memory cgroup before there is a program, so that not one page escapes the limit.
@@ -125,13 +142,17 @@ heald_l_open_log() {
   exec >/dev/null 2>&1
 }
 
-# Runs in the child: becomes the program, or returns without having started anything.
-heald_l_become() {
-  heald_l_open_log
-  heald_l_join
-  # A negative value protects a daemon from the kernel's choice of victim; its workers do not inherit that.
+# A negative value protects a daemon from the kernel's choice of victim; its workers do not inherit that.
+heald_l_lose_protection() {
   read -r heald_l_line </proc/self/oom_score_adj
   case $heald_l_line in -*) printf '0' >/proc/self/oom_score_adj ;; esac
+}
+
+# Runs in the child: says in the claim who it is, while its launcher lives and the claim is its own.
+heald_l_identify() {
+  heald_l_open_log
+  heald_l_join
+  heald_l_lose_protection
   heald_l_read_self
   heald_l_read_clock
   [ "$heald_l_ppid" = "$heald_l_launcher" ] && [ "$heald_l_claim" -ef /proc/self/fd/3 ] || exit 75
@@ -142,6 +163,10 @@ heald_l_become() {
   heald_l_line="\"pid\":$heald_l_pid,\"start_time\":$heald_l_start_time,
 $heald_l_clock,$heald_l_line"
   printf '{%-270s\n' "$heald_l_line" 1<>/proc/self/fd/3 || exit 73
+}
+
+# Becomes the program, through the words before it, if any.
+heald_l_become() {
   while [ "$heald_l_variables" -gt 0 ]; do
     export "$1"
     shift
@@ -153,11 +178,10 @@ $heald_l_clock,$heald_l_line"
   unset OLDPWD
   umask "$heald_l_umask"
   trap - HUP INT QUIT USR1 USR2 PIPE ALRM TERM
+  [ -z "$heald_l_nice" ] || set -- nice -n "$heald_l_nice" "$@"
   # setsid does not fork here, since this child leads no group: the pid stays.
-  if [ -n "$heald_l_nice" ]; then
-    exec 3>&- nice -n "$heald_l_nice" "$heald_l_setsid" -- "$@"
-  fi
-  exec 3>&- "$heald_l_setsid" -- "$@"
+  [ -z "$heald_l_setsid" ] || exec 3>&- "$heald_l_setsid" -- "$@"
+  exec 3>&- "$@"
 }
 
 # Sets heald_l_oom to the kernel's count of kills in the worker's cgroup (fresh for each attempt), else to nothing.
@@ -209,21 +233,93 @@ heald_l_record_exit() {
   done
 } 2>/dev/null
 
-heald_l_take_claim
+# Writes how the program ended, if it ever began: the claim has the sign then. $1 is its status.
+heald_l_conclude() {
+  heald_l_read_clock
+  read -r heald_l_line </proc/self/fd/3
+  case $heald_l_line in
+    *"$heald_l_sign"*)
+      heald_l_pid=${heald_l_line#*\"pid\":} heald_l_pid=${heald_l_pid%%,*}
+      heald_l_start_time=${heald_l_line#*\"start_time\":} heald_l_start_time=${heald_l_start_time%%,*}
+      ;;
+    *) exit 75 ;; # Somebody took the claim away before anything began.
+  esac
+  heald_l_describe "$1"
+  heald_l_count_oom
+  heald_l_write_clock ended
+  heald_l_record_exit
+}
+
+heald_l_how=$1
+shift
+case $heald_l_how in
+  arguments) ;;
+  item)
+    exec 2>/dev/null # The host's own error output, on which it tells of its troubles.
+    heald_l_separator=$1 heald_l_line=$2
+    ;;
+  standby)
+    heald_l_separator=$1 heald_l_mark=$2 heald_l_home=$3 heald_l_boot_id=$5
+    heald_l_read_self
+    # In the foreground: what a shell starts in the background can never again be interrupted.
+    (
+      trap - HUP INT QUIT USR1 USR2 PIPE ALRM TERM
+      exec "$6" -- /bin/sh "$0" session "$1" "$2" "$3" "$4" "$heald_l_start_time" <&3 3<&-
+    )
+    heald_l_status=$?
+    exec 3<&-
+    heald_l_read_line
+    ;;
+  session)
+    heald_l_separator=$1 heald_l_mark=$2 heald_l_home=$3 heald_l_umask=$4 heald_l_launcher_start=$5
+    heald_l_lose_protection
+    heald_l_read_self
+    heald_l_launcher=$heald_l_ppid heald_l_setsid=
+    heald_l_read_line
+    ;;
+esac
+if [ "$heald_l_how" != arguments ]; then
+  set -f
+  IFS=$heald_l_separator
+  # shellcheck disable=SC2086 # Split into fields on purpose.
+  set -- $heald_l_line
+  unset IFS
+  set +f
+fi
+
+heald_l_variables=$1
+shift
+[ $# -gt 0 ] || exit 0 # Nothing but a sign of life for the host.
+heald_l_worker=$1 heald_l_attempt=$2 heald_l_claim=$3 heald_l_exit=$4 heald_l_boot_at_ms=$5 heald_l_counters=$6
+shift 6
+if [ "$heald_l_how" = standby ]; then
+  # The claim may be somebody else's, or nobody's.
+  { command exec 3<"$heald_l_claim"; } 2>/dev/null || exit 75
+  heald_l_sign="\"launcher_pid\":$heald_l_pid,"
+  heald_l_conclude "$heald_l_status"
+  exit
+fi
+
+# limited, procs: see heald_l_join · static: JSON members
+heald_l_log=$1 heald_l_nice=$2 heald_l_cwd=$3 heald_l_limited=$4 heald_l_procs=$5 heald_l_static=$6
+shift 6
+if [ "$heald_l_how" = session ]; then
+  [ -e "/proc/$heald_l_launcher/exe" ] || exit 75 # Its launcher is gone, reaped or not.
+  heald_l_create_claim
+  heald_l_open_log
+  heald_l_join
+  heald_l_read_clock
+  heald_l_claim_started
+  heald_l_become "$@"
+fi
+
+heald_l_umask=$1 heald_l_boot_id=$2 heald_l_setsid=$3
+shift 3
+heald_l_sign='"pid":'
+heald_l_create_claim
+heald_l_claim_attempt
 (
+  heald_l_identify
   heald_l_become "$@"
 )
-heald_l_status=$?
-heald_l_read_clock
-read -r heald_l_line </proc/self/fd/3
-case $heald_l_line in
-  *'"pid":'*)
-    heald_l_pid=${heald_l_line#*\"pid\":} heald_l_pid=${heald_l_pid%%,*}
-    heald_l_start_time=${heald_l_line#*\"start_time\":} heald_l_start_time=${heald_l_start_time%%,*}
-    ;;
-  *) exit 75 ;; # Somebody took the claim away before anything began.
-esac
-heald_l_describe "$heald_l_status"
-heald_l_count_oom
-heald_l_write_clock ended
-heald_l_record_exit
+heald_l_conclude $?

@@ -24,7 +24,7 @@ import { spawn } from "node:child_process";
 import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { bootId, hostName, now, pidNamespace } from "./clock.js";
-import type { HostedStart, LauncherHost } from "./launcher-host.js";
+import type { HostedStart, LauncherStarter } from "./launcher-host.js";
 import { type MemoryLimit, type MemoryLimitEnforcer, prepareMemoryLimit, releaseMemoryLimit } from "./memory-limit.js";
 import { packageRoot } from "./package.js";
 import { inheritedVariables, type WorkerEnvironment, workerVariables } from "./worker-environment.js";
@@ -40,6 +40,16 @@ export interface LaunchRequest extends WorkerEnvironment {
   readonly memoryLimitMb?: number | undefined;
   /** Added to the daemon's niceness. */
   readonly nice?: number | undefined;
+}
+
+/** What the launcher reads, in its order. */
+export interface LaunchFields {
+  /** Needed by the one that waits for the program. */
+  readonly ofLauncher: readonly string[];
+  /** Needed by the one that becomes the program. */
+  readonly ofProgram: readonly string[];
+  /** The same for every start of one daemon. */
+  readonly ofHost: readonly string[];
 }
 
 /** A claim on an attempt: its program has not begun. */
@@ -138,7 +148,7 @@ export function startLauncher(request: LaunchRequest): { readonly launcherPid: n
  *
  * Returns when the host has been told. Throws as {@link startLauncher}.
  */
-export function startThroughHost(request: LaunchRequest, host: LauncherHost): void {
+export function startThroughHost(request: LaunchRequest, host: LauncherStarter): void {
   start(request, (launch) => {
     if (!host.start(launch)) launch.itself();
   });
@@ -155,10 +165,12 @@ function start<Result>(request: LaunchRequest, how: (launch: HostedStart) => Res
     if (!existsSync(script)) throw failed(request, "launcher_missing", `"${script}" does not exist`);
     makeLogFolder(request.paths.log);
     limit = memoryLimitOf(request);
-    const fixed = renderArguments(request, setsid, limit);
+    const fields = renderFields(request, setsid, limit);
+    const { ofLauncher, ofProgram, ofHost } = fields;
     const program = [request.command, ...request.args];
-    const itself = (): number => spawnDetached(request, [script, "0", ...fixed, ...program], variables);
-    return how({ variables, fixed, program, claim: request.paths.claim, itself });
+    const words = [script, "arguments", "0", ...ofLauncher, ...ofProgram, ...ofHost, ...program];
+    const itself = (): number => spawnDetached(request, words, variables);
+    return how({ variables, ...fields, program, claim: request.paths.claim, itself });
   } catch (error) {
     if (limit?.folder !== undefined) releaseMemoryLimit(limit.folder);
     if (error instanceof LaunchFailed) throw error;
@@ -178,26 +190,28 @@ function memoryLimitOf(request: LaunchRequest): MemoryLimit | null {
   return prepareMemoryLimit(request.workerId, request.attempt, request.memoryLimitMb);
 }
 
-function renderArguments(request: LaunchRequest, setsid: string, limit: MemoryLimit | null): string[] {
+function renderFields(request: LaunchRequest, setsid: string, limit: MemoryLimit | null): LaunchFields {
   const { atMs, bootMs } = now();
   const cwd = resolve(request.home, request.cwd ?? ".");
-  return [
-    request.workerId,
-    String(request.attempt),
-    request.paths.claim,
-    request.paths.exit,
-    request.paths.log,
-    setsid,
-    request.nice === undefined || request.nice === 0 ? "" : String(request.nice),
-    cwd,
-    ownUmask(),
-    String(Math.round(atMs - bootMs)),
-    bootId(),
-    limit === null ? "null" : `"${limit.enforcedBy}"`,
-    limit?.procsFile ?? "",
-    limit?.countersFile ?? "",
-    renderStatic(request, cwd, limit),
-  ];
+  return {
+    ofLauncher: [
+      request.workerId,
+      String(request.attempt),
+      request.paths.claim,
+      request.paths.exit,
+      String(Math.round(atMs - bootMs)),
+      limit?.countersFile ?? "",
+    ],
+    ofProgram: [
+      request.paths.log,
+      request.nice === undefined || request.nice === 0 ? "" : String(request.nice),
+      cwd,
+      limit === null ? "null" : `"${limit.enforcedBy}"`,
+      limit?.procsFile ?? "",
+      renderStatic(request, cwd, limit),
+    ],
+    ofHost: [ownUmask(), bootId(), setsid],
+  };
 }
 
 /** The members of the launch record that are known beforehand, without the braces. */
@@ -271,7 +285,7 @@ function codeOf(error: unknown): LaunchFailureCode {
 /** Not looked up in the worker's PATH: what a spec sets there must not decide whether a worker can be started. */
 let setsidCache: string | null = null;
 
-function findSetsid(): string | null {
+export function findSetsid(): string | null {
   // Nine looks along a PATH for each start add up; one that went away is looked for anew.
   if (setsidCache !== null && existsSync(setsidCache)) return setsidCache;
   const folders = [...(process.env.PATH ?? "").split(":"), "/usr/bin", "/bin", "/usr/local/bin"];
@@ -283,7 +297,7 @@ function findSetsid(): string | null {
 /** Workers get the umask that the daemon was given. Read from /proc, since process.umask() would change it to read it. */
 let umaskCache: string | null = null;
 
-function ownUmask(): string {
+export function ownUmask(): string {
   // Nothing in heald changes it after the start.
   umaskCache ??= /^Umask:\s+([0-7]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0022";
   return umaskCache;

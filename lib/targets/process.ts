@@ -7,7 +7,7 @@
  * @module
  */
 import { ConfigurationError } from "../errors.js";
-import type { LauncherHost } from "../platform/launcher-host.js";
+import type { LauncherStarter } from "../platform/launcher-host.js";
 import { type LaunchRequest, startLauncher, startThroughHost } from "../platform/launching.js";
 import { isId } from "../schema/primitives.js";
 import { SETTING_BLOCKS, type WorkerSpecRecord } from "../schema/worker-spec.js";
@@ -25,7 +25,7 @@ export interface StartOptions {
   /** Added to the niceness of the one who starts it. */
   readonly nice?: number | undefined;
   /** Starts the launcher in place of this process. */
-  readonly host?: LauncherHost | undefined;
+  readonly host?: LauncherStarter | undefined;
 }
 
 /**

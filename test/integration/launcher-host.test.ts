@@ -115,7 +115,7 @@ describe("LauncherHost", () => {
   });
 
   test("takes no start whose variables mean something to a shell, or that is too long", () => {
-    const start = { variables: {}, fixed: ["a"], program: ["sh"] };
+    const start = { variables: {}, ofLauncher: ["a"], ofProgram: [], ofHost: [], program: ["sh"] };
     expect(packed(start)).not.toBeNull();
     expect(packed({ ...start, variables: { IFS: "x" } })).toBeNull();
     expect(packed({ ...start, program: ["sh", "x".repeat(70_000)] })).toBeNull();
@@ -126,11 +126,14 @@ describe("LauncherHost", () => {
     const field = fc.string({ unit: fc.constantFrom(..." \n\t'\"$`\\*?[]{}~-=;&|<>aé\u00a0"), maxLength: 12 });
     // The launcher's own way of taking an item apart, and then each field in brackets.
     const script = readFileSync(launcherScript(), "utf8");
-    const unpack = script.slice(script.indexOf("if [ $# -eq 2 ]"), script.indexOf("heald_l_variables=$1"));
-    const show = `${unpack}for field; do printf '[%s]' "$field"; done`;
+    const unpack = script.slice(
+      script.indexOf("\n  set -f\n  IFS=$heald_l_separator"),
+      script.indexOf("\nfi\n\nheald_l_variables=$1"),
+    );
+    const show = `heald_l_separator=$1 heald_l_line=$2${unpack}\nfor field; do printf '[%s]' "$field"; done`;
     fc.assert(
       fc.property(fc.array(field, { maxLength: 6 }), (program) => {
-        const item = packed({ variables: {}, fixed: [], program });
+        const item = packed({ variables: {}, ofLauncher: [], ofProgram: [], ofHost: [], program });
         expect(item).not.toBeNull();
         const words = spawnSync("sh", ["-c", show, "sh", "\u001f", (item as string).slice(0, -1)], {
           encoding: "utf8",

@@ -21,6 +21,7 @@ import {
   ended,
   environmentOf,
   fieldsOf,
+  fill,
   type Home,
   isAlive,
   logOf,
@@ -402,15 +403,6 @@ describe("startLauncher()", () => {
     },
   );
 });
-
-function fill(path: string): void {
-  const block = Buffer.alloc(4096, 1);
-  try {
-    for (;;) writeFileSync(path, block, { flag: "a" });
-  } catch (error) {
-    expect((error as NodeJS.ErrnoException).code).toBe("ENOSPC");
-  }
-}
 
 function childrenOf(pid: number): readonly number[] {
   try {

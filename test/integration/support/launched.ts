@@ -1,6 +1,6 @@
 /** A temporary home, starts of real workers in it, and waiting with a bound. @module */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -136,4 +136,14 @@ export function mountSmall(sizeKb: number): { readonly folder: string; readonly 
     rmSync(folder, { recursive: true });
   };
   return { folder, unmount };
+}
+
+/** Fills a file system to the last byte with a file of that name. */
+export function fill(path: string): void {
+  const block = Buffer.alloc(4096, 1);
+  try {
+    for (;;) writeFileSync(path, block, { flag: "a" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+  }
 }

@@ -1,0 +1,324 @@
+/** Guarantee: a start by a launcher that stood by is the same start, and one that it cannot make is made otherwise, once. */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { HostedStart } from "../../lib/platform/launcher-host.js";
+import { type LaunchRequest, launcherScript, startThroughHost } from "../../lib/platform/launching.js";
+import { linesOf, StandbyLaunchers } from "../../lib/platform/standby.js";
+import {
+  ended,
+  environmentOf,
+  fieldsOf,
+  fill,
+  type Home,
+  isAlive,
+  logOf,
+  makeHome,
+  mountSmall,
+  readWhole,
+  started,
+  startedHere,
+  until,
+} from "./support/launched.js";
+
+let home: Home;
+let standby: StandbyLaunchers;
+let troubles: string[];
+let count: number;
+/** Starts that no launcher took. */
+let left: HostedStart[];
+
+beforeEach(async () => {
+  home = makeHome();
+  await open(home.folder);
+});
+afterEach(async () => {
+  standby.close();
+  await home.close();
+});
+
+async function open(folder: string): Promise<void> {
+  troubles = [];
+  left = [];
+  count = 2;
+  standby = new StandbyLaunchers({
+    home: folder,
+    count: () => count,
+    onTrouble: (sentence) => troubles.push(sentence),
+  });
+  standby.open();
+  await ready(2);
+}
+
+/** Each stands by as soon as its session waits. */
+async function ready(wanted: number): Promise<void> {
+  await until(() => standby.pids.length === wanted && standby.pids.every(sessionOf), `${wanted} launchers stand by`);
+}
+
+function sessionOf(launcherPid: number): number | null {
+  const children = `/proc/${launcherPid}/task/${launcherPid}/children`;
+  const pid = existsSync(children) ? Number(readFileSync(children, "utf8").trim()) : 0;
+  return pid > 0 && fieldsOf(pid)?.[3] === String(pid) && fieldsOf(pid)?.[0] === "S" ? pid : null;
+}
+
+function start(request: LaunchRequest): void {
+  const take = (each: HostedStart): boolean => {
+    if (!standby.start(each)) left.push(each);
+    return true;
+  };
+  startThroughHost(request, { start: take });
+}
+
+const WAIT = "until [ -e go ]; do sleep 0.02; done";
+
+describe("a program that was started by a launcher that stood by", () => {
+  test("gets its arguments, variables, descriptors and signals as from any other", async () => {
+    const nasty = [
+      "a b",
+      "$(touch /nonexistent)",
+      "'",
+      '"',
+      "*",
+      "-n",
+      "--",
+      "",
+      "\\n",
+      "\t",
+      "é",
+      "{}",
+      home.folder,
+      "",
+    ];
+    const show =
+      "printf '[%s]' \"$@\"; echo; grep -E '^(SigIgn|SigBlk)' /proc/self/status; env | grep ^GREETING; ls -l /proc/$$/fd";
+    const request = home.request("w-1", "", {
+      args: ["-c", show, "sh", ...nasty],
+      env: { GREETING: "two words $(false) `false` \"'\\ é", HEALD_WORKER_ID: "forged" },
+    });
+    start(request);
+    expect((await ended(request)).exit_code).toBe(0);
+    const words = logOf(request);
+    expect(words).toContain(nasty.map((each) => `[${each}]`).join(""));
+    expect(words).toMatch(/SigBlk:\t0+\nSigIgn:\t0+\n/);
+    expect(words).toContain("GREETING=two words $(false) `false` \"'\\ é");
+    expect(words).toMatch(/ 0 -> \/dev\/null\n/);
+    expect(words).not.toMatch(/ ([3-9]|\d\d) -> (socket|\/.*attempt-1\.json)/);
+    expect(left).toEqual([]);
+  });
+
+  test("finds in its environment what it would find otherwise", async () => {
+    const byStandby = home.request("w-1", "env -u HEALD_PID | sort");
+    start(byStandby);
+    await ended(byStandby);
+    const otherwise = home.request("w-2", "env -u HEALD_PID | sort");
+    startThroughHost(otherwise, { start: () => false });
+    await ended(otherwise);
+    expect(logOf(byStandby)).toContain("HEALD_WORKER_ID=w-1\n");
+    expect(logOf(byStandby).replaceAll("w-1", "w-2")).toBe(logOf(otherwise));
+  });
+
+  test("runs in a session of its own, outside of which its launcher stays, and is identified in its launch record", async () => {
+    const [launcher] = standby.pids;
+    const request = home.request("w-1", WAIT);
+    start(request);
+    const record = await started(request);
+    expect(record).toMatchObject({ worker_id: "w-1", attempt: 1, launcher_pid: launcher, has_log: true });
+    expect(record).toMatchObject({ command: "sh", memory_limit_enforced_by: null, cwd: home.folder });
+    expect(fieldsOf(record.pid)?.slice(1, 4)).toEqual([String(launcher), String(record.pid), String(record.pid)]);
+    expect(String(record.start_time)).toBe(fieldsOf(record.pid)?.[19]);
+    expect(String(record.launcher_start_time)).toBe(fieldsOf(record.launcher_pid)?.[19]);
+    expect(fieldsOf(record.launcher_pid)?.[3]).toBe(String(launcher));
+    expect(Math.abs(record.started_at_ms - Date.now())).toBeLessThan(5000);
+    await until(() => environmentOf(record.pid).includes(`HEALD_PID=${record.pid}`), "the program knows its own pid");
+  });
+
+  test("goes on when the daemon ends, and its end is still recorded", async () => {
+    const request = home.request("w-1", `${WAIT}; exit 4`);
+    start(request);
+    const { pid, start_time } = await started(request);
+    const waiting = standby.pids;
+    standby.close();
+    await until(() => !waiting.some(isAlive), "those that stood by have ended");
+    expect(isAlive(pid)).toBe(true);
+    writeFileSync(join(home.folder, "go"), "");
+    expect(await ended(request)).toMatchObject({ pid, start_time, worker_id: "w-1", attempt: 1, exit_code: 4 });
+    expect(troubles).toEqual([]);
+  });
+
+  test("has 126 or 127 and a line in the log where it cannot be started", async () => {
+    const missing = home.request("w-1", "", { command: "no-such-program" });
+    start(missing);
+    expect((await ended(missing)).exit_code).toBe(127);
+    expect(logOf(missing)).toContain("no-such-program");
+    const nowhere = home.request("w-2", "", { cwd: "no-such-folder" });
+    start(nowhere);
+    expect((await ended(nowhere)).exit_code).toBe(126);
+  });
+
+  test("is killed like any other: the record has the signal", async () => {
+    const request = home.request("w-1", "kill -9 $$");
+    start(request);
+    expect(await ended(request)).toMatchObject({ exit_code: 137, signal: "SIGKILL", signal_inferred: true });
+  });
+});
+
+describe("StandbyLaunchers", () => {
+  test("starts nothing where another launcher has the claim, and writes no record for it", async () => {
+    const request = home.request("w-1", "echo once >> marks; until [ -e go ]; do sleep 0.02; done; exit 5");
+    startThroughHost(request, { start: () => false });
+    const first = await started(request);
+    const [launcher] = standby.pids;
+    start(request);
+    await until(() => !isAlive(launcher as number), "the second launcher has ended");
+    expect(existsSync(request.paths.exit)).toBe(false);
+    writeFileSync(join(home.folder, "go"), "");
+    expect(await ended(request)).toMatchObject({ pid: first.pid, exit_code: 5 });
+    expect(readFileSync(join(home.folder, "marks"), "utf8")).toBe("once\n");
+  });
+
+  test("lets one of two through that start the same attempt at once, ten times", async () => {
+    for (let round = 0; round < 10; round++) {
+      await ready(2);
+      const request = home.request(`w-${round}`, `echo $$ >> marks-${round}`);
+      start(request);
+      start(request);
+      expect((await ended(request)).exit_code).toBe(0);
+      expect(
+        readFileSync(join(home.folder, `marks-${round}`), "utf8")
+          .trim()
+          .split("\n"),
+      ).toHaveLength(1);
+    }
+  });
+
+  test.each(["launcher", "session"] as const)(
+    "loses no start when the %s was killed that was given it",
+    async (whom) => {
+      const launcher = standby.pids[0] as number;
+      const session = sessionOf(launcher) as number;
+      for (const pid of [launcher, session]) process.kill(pid, "SIGSTOP");
+      const request = home.request("w-1", "echo once >> marks; exit 3");
+      start(request);
+      expect(left).toEqual([]);
+      const [victim, other] = whom === "launcher" ? [launcher, session] : [session, launcher];
+      process.kill(victim, "SIGKILL");
+      await until(() => !isAlive(victim), `the ${whom} is gone`);
+      if (isAlive(other)) process.kill(other, "SIGCONT");
+      expect(await ended(request)).toMatchObject({ exit_code: 3 });
+      await until(() => startedHere(home.folder).length === 0, "nothing of it is left");
+      expect(readFileSync(join(home.folder, "marks"), "utf8")).toBe("once\n");
+    },
+  );
+
+  test("leaves a start to others whose claim was taken away while it was stopped", async () => {
+    const launcher = standby.pids[0] as number;
+    const session = sessionOf(launcher) as number;
+    process.kill(session, "SIGSTOP");
+    const request = home.request("w-1", "echo $HEALD_PID >> marks");
+    start(request);
+    startThroughHost(request, { start: () => false });
+    const { pid } = await ended(request);
+    process.kill(session, "SIGCONT");
+    await until(() => !isAlive(launcher), "the launcher that stood by has ended");
+    expect(readFileSync(join(home.folder, "marks"), "utf8")).toBe(`${pid}\n`);
+  });
+
+  test("gives an attempt back when the disk is too full to write its claim", async (context) => {
+    const small = mountSmall(64);
+    if (small === null) return context.skip("needs the right to mount a tmpfs");
+    const full = makeHome(small.folder);
+    standby.close();
+    await open(small.folder);
+    try {
+      const request = full.request("w-1", "exit 0");
+      mkdirSync(join(request.paths.log, ".."), { recursive: true });
+      fill(join(small.folder, "ballast"));
+      const [launcher] = standby.pids;
+      start(request);
+      await until(() => !isAlive(launcher as number), "the launcher has ended");
+      await until(() => startedHere(small.folder).length === 0, "nothing of it is left");
+      expect(existsSync(request.paths.claim)).toBe(false);
+      rmSync(join(small.folder, "ballast"));
+      await ready(2);
+      start(request);
+      expect((await ended(request)).exit_code).toBe(0);
+      expect(readWhole<{ pid?: number }>(request.paths.claim)?.pid).toBeGreaterThan(1);
+    } finally {
+      standby.close();
+      await full.close().catch(() => undefined);
+      small.unmount();
+    }
+  });
+
+  test("makes others for those that were used, and as many as are wanted", async () => {
+    start(home.request("w-1", WAIT));
+    await ready(2);
+    count = 3;
+    standby.open();
+    await ready(3);
+    for (const id of ["w-2", "w-3", "w-4", "w-5"]) start(home.request(id, WAIT));
+    expect(left.map(({ ofLauncher }) => ofLauncher[0])).toEqual(["w-5"]);
+  });
+
+  test("has no more than are wanted when fewer are", async () => {
+    count = 0;
+    const request = home.request("w-1", WAIT);
+    start(request);
+    await started(request);
+    start(home.request("w-2", WAIT));
+    start(home.request("w-3", WAIT));
+    expect(left.map(({ ofLauncher }) => ofLauncher[0])).toEqual(["w-3"]);
+    expect(standby.pids).toEqual([]);
+  });
+
+  test("says once that one failed which stood by, and leaves starts to others meanwhile", async () => {
+    const [first, second] = standby.pids as [number, number];
+    process.kill(first, "SIGKILL");
+    await until(() => troubles.length > 0, "it was told");
+    expect(troubles).toEqual(["A launcher that stood by failed (it ended with SIGKILL); the next are made in 10 s"]);
+    expect(standby.pids).toEqual([second]);
+    const request = home.request("w-1", "exit 0");
+    start(request);
+    expect((await ended(request)).exit_code).toBe(0);
+    start(home.request("w-2", "exit 0"));
+    expect(left).toHaveLength(1);
+  });
+
+  test("takes no start that cannot be told in a line", () => {
+    const start = { variables: {}, ofLauncher: ["a"], ofProgram: ["b"], program: ["sh"] };
+    expect(linesOf(start, "/home")).toEqual({
+      forLauncher: "0\u001fa\u001f\n",
+      forSession: "0\u001fa\u001fb\u001fsh\u001f\n",
+    });
+    expect(linesOf({ ...start, variables: { IFS: "x" } }, "/home")).toBeNull();
+    for (const word of ["two\nlines", "\u001f", "\u001d", "x".repeat(5000)])
+      expect(linesOf({ ...start, program: ["sh", word] }, "/home")).toBeNull();
+  });
+
+  test("hands over whatever it takes, to the letter", () => {
+    const folder = "/home/ops a*b$(x)";
+    const piece = fc.constantFrom(folder, ..." \t'\"$`\\*?[]{}~-=;&|<>aé\u00a0");
+    const field = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(""));
+    // The launcher's own way of reading a line and taking it apart, and then each field in brackets.
+    const script = readFileSync(launcherScript(), "utf8");
+    const read = script.slice(script.indexOf("heald_l_read_line() {"), script.indexOf("# Sets heald_l_boot_ms"));
+    const unpack = script.slice(
+      script.indexOf("\n  set -f\n  IFS=$heald_l_separator"),
+      script.indexOf("\nfi\n\nheald_l_variables"),
+    );
+    const show = `${read}heald_l_separator=$1 heald_l_mark=$2 heald_l_home=$3\nheald_l_read_line${unpack}\nfor field; do printf '[%s]' "$field"; done`;
+    fc.assert(
+      fc.property(fc.array(field, { maxLength: 6 }), (program) => {
+        const lines = linesOf({ variables: {}, ofLauncher: [], ofProgram: [], program }, folder);
+        const { stdout } = spawnSync("sh", ["-c", show, "sh", "\u001f", "\u001d", folder], {
+          encoding: "utf8",
+          input: lines?.forSession,
+        });
+        expect(stdout).toBe(["0", ...program].map((each) => `[${each}]`).join(""));
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
