@@ -32,7 +32,8 @@ const definition: Definition = {
     const onTrouble = (sentence: string): void => context.log.warn({}, sentence);
     const host = new LauncherHost(onTrouble);
     const { home } = context.layout.home;
-    const standby = new StandbyLaunchers({ home, count: () => context.policy().settings.standby_launchers, onTrouble });
+    const count = (): number => context.policy().settings.standby_launchers;
+    const standby = new StandbyLaunchers({ folder: context.layout.standbyDir, home, count, host, onTrouble });
     const starter: LauncherStarter = { start: (start) => standby.start(start) || host.start(start) };
     return {
       perform: new Performer(context, mailbox, queue, store, breakers, starter).perform,
@@ -43,7 +44,7 @@ const definition: Definition = {
         for (const [type] of [...context.partsWith<TypePart>("type:")])
           context.offer({ kind: "breaker-due", worker_type: type });
         queue.lookAtWaiting();
-        standby.open();
+        standby.refill();
       },
     };
   },
@@ -51,14 +52,15 @@ const definition: Definition = {
 
 /** Those that start launchers live as long as the daemon, and are there before the first request. */
 function launcherSource(host: LauncherHost, standby: StandbyLaunchers): Source {
-  const each = [host, standby];
   return {
     name: "launchers",
     start: () => {
-      for (const one of each) one.open();
+      host.open();
+      standby.open();
     },
     stop: () => {
-      for (const one of each) one.close();
+      standby.close();
+      host.close();
     },
   };
 }

@@ -28,7 +28,7 @@ export interface HostedStart extends LaunchFields {
 }
 
 /** Ends each field; one that holds it cannot be sent. */
-export const FIELD_END = "\u001f";
+const FIELD_END = "\u001f";
 /** Where xargs puts the item. In no path, since it is no character that anybody types. */
 const ITEM = "\u001e";
 /** xargs takes items up to 128 KiB, the longest argument that Linux allows; larger starts do without it. */
@@ -105,13 +105,22 @@ export class LauncherHost implements LauncherStarter {
 
   start(start: HostedStart): boolean {
     const item = packed(start);
-    if (item === null) return false;
-    this.open();
-    const stdin = this.#child?.stdin;
-    if (!stdin?.writable || this.#child?.pid === undefined) return false;
+    if (item === null || !this.#run(item)) return false;
     const nowMs = performance.now();
     while ((this.#recent[0]?.atMs ?? nowMs) < nowMs - REMEMBERED_MS) this.#recent.shift();
     this.#recent.push({ start, atMs: nowMs });
+    return true;
+  }
+
+  /** Has a launcher made that gets ready for a start which is told through the pipe. False if it cannot be made. */
+  prepare(words: readonly string[]): boolean {
+    return !words.some((word) => unsendable(word)) && this.#run(itemOf(["standby", ...words]));
+  }
+
+  #run(item: string): boolean {
+    this.open();
+    const stdin = this.#child?.stdin;
+    if (!stdin?.writable || this.#child?.pid === undefined) return false;
     this.#startedSince = true;
     stdin.write(item);
     return true;
@@ -131,7 +140,7 @@ export class LauncherHost implements LauncherStarter {
   #reap(): void {
     if (!this.#startedSince) return;
     this.#startedSince = false;
-    this.#child?.stdin?.write(`0${FIELD_END}\0`);
+    this.#child?.stdin?.write(itemOf(["nothing"]));
   }
 
   #failed(child: ChildProcess, why: string): void {
@@ -162,20 +171,32 @@ type Packable = Omit<HostedStart, "claim" | "itself">;
 
 /** The item that tells of a start; null if it cannot be one. */
 export function packed({ variables, ofLauncher, ofProgram, ofHost, program }: Packable): string | null {
-  const fields = joinedFields(variables, [...ofLauncher, ...ofProgram, ...ofHost], program);
-  if (fields === null || Buffer.byteLength(fields) >= ITEM_BYTES_MAX) return null;
-  return `${fields}\0`;
+  const fields = fieldsOf(variables, [...ofLauncher, ...ofProgram, ...ofHost], program);
+  const item = fields === null ? null : itemOf(["start", ...fields]);
+  return item === null || Buffer.byteLength(item) > ITEM_BYTES_MAX ? null : item;
 }
 
-/** Fields as a launcher takes them apart; null if it could not. */
-export function joinedFields(
+/** What a launcher takes apart; null if it could not. */
+export function fieldsOf(
   variables: HostedStart["variables"],
   own: readonly string[],
   program: readonly string[],
-): string | null {
+): readonly string[] | null {
   const names = Object.keys(variables);
   if (names.some((name) => OF_THE_SHELL.has(name))) return null;
   const fields = [String(names.length), ...own, ...names.map((name) => `${name}=${variables[name]}`), ...program];
-  if (fields.some((field) => field.includes(FIELD_END) || field.includes("\0"))) return null;
+  return fields.some(unsendable) ? null : fields;
+}
+
+/** Fields as one text. */
+export function joined(fields: readonly string[]): string {
   return `${fields.join(FIELD_END)}${FIELD_END}`;
+}
+
+function itemOf(fields: readonly string[]): string {
+  return `${joined(fields)}\0`;
+}
+
+function unsendable(field: string): boolean {
+  return field.includes(FIELD_END) || field.includes("\0");
 }

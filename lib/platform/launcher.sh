@@ -16,11 +16,11 @@
 #
 # Variables begin with heald_l_, because a shell hands a variable that it inherited, and then changed, to its children.
 #
-# The first word says how the rest arrives; it is split into fields and never evaluated.
-#   arguments FIELD...                         each by itself
-#   item END FIELDS                            in one argument, each ended by END (launcher-host.ts)
-#   standby END MARK HOME UMASK BOOT SETSID    made before it is needed; what it needs follows in a line (standby.ts)
-#   session END MARK HOME UMASK LAUNCHER       the child of the one that stands by; what it needs follows in a line
+# The first word says what is wanted. `item END FIELDS` has the words in one argument, each ended by END (launcher-host.ts).
+#   start FIELD...                             starts the program that the fields tell of
+#   standby PIPE HOME MARK UMASK BOOT SETSID   gets ready before it is known what for: that comes in two lines (standby.ts)
+#   session END HOME MARK UMASK START          the child of one that stands by, in a session of its own
+#   nothing                                    a sign of life for the host
 
 # The launcher never dies before its program, and hands no signal on: who wants the program ended signals the program.
 trap '' HUP INT QUIT USR1 USR2 PIPE ALRM TERM
@@ -37,10 +37,21 @@ heald_l_read_self() {
   heald_l_start_time=${20}
 }
 
-# Reads a line of fields in which MARK stands for HOME, because `read` takes half a microsecond for each byte.
+# Calls a function with the fields of heald_l_line.
+heald_l_with_fields() {
+  set -f
+  IFS=$heald_l_end
+  # shellcheck disable=SC2086 # Split into fields on purpose.
+  set -- "$1" $heald_l_line
+  unset IFS
+  set +f
+  "$@"
+}
+
+# Sets heald_l_line to a line from the pipe. MARK stands for HOME in it: `read` takes half a microsecond for each byte.
 heald_l_read_line() {
-  IFS= read -r heald_l_line || exit 0 # The daemon that was to write it has ended.
-  exec </dev/null
+  IFS= read -r heald_l_line <&3 || exit 0 # The daemon that was to write it has ended.
+  exec 3<&-
   set -f
   IFS=$heald_l_mark
   # shellcheck disable=SC2086 # Split into pieces on purpose.
@@ -193,9 +204,9 @@ heald_l_count_oom() {
   done <"$heald_l_counters"
 }
 
-# Sets heald_l_end: how it ended, as far as a shell can know, which cannot tell SIGKILL from `exit 137`.
+# Sets heald_l_ending: how it ended, as far as a shell can know, which cannot tell SIGKILL from `exit 137`.
 heald_l_describe() {
-  heald_l_end="\"exit_code\":$1"
+  heald_l_ending="\"exit_code\":$1"
   [ "$1" -gt 128 ] || return 0
   case $(($1 - 128)) in
     1) heald_l_name=HUP ;; 2) heald_l_name=INT ;; 3) heald_l_name=QUIT ;; 4) heald_l_name=ILL ;;
@@ -204,14 +215,14 @@ heald_l_describe() {
     13) heald_l_name=PIPE ;; 14) heald_l_name=ALRM ;; 15) heald_l_name=TERM ;; 24) heald_l_name=XCPU ;;
     25) heald_l_name=XFSZ ;; 31) heald_l_name=SYS ;; *) return 0 ;;
   esac
-  heald_l_end="$heald_l_end,\"signal\":\"SIG$heald_l_name\",\"signal_inferred\":true"
+  heald_l_ending="$heald_l_ending,\"signal\":\"SIG$heald_l_name\",\"signal_inferred\":true"
 }
 
 heald_l_put_exit() {
   set -C
   printf '{"worker_id":"%s","attempt":%d,"pid":%s,"start_time":%s,"boot_id":"%s",%s,%s%s}\n' \
     "$heald_l_worker" "$heald_l_attempt" "$heald_l_pid" "$heald_l_start_time" "$heald_l_boot_id" \
-    "$heald_l_end" "$heald_l_clock" "$heald_l_oom" >"$heald_l_exit"
+    "$heald_l_ending" "$heald_l_clock" "$heald_l_oom" >"$heald_l_exit"
 } 2>/dev/null
 
 # Writes the exit record, however long that takes: only a removed coordination directory ends the wait (after a minute).
@@ -250,60 +261,72 @@ heald_l_conclude() {
   heald_l_record_exit
 }
 
-heald_l_how=$1
-shift
-case $heald_l_how in
-  arguments) ;;
-  item)
-    exec 2>/dev/null # The host's own error output, on which it tells of its troubles.
-    heald_l_separator=$1 heald_l_line=$2
-    ;;
-  standby)
-    heald_l_separator=$1 heald_l_mark=$2 heald_l_home=$3 heald_l_boot_id=$5
-    heald_l_read_self
-    # In the foreground: what a shell starts in the background can never again be interrupted.
-    (
-      trap - HUP INT QUIT USR1 USR2 PIPE ALRM TERM
-      exec "$6" -- /bin/sh "$0" session "$1" "$2" "$3" "$4" "$heald_l_start_time" <&3 3<&-
-    )
-    heald_l_status=$?
-    exec 3<&-
-    heald_l_read_line
-    ;;
-  session)
-    heald_l_separator=$1 heald_l_mark=$2 heald_l_home=$3 heald_l_umask=$4 heald_l_launcher_start=$5
-    heald_l_lose_protection
-    heald_l_read_self
-    heald_l_launcher=$heald_l_ppid heald_l_setsid=
-    heald_l_read_line
-    ;;
-esac
-if [ "$heald_l_how" != arguments ]; then
-  set -f
-  IFS=$heald_l_separator
-  # shellcheck disable=SC2086 # Split into fields on purpose.
-  set -- $heald_l_line
-  unset IFS
-  set +f
-fi
+# The fields that whoever waits for the program needs. $1 is the number of variables among those that come last.
+heald_l_take_fields() {
+  heald_l_variables=$1
+  heald_l_worker=$2 heald_l_attempt=$3 heald_l_claim=$4 heald_l_exit=$5 heald_l_boot_at_ms=$6 heald_l_counters=$7
+}
 
-heald_l_variables=$1
-shift
-[ $# -gt 0 ] || exit 0 # Nothing but a sign of life for the host.
-heald_l_worker=$1 heald_l_attempt=$2 heald_l_claim=$3 heald_l_exit=$4 heald_l_boot_at_ms=$5 heald_l_counters=$6
-shift 6
-if [ "$heald_l_how" = standby ]; then
+# Those that whoever becomes the program needs too. limited, procs: see heald_l_join · static: JSON members
+heald_l_take_more_fields() {
+  heald_l_log=$1 heald_l_nice=$2 heald_l_cwd=$3 heald_l_limited=$4 heald_l_procs=$5 heald_l_static=$6
+}
+
+heald_l_start() {
+  heald_l_take_fields "$@"
+  shift 7
+  heald_l_take_more_fields "$@"
+  heald_l_umask=$7 heald_l_boot_id=$8 heald_l_setsid=$9
+  shift 9
+  heald_l_sign='"pid":'
+  heald_l_create_claim
+  heald_l_claim_attempt
+  (
+    heald_l_identify
+    heald_l_become "$@"
+  )
+  heald_l_conclude $?
+}
+
+heald_l_standby() {
+  heald_l_home=$2 heald_l_mark=$3 heald_l_boot_id=$5
+  command -p mkfifo -m 600 -- "$1" || exit 73
+  exec 3<"$1" # As soon as the daemon opens it too.
+  heald_l_read_self
+  # In the foreground: what a shell starts in the background can never again be interrupted.
+  (
+    trap - HUP INT QUIT USR1 USR2 PIPE ALRM TERM
+    exec "$6" -- /bin/sh "$0" session "$heald_l_end" "$2" "$3" "$4" "$heald_l_start_time"
+  )
+  heald_l_status=$?
+  # Its own line is the second; of the first it could only do the same.
+  heald_l_read_line
+  heald_l_with_fields heald_l_conclude_standby
+}
+
+heald_l_conclude_standby() {
+  heald_l_take_fields "$@"
+  heald_l_read_self
   # The claim may be somebody else's, or nobody's.
   { command exec 3<"$heald_l_claim"; } 2>/dev/null || exit 75
   heald_l_sign="\"launcher_pid\":$heald_l_pid,"
   heald_l_conclude "$heald_l_status"
-  exit
-fi
+}
 
-# limited, procs: see heald_l_join · static: JSON members
-heald_l_log=$1 heald_l_nice=$2 heald_l_cwd=$3 heald_l_limited=$4 heald_l_procs=$5 heald_l_static=$6
-shift 6
-if [ "$heald_l_how" = session ]; then
+heald_l_session() {
+  heald_l_end=$1 heald_l_home=$2 heald_l_mark=$3 heald_l_umask=$4 heald_l_launcher_start=$5
+  heald_l_lose_protection
+  heald_l_read_self
+  heald_l_launcher=$heald_l_ppid heald_l_setsid=
+  heald_l_read_line
+  heald_l_with_fields heald_l_start_in_session
+}
+
+heald_l_start_in_session() {
+  heald_l_take_fields "$@"
+  shift 7
+  heald_l_take_more_fields "$@"
+  shift 6
   [ -e "/proc/$heald_l_launcher/exe" ] || exit 75 # Its launcher is gone, reaped or not.
   heald_l_create_claim
   heald_l_open_log
@@ -311,15 +334,24 @@ if [ "$heald_l_how" = session ]; then
   heald_l_read_clock
   heald_l_claim_started
   heald_l_become "$@"
-fi
+}
 
-heald_l_umask=$1 heald_l_boot_id=$2 heald_l_setsid=$3
-shift 3
-heald_l_sign='"pid":'
-heald_l_create_claim
-heald_l_claim_attempt
-(
-  heald_l_identify
-  heald_l_become "$@"
-)
-heald_l_conclude $?
+heald_l_do() {
+  heald_l_wanted=$1
+  shift
+  case $heald_l_wanted in
+    start) heald_l_start "$@" ;;
+    standby) heald_l_standby "$@" ;;
+    session) heald_l_session "$@" ;;
+    nothing) ;;
+    *) exit 64 ;;
+  esac
+}
+
+if [ "$1" = item ]; then
+  exec 2>/dev/null # The host's own error output, on which it tells of its troubles.
+  heald_l_end=$2 heald_l_line=$3
+  heald_l_with_fields heald_l_do
+else
+  heald_l_do "$@"
+fi

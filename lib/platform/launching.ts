@@ -168,7 +168,7 @@ function start<Result>(request: LaunchRequest, how: (launch: HostedStart) => Res
     const fields = renderFields(request, setsid, limit);
     const { ofLauncher, ofProgram, ofHost } = fields;
     const program = [request.command, ...request.args];
-    const words = [script, "arguments", "0", ...ofLauncher, ...ofProgram, ...ofHost, ...program];
+    const words = [script, "start", "0", ...ofLauncher, ...ofProgram, ...ofHost, ...program];
     const itself = (): number => spawnDetached(request, words, variables);
     return how({ variables, ...fields, program, claim: request.paths.claim, itself });
   } catch (error) {

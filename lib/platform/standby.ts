@@ -3,51 +3,57 @@
  *
  * From the decision to a program's first instruction, a launcher costs the start of a shell, the start of `setsid`, and a
  * shell's reading of its script: half of a recovery (docs/decisions/standby-launchers.md). One that stands by has all of
- * that behind it: it waits, and its child waits in a session of its own, each for one line. Two lines are written, and
- * the child claims the attempt and becomes the program.
+ * that behind it: its child waits, in a session of its own, for a line in a named pipe. Two lines are written: the child
+ * reads the first, claims the attempt and becomes the program; the launcher reads the second when the program has ended.
  *
- * Both end when the daemon ends, since each reads from it. What one that stands by cannot do (a line break in an argument,
- * none left after many deaths at once) is left to whoever starts launchers otherwise. One that ends without having claimed
- * what it was given has it started otherwise, which is harmless, because an attempt is claimed once.
+ * Those that stand by end when the daemon ends, since it has the pipe's other end. What cannot be told in a line (a line
+ * break in an argument), and what comes when none is left (many deaths at once), is left to whoever starts launchers
+ * otherwise. What was told and is not claimed soon is started otherwise too, which is harmless: an attempt is claimed once.
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import type { Socket } from "node:net";
+import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { systemCode } from "../errors.js";
 import { bootId } from "./clock.js";
-import { FIELD_END, type HostedStart, joinedFields, type LauncherStarter } from "./launcher-host.js";
-import { findSetsid, launcherScript, ownUmask } from "./launching.js";
-import { inheritedVariables } from "./worker-environment.js";
+import { fieldsOf, type HostedStart, joined, type LauncherHost, type LauncherStarter } from "./launcher-host.js";
+import { findSetsid, ownUmask } from "./launching.js";
 
 /** Stands for the home in a line, since every byte of it costs time. */
 const HOME_MARK = "\u001d";
-/** A launcher reads a line byte by byte; a longer one is sooner read as an argument. */
-const LINE_BYTES_MAX = 4096;
-/** For so long a start that was handed over is remembered; it takes a millisecond to claim it. */
-const REMEMBERED_MS = 10_000;
-/** After a start nothing is made for so long: what follows a recovery comes first. */
+/** So many bytes are written to a pipe whole or not at all (PIPE_BUF). */
+const LINES_BYTES_MAX = 4096;
+/** After a start none is made for so long: what follows a recovery comes first. */
 const REST_MS = 10;
-/** After a launcher that ended while it stood by nothing is made for so long. */
-const PAUSE_MS = 10_000;
-
-interface Standing {
-  readonly process: ChildProcess;
-  /** What it was given. */
-  given: HostedStart | null;
-}
+/** A new launcher is looked for after this long, then after twice as long, and so on. */
+const FIRST_LOOK_MS = 4;
+/** One that is not there after this long is given up. */
+const GIVEN_UP_MS = 10_000;
+/** A pipe that nobody is to use stays open for so long, for whoever is just opening it. */
+const RELEASED_AFTER_MS = 1000;
+/** For so long none is made after one was given up. */
+const PAUSE_MS = 60_000;
+/** A start that is not claimed after this long is made otherwise. */
+const CLAIMED_WITHIN_MS = 1000;
 
 export interface StandbyOptions {
-  /** All paths of starts that lie in it are written shorter. */
+  /** Made if it is not there: pipes are in it while their launchers are made. */
+  readonly folder: string;
+  /** Paths of starts that lie in it are written shorter. */
   readonly home: string;
   /** How many stand by. Asked each time. */
   readonly count: () => number;
-  /** Told in one sentence when launchers end that stood by. */
+  /** Makes them. */
+  readonly host: LauncherHost;
+  /** Told in one sentence what goes wrong. */
   readonly onTrouble: (sentence: string) => void;
 }
 
 export class StandbyLaunchers implements LauncherStarter {
   readonly #options: StandbyOptions;
-  readonly #standing: Standing[] = [];
+  /** The pipes of those that stand by. */
+  readonly #pipes: number[] = [];
+  #made = 0;
+  /** One is being made, or is to be made. */
   #timer: NodeJS.Timeout | null = null;
   #notBeforeMs = 0;
   #closed = false;
@@ -56,114 +62,144 @@ export class StandbyLaunchers implements LauncherStarter {
     this.#options = options;
   }
 
-  /** Pids of those that stand by. */
-  get pids(): number[] {
-    return this.#standing.flatMap(({ process: { pid } }) => pid ?? []);
+  /** How many stand by. */
+  get size(): number {
+    return this.#pipes.length;
+  }
+
+  /** Releases those that an earlier daemon had made and did not live to use; then makes as many as are wanted. */
+  open(): void {
+    if (this.#releaseOthers()) this.refill();
   }
 
   /** Makes as many as are wanted, one after another, while nothing else is to be done. */
-  open(): void {
-    if (!this.#closed) this.#timer ??= setTimeout(() => this.#makeOne(), this.#restMs()).unref();
+  refill(): void {
+    if (this.#closed || this.#timer !== null || this.#pipes.length >= this.#options.count()) return;
+    this.#later(Math.max(1, this.#notBeforeMs - performance.now()), () => this.#make());
   }
 
-  /** Hands a start over. False if none can take it: then it is to be started otherwise. */
   start(start: HostedStart): boolean {
-    this.#rest();
-    const lines = linesOf(start, this.#options.home);
-    const standing = lines === null ? undefined : this.#standing.shift();
-    if (lines === null || standing === undefined) return false;
-    standing.given = start;
-    setTimeout(() => {
-      standing.given = null;
-    }, REMEMBERED_MS).unref();
-    const [launcher, session] = pipesOf(standing.process);
-    // The launcher's line first: who becomes a program has somebody who waits for its end.
-    launcher.end(lines.forLauncher);
-    session.end(lines.forSession);
-    return true;
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, performance.now() + REST_MS);
+    const lines = this.#pipes.length === 0 ? null : linesOf(start, this.#options.home);
+    if (lines === null) return false;
+    const isTold = this.#tell(lines);
+    if (isTold) setTimeout(() => this.#see(start), CLAIMED_WITHIN_MS).unref();
+    this.refill();
+    return isTold;
   }
 
   /** Ends those that stand by; what they have started goes on. */
   close(): void {
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    for (const { process: child } of this.#standing.splice(0)) for (const pipe of pipesOf(child)) pipe.destroy();
+    for (const pipe of this.#pipes.splice(0)) closeSync(pipe);
+    this.#releaseOthers();
   }
 
-  #rest(): void {
-    this.#notBeforeMs = Math.max(this.#notBeforeMs, performance.now() + REST_MS);
-    this.open();
+  /** Those whose pipes are in the folder still. */
+  #releaseOthers(): boolean {
+    const { folder, onTrouble } = this.#options;
+    try {
+      mkdirSync(folder, { mode: 0o750, recursive: true });
+      for (const name of readdirSync(folder)) release(join(folder, name));
+      return true;
+    } catch (error) {
+      onTrouble(`No launchers stand by: ${messageOf(error)}`);
+      return false;
+    }
   }
 
-  #restMs(): number {
-    return Math.max(1, this.#notBeforeMs - performance.now());
+  #tell(lines: string): boolean {
+    for (let pipe = this.#pipes.shift(); pipe !== undefined; pipe = this.#pipes.shift())
+      if (told(pipe, lines)) return true;
+    return false;
   }
 
-  #makeOne(): void {
-    this.#timer = null;
-    const surplus = this.#standing.length - this.#options.count();
-    if (surplus >= 0) return;
-    if (this.#restMs() > 1) return this.open();
+  #later(ms: number, action: () => void): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      action();
+    }, ms).unref();
+  }
+
+  #make(): void {
+    if (performance.now() < this.#notBeforeMs) return this.refill();
     const setsid = findSetsid();
     if (setsid === null) return;
-    this.#make(setsid);
-    this.open();
+    const pipe = join(this.#options.folder, `${process.pid}-${++this.#made}`);
+    if (this.#options.host.prepare([pipe, this.#options.home, HOME_MARK, ownUmask(), bootId(), setsid]))
+      this.#later(FIRST_LOOK_MS, () => this.#look(pipe, FIRST_LOOK_MS));
   }
 
-  #make(setsid: string): void {
-    const args = [launcherScript(), "standby", FIELD_END, HOME_MARK, this.#options.home, ownUmask(), bootId(), setsid];
-    const child = spawn("/bin/sh", args, {
-      detached: true,
-      stdio: ["pipe", "ignore", "ignore", "pipe"],
-      cwd: "/",
-      env: inheritedVariables(process.env),
-    });
-    const standing: Standing = { process: child, given: null };
-    child.on("error", (error) => this.#ended(standing, error.message));
-    child.on("exit", (code, signal) => this.#ended(standing, `it ended with ${code ?? signal}`));
-    child.unref();
-    for (const pipe of pipesOf(child)) {
-      pipe.on("error", () => undefined); // Its end is told by "exit".
-      pipe.unref();
+  /** A launcher that waits for its pipe to be opened is there. */
+  #look(path: string, waitedMs: number): void {
+    const pipe = openEnd(path, constants.O_WRONLY);
+    if (pipe !== null) {
+      rmSync(path, { force: true });
+      this.#pipes.push(pipe);
+      return this.refill();
     }
-    this.#standing.push(standing);
+    if (waitedMs < GIVEN_UP_MS) return this.#later(waitedMs, () => this.#look(path, waitedMs * 2));
+    this.#options.onTrouble(`A launcher that was to stand by is not there after ${waitedMs / 1000} s`);
+    this.#notBeforeMs = performance.now() + PAUSE_MS;
+    this.refill();
   }
 
-  #ended(standing: Standing, why: string): void {
-    const { given } = standing;
-    standing.given = null;
-    const at = this.#standing.indexOf(standing);
-    if (at !== -1) {
-      this.#standing.splice(at, 1);
-      this.#notBeforeMs = performance.now() + PAUSE_MS;
-      this.#options.onTrouble(`A launcher that stood by failed (${why}); the next are made in ${PAUSE_MS / 1000} s`);
-      this.open();
-    }
-    if (given === null || existsSync(given.claim)) return;
+  #see(start: HostedStart): void {
+    if (existsSync(start.claim)) return;
     try {
-      given.itself();
+      start.itself();
     } catch (error) {
       // Its spec says "pending" and nobody has claimed it: heartbeat-monitor starts it again.
-      this.#options.onTrouble(error instanceof Error ? error.message : String(error));
+      this.#options.onTrouble(messageOf(error));
     }
   }
-}
-
-/** The launcher's end of its line, and its session's. */
-function pipesOf({ stdio }: ChildProcess): readonly [Socket, Socket] {
-  return [stdio[0], stdio[3]] as unknown as [Socket, Socket];
 }
 
 /** The two lines that tell of a start; null if it cannot be told in lines. */
 export function linesOf(
   { variables, ofLauncher, ofProgram, program }: Omit<HostedStart, "claim" | "itself" | "ofHost">,
   home: string,
-): { readonly forLauncher: string; readonly forSession: string } | null {
-  const forLauncher = joinedFields({}, ofLauncher, []);
-  const forSession = joinedFields(variables, [...ofLauncher, ...ofProgram], program);
-  if (forLauncher === null || forSession === null) return null;
-  if (forSession.includes("\n") || forSession.includes(HOME_MARK)) return null;
-  if (Buffer.byteLength(forSession) > LINE_BYTES_MAX) return null;
-  const shorter = (fields: string): string => `${fields.replaceAll(home, HOME_MARK)}\n`;
-  return { forLauncher: shorter(forLauncher), forSession: shorter(forSession) };
+): string | null {
+  const ofSession = fieldsOf(variables, [...ofLauncher, ...ofProgram], program);
+  if (ofSession === null) return null;
+  const fields = [joined(ofSession), joined(["0", ...ofLauncher])];
+  if (fields.some((each) => each.includes("\n") || each.includes(HOME_MARK))) return null;
+  const lines = fields.map((each) => `${each.replaceAll(home, HOME_MARK)}\n`).join("");
+  return Buffer.byteLength(lines) > LINES_BYTES_MAX ? null : lines;
+}
+
+/** Opens a pipe; null while nobody waits to read from it, if it is opened for writing alone. */
+function openEnd(path: string, mode: number): number | null {
+  try {
+    return openSync(path, mode | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  } catch (error) {
+    // ENXIO: nobody reads. ENOENT: it is not made yet. Anything else is looked at again as well, and then given up.
+    if (systemCode(error) === null) throw error;
+    return null;
+  }
+}
+
+/** False if whoever stood by is gone. */
+function told(pipe: number, lines: string): boolean {
+  try {
+    writeSync(pipe, lines);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === null) throw error;
+    return false;
+  } finally {
+    closeSync(pipe);
+  }
+}
+
+/** Whoever opens the pipe, now or in a moment, reads its end, and ends. */
+function release(path: string): void {
+  const pipe = openEnd(path, constants.O_RDWR);
+  rmSync(path, { force: true });
+  if (pipe !== null) setTimeout(() => closeSync(pipe), RELEASED_AFTER_MS).unref();
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -64,6 +64,8 @@ export class Layout {
   readonly reportsDir: string;
   readonly hooksDir: string;
   readonly runDir: string;
+  /** Pipes of launchers that are being made to stand by. */
+  readonly standbyDir: string;
   readonly workerLogsDir: string;
   readonly daemonLogsDir: string;
 
@@ -110,6 +112,7 @@ export class Layout {
     this.reportsDir = at("reports", "failure-patterns");
     this.hooksDir = at("hooks");
     this.runDir = at("run");
+    this.standbyDir = join(this.runDir, "standby");
     this.owner = join(this.runDir, "owner.json");
     this.history = join(this.metricsDir, "worker-restart-history.jsonl");
     this.fixHistory = join(this.metricsDir, "auto-fix-history.jsonl");

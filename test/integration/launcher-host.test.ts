@@ -127,10 +127,11 @@ describe("LauncherHost", () => {
     // The launcher's own way of taking an item apart, and then each field in brackets.
     const script = readFileSync(launcherScript(), "utf8");
     const unpack = script.slice(
-      script.indexOf("\n  set -f\n  IFS=$heald_l_separator"),
-      script.indexOf("\nfi\n\nheald_l_variables=$1"),
+      script.indexOf("heald_l_with_fields() {"),
+      script.indexOf("# Sets heald_l_line to a line"),
     );
-    const show = `heald_l_separator=$1 heald_l_line=$2${unpack}\nfor field; do printf '[%s]' "$field"; done`;
+    const show = `${unpack}show() { for field; do printf '[%s]' "$field"; done; }
+      heald_l_end=$1 heald_l_line=$2; heald_l_with_fields show`;
     fc.assert(
       fc.property(fc.array(field, { maxLength: 6 }), (program) => {
         const item = packed({ variables: {}, ofLauncher: [], ofProgram: [], ofHost: [], program });
@@ -138,7 +139,7 @@ describe("LauncherHost", () => {
         const words = spawnSync("sh", ["-c", show, "sh", "\u001f", (item as string).slice(0, -1)], {
           encoding: "utf8",
         }).stdout;
-        expect(words).toBe(["0", ...program].map((each) => `[${each}]`).join(""));
+        expect(words).toBe(["start", "0", ...program].map((each) => `[${each}]`).join(""));
       }),
       { numRuns: 60 },
     );

@@ -18,6 +18,8 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { startLauncher } from "../../lib/platform/launching.js";
 import {
+  childrenOf,
+  commandOf,
   ended,
   environmentOf,
   fieldsOf,
@@ -403,22 +405,6 @@ describe("startLauncher()", () => {
     },
   );
 });
-
-function childrenOf(pid: number): readonly number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
-}
-
-function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").join(" ");
-  } catch {
-    return "";
-  }
-}
 
 /** Either the program has begun for good, or no process of this round is left. */
 function settled(claim: string, folder: string, round: number): boolean {

@@ -1,13 +1,15 @@
 /** Guarantee: a start by a launcher that stood by is the same start, and one that it cannot make is made otherwise, once. */
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { HostedStart } from "../../lib/platform/launcher-host.js";
+import { type HostedStart, LauncherHost } from "../../lib/platform/launcher-host.js";
 import { type LaunchRequest, launcherScript, startThroughHost } from "../../lib/platform/launching.js";
 import { linesOf, StandbyLaunchers } from "../../lib/platform/standby.js";
 import {
+  childrenOf,
+  commandOf,
   ended,
   environmentOf,
   fieldsOf,
@@ -24,6 +26,7 @@ import {
 } from "./support/launched.js";
 
 let home: Home;
+let host: LauncherHost;
 let standby: StandbyLaunchers;
 let troubles: string[];
 let count: number;
@@ -35,7 +38,7 @@ beforeEach(async () => {
   await open(home.folder);
 });
 afterEach(async () => {
-  standby.close();
+  close();
   await home.close();
 });
 
@@ -43,24 +46,42 @@ async function open(folder: string): Promise<void> {
   troubles = [];
   left = [];
   count = 2;
-  standby = new StandbyLaunchers({
-    home: folder,
-    count: () => count,
-    onTrouble: (sentence) => troubles.push(sentence),
-  });
+  const onTrouble = (sentence: string): void => void troubles.push(sentence);
+  host = new LauncherHost(onTrouble, 50);
+  host.open();
+  standby = new StandbyLaunchers({ folder: pipesIn(folder), home: folder, count: () => count, host, onTrouble });
   standby.open();
   await ready(2);
 }
 
-/** Each stands by as soon as its session waits. */
-async function ready(wanted: number): Promise<void> {
-  await until(() => standby.pids.length === wanted && standby.pids.every(sessionOf), `${wanted} launchers stand by`);
+function pipesIn(folder: string): string {
+  return join(folder, "coordination", "run", "standby");
 }
 
-function sessionOf(launcherPid: number): number | null {
-  const children = `/proc/${launcherPid}/task/${launcherPid}/children`;
-  const pid = existsSync(children) ? Number(readFileSync(children, "utf8").trim()) : 0;
-  return pid > 0 && fieldsOf(pid)?.[3] === String(pid) && fieldsOf(pid)?.[0] === "S" ? pid : null;
+function close(): void {
+  standby.close();
+  host.close();
+}
+
+/** Each stands by as soon as its session waits. */
+async function ready(wanted: number): Promise<void> {
+  await until(() => standby.size === wanted && waiting().length === wanted, `${wanted} launchers stand by`);
+}
+
+interface Waiting {
+  readonly launcher: number;
+  readonly session: number;
+}
+
+/** Those that stand by, the next one first: launchers that were made by the host, with the sessions that wait. */
+function waiting(): Waiting[] {
+  const launchers = childrenOf(host.pid as number).filter((pid) => commandOf(pid).includes("standby"));
+  return launchers.flatMap((launcher) => {
+    const [session] = childrenOf(launcher);
+    const isReady =
+      session !== undefined && fieldsOf(session)?.[3] === String(session) && fieldsOf(session)?.[0] === "S";
+    return isReady && commandOf(session).includes("launcher.sh session") ? [{ launcher, session }] : [];
+  });
 }
 
 function start(request: LaunchRequest): void {
@@ -120,7 +141,7 @@ describe("a program that was started by a launcher that stood by", () => {
   });
 
   test("runs in a session of its own, outside of which its launcher stays, and is identified in its launch record", async () => {
-    const [launcher] = standby.pids;
+    const launcher = waiting()[0]?.launcher;
     const request = home.request("w-1", WAIT);
     start(request);
     const record = await started(request);
@@ -129,7 +150,7 @@ describe("a program that was started by a launcher that stood by", () => {
     expect(fieldsOf(record.pid)?.slice(1, 4)).toEqual([String(launcher), String(record.pid), String(record.pid)]);
     expect(String(record.start_time)).toBe(fieldsOf(record.pid)?.[19]);
     expect(String(record.launcher_start_time)).toBe(fieldsOf(record.launcher_pid)?.[19]);
-    expect(fieldsOf(record.launcher_pid)?.[3]).toBe(String(launcher));
+    expect(fieldsOf(record.launcher_pid)?.[3]).toBe(String(host.pid));
     expect(Math.abs(record.started_at_ms - Date.now())).toBeLessThan(5000);
     await until(() => environmentOf(record.pid).includes(`HEALD_PID=${record.pid}`), "the program knows its own pid");
   });
@@ -138,9 +159,10 @@ describe("a program that was started by a launcher that stood by", () => {
     const request = home.request("w-1", `${WAIT}; exit 4`);
     start(request);
     const { pid, start_time } = await started(request);
-    const waiting = standby.pids;
-    standby.close();
-    await until(() => !waiting.some(isAlive), "those that stood by have ended");
+    const others = waiting();
+    close();
+    const processes = others.flatMap((other) => [other.launcher, other.session]);
+    await until(() => !processes.some(isAlive), "those that stood by have ended");
     expect(isAlive(pid)).toBe(true);
     writeFileSync(join(home.folder, "go"), "");
     expect(await ended(request)).toMatchObject({ pid, start_time, worker_id: "w-1", attempt: 1, exit_code: 4 });
@@ -169,7 +191,7 @@ describe("StandbyLaunchers", () => {
     const request = home.request("w-1", "echo once >> marks; until [ -e go ]; do sleep 0.02; done; exit 5");
     startThroughHost(request, { start: () => false });
     const first = await started(request);
-    const [launcher] = standby.pids;
+    const launcher = waiting()[0]?.launcher;
     start(request);
     await until(() => !isAlive(launcher as number), "the second launcher has ended");
     expect(existsSync(request.paths.exit)).toBe(false);
@@ -196,8 +218,7 @@ describe("StandbyLaunchers", () => {
   test.each(["launcher", "session"] as const)(
     "loses no start when the %s was killed that was given it",
     async (whom) => {
-      const launcher = standby.pids[0] as number;
-      const session = sessionOf(launcher) as number;
+      const { launcher, session } = waiting()[0] as Waiting;
       for (const pid of [launcher, session]) process.kill(pid, "SIGSTOP");
       const request = home.request("w-1", "echo once >> marks; exit 3");
       start(request);
@@ -213,8 +234,7 @@ describe("StandbyLaunchers", () => {
   );
 
   test("leaves a start to others whose claim was taken away while it was stopped", async () => {
-    const launcher = standby.pids[0] as number;
-    const session = sessionOf(launcher) as number;
+    const { launcher, session } = waiting()[0] as Waiting;
     process.kill(session, "SIGSTOP");
     const request = home.request("w-1", "echo $HEALD_PID >> marks");
     start(request);
@@ -229,13 +249,13 @@ describe("StandbyLaunchers", () => {
     const small = mountSmall(64);
     if (small === null) return context.skip("needs the right to mount a tmpfs");
     const full = makeHome(small.folder);
-    standby.close();
+    close();
     await open(small.folder);
     try {
       const request = full.request("w-1", "exit 0");
       mkdirSync(join(request.paths.log, ".."), { recursive: true });
       fill(join(small.folder, "ballast"));
-      const [launcher] = standby.pids;
+      const launcher = waiting()[0]?.launcher;
       start(request);
       await until(() => !isAlive(launcher as number), "the launcher has ended");
       await until(() => startedHere(small.folder).length === 0, "nothing of it is left");
@@ -246,7 +266,7 @@ describe("StandbyLaunchers", () => {
       expect((await ended(request)).exit_code).toBe(0);
       expect(readWhole<{ pid?: number }>(request.paths.claim)?.pid).toBeGreaterThan(1);
     } finally {
-      standby.close();
+      close();
       await full.close().catch(() => undefined);
       small.unmount();
     }
@@ -256,7 +276,7 @@ describe("StandbyLaunchers", () => {
     start(home.request("w-1", WAIT));
     await ready(2);
     count = 3;
-    standby.open();
+    standby.refill();
     await ready(3);
     for (const id of ["w-2", "w-3", "w-4", "w-5"]) start(home.request(id, WAIT));
     expect(left.map(({ ofLauncher }) => ofLauncher[0])).toEqual(["w-5"]);
@@ -270,28 +290,49 @@ describe("StandbyLaunchers", () => {
     start(home.request("w-2", WAIT));
     start(home.request("w-3", WAIT));
     expect(left.map(({ ofLauncher }) => ofLauncher[0])).toEqual(["w-3"]);
-    expect(standby.pids).toEqual([]);
+    expect(standby.size).toBe(0);
   });
 
-  test("says once that one failed which stood by, and leaves starts to others meanwhile", async () => {
-    const [first, second] = standby.pids as [number, number];
-    process.kill(first, "SIGKILL");
-    await until(() => troubles.length > 0, "it was told");
-    expect(troubles).toEqual(["A launcher that stood by failed (it ended with SIGKILL); the next are made in 10 s"]);
-    expect(standby.pids).toEqual([second]);
+  test("passes over those that were killed while they stood by", async () => {
+    const [first, second] = waiting() as [Waiting, Waiting];
+    for (const pid of [first.launcher, first.session]) process.kill(pid, "SIGKILL");
+    await until(() => !isAlive(first.launcher) && !isAlive(first.session), "one is gone");
     const request = home.request("w-1", "exit 0");
     start(request);
+    expect(left).toEqual([]);
     expect((await ended(request)).exit_code).toBe(0);
-    start(home.request("w-2", "exit 0"));
-    expect(left).toHaveLength(1);
+    expect((await started(request)).launcher_pid).toBe(second.launcher);
+  });
+
+  test("releases those that a killed daemon had made, and leaves no pipe on disk", async () => {
+    // What a daemon leaves that was killed before it had opened the pipe.
+    const pipe = join(pipesIn(home.folder), "1-1");
+    const words = ["standby", pipe, home.folder, "\u001d", "022", "boot", "setsid", ""].join("\u001f");
+    const orphan = spawn("/bin/sh", [launcherScript(), "item", "\u001f", words], { stdio: "ignore" });
+    await until(() => existsSync(pipe), "it waits for its pipe to be opened");
+    close();
+    await open(home.folder);
+    await until(() => !isAlive(orphan.pid as number), "it has ended");
+    expect(readdirSync(pipesIn(home.folder))).toEqual([]);
+    expect(troubles).toEqual([]);
+  });
+
+  test("starts nothing and says so where there can be no pipes", async () => {
+    const bare = makeHome();
+    writeFileSync(join(bare.folder, "coordination", "run"), "");
+    const onTrouble = (sentence: string): void => void troubles.push(sentence);
+    const folder = pipesIn(bare.folder);
+    const none = new StandbyLaunchers({ folder, home: bare.folder, count: () => 1, host, onTrouble });
+    none.open();
+    expect(none.size).toBe(0);
+    none.close();
+    expect(troubles[0]).toMatch(/^No launchers stand by: .*run\/standby/);
+    await bare.close();
   });
 
   test("takes no start that cannot be told in a line", () => {
     const start = { variables: {}, ofLauncher: ["a"], ofProgram: ["b"], program: ["sh"] };
-    expect(linesOf(start, "/home")).toEqual({
-      forLauncher: "0\u001fa\u001f\n",
-      forSession: "0\u001fa\u001fb\u001fsh\u001f\n",
-    });
+    expect(linesOf(start, "/home")).toBe("0\u001fa\u001fb\u001fsh\u001f\n0\u001fa\u001f\n");
     expect(linesOf({ ...start, variables: { IFS: "x" } }, "/home")).toBeNull();
     for (const word of ["two\nlines", "\u001f", "\u001d", "x".repeat(5000)])
       expect(linesOf({ ...start, program: ["sh", word] }, "/home")).toBeNull();
@@ -303,20 +344,18 @@ describe("StandbyLaunchers", () => {
     const field = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(""));
     // The launcher's own way of reading a line and taking it apart, and then each field in brackets.
     const script = readFileSync(launcherScript(), "utf8");
-    const read = script.slice(script.indexOf("heald_l_read_line() {"), script.indexOf("# Sets heald_l_boot_ms"));
-    const unpack = script.slice(
-      script.indexOf("\n  set -f\n  IFS=$heald_l_separator"),
-      script.indexOf("\nfi\n\nheald_l_variables"),
-    );
-    const show = `${read}heald_l_separator=$1 heald_l_mark=$2 heald_l_home=$3\nheald_l_read_line${unpack}\nfor field; do printf '[%s]' "$field"; done`;
+    const read = script.slice(script.indexOf("heald_l_with_fields() {"), script.indexOf("# Sets heald_l_boot_ms"));
+    const show =
+      "show() { for field; do printf '[%s]' \"$field\"; done; }; heald_l_end=$1 heald_l_mark=$2 heald_l_home=$3; exec 3<&0";
+    const program = `${read}${show}\nheald_l_read_line; heald_l_with_fields show`;
     fc.assert(
-      fc.property(fc.array(field, { maxLength: 6 }), (program) => {
-        const lines = linesOf({ variables: {}, ofLauncher: [], ofProgram: [], program }, folder);
-        const { stdout } = spawnSync("sh", ["-c", show, "sh", "\u001f", "\u001d", folder], {
+      fc.property(fc.array(field, { maxLength: 6 }), (words) => {
+        const lines = linesOf({ variables: {}, ofLauncher: [], ofProgram: [], program: words }, folder);
+        const { stdout } = spawnSync("sh", ["-c", program, "sh", "\u001f", "\u001d", folder], {
           encoding: "utf8",
-          input: lines?.forSession,
+          input: lines ?? "",
         });
-        expect(stdout).toBe(["0", ...program].map((each) => `[${each}]`).join(""));
+        expect(stdout).toBe(["0", ...words].map((each) => `[${each}]`).join(""));
       }),
       { numRuns: 60 },
     );
