@@ -172,7 +172,7 @@ async function rebuildStatus(layout: Layout): Promise<boolean> {
         key.startsWith(prefix) ? [[key.slice(prefix.length), part as T] as const] : [],
       ),
   };
-  new StatusFile(context).pulse();
+  new StatusFile(context).write();
   return true;
 }
 

@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { replaceFile } from "../../lib/platform/files.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
+import { inTurns } from "../../lib/runtime/in-turns.js";
 import { readInstant, writeInstant } from "../../lib/schema/primitives.js";
 import { type BreakerRecord, breakerRecordSchema, restartRequestSchema } from "../../lib/schema/records.js";
 import { readDaemons } from "../../lib/store/daemons.js";
@@ -30,6 +31,13 @@ interface WaitingRequest {
   readonly count: number;
 }
 
+/** What is shown of a worker, as it is and as text. */
+interface Row {
+  readonly row: Record<string, unknown>;
+  readonly text: string;
+  readonly isWell: boolean;
+}
+
 /** What the status is made from: the monitor's own state, and the home. */
 export type StatusContext = Pick<DaemonContext<Event, HeartbeatSettings>, "layout" | "part" | "partsWith" | "policy">;
 
@@ -40,8 +48,9 @@ export class StatusFile {
   #tookMs = 0;
   #last = { head: "", tail: "" };
   #refreshMs = REFRESH_MS;
+  #composing = false;
   /** A worker's part is never changed, only replaced: its row holds for as long as the part does. */
-  readonly #rows = new WeakMap<WorkerPart, Record<string, unknown>>();
+  readonly #rows = new WeakMap<WorkerPart, Row>();
 
   constructor(context: StatusContext) {
     this.#context = context;
@@ -52,46 +61,81 @@ export class StatusFile {
     this.#dirty = true;
   }
 
-  /** Writes it if it is due; called once a second. */
-  pulse(): void {
+  /** Writes it if it is due; called once a second. The rows of a large fleet are made in turns, each within what is given. */
+  pulse(within: (turn: () => void) => boolean): void {
     const nowMs = Date.now();
     const sinceMs = nowMs - this.#writtenAtMs;
-    const stale = sinceMs >= this.#refreshMs;
-    if ((!this.#dirty && !stale) || sinceMs < Math.max(WRITE_EVERY_MS, this.#tookMs / SHARE_OF_TIME)) return;
-    const begunMs = performance.now();
-    const { ok, summary, home, at, ...rest } = this.compose(nowMs);
-    const head = JSON.stringify({ ok, summary, home }).slice(0, -1);
-    const tail = JSON.stringify(rest).slice(1);
-    this.#writtenAtMs = nowMs;
+    const isStale = sinceMs >= this.#refreshMs;
+    if (this.#composing || (!this.#dirty && !isStale)) return;
+    if (sinceMs < Math.max(WRITE_EVERY_MS, this.#tookMs / SHARE_OF_TIME)) return;
+    this.#composing = true;
     this.#dirty = false;
+    const rows: Row[] = [];
+    inTurns(this.#workers(), {
+      each: (worker) => rows.push(this.#rowOf(worker)),
+      done: (tookMs) => {
+        this.#write(rows, isStale, tookMs);
+        this.#composing = false;
+      },
+      within,
+      givenUp: () => {
+        this.#composing = false;
+        this.#dirty = true;
+      },
+    });
+  }
+
+  /** Writes it at once. */
+  write(): void {
+    this.#write(
+      this.#workers().map((worker) => this.#rowOf(worker)),
+      true,
+      0,
+    );
+  }
+
+  #write(rows: readonly Row[], isStale: boolean, tookMs: number): void {
+    const begunMs = performance.now();
+    const nowMs = Date.now();
+    const { ok, summary, home, at, daemons, workers: waiting, ...rest } = this.#composeAround(rows, nowMs);
+    const workers = [...rows.map(({ text }) => text), ...waiting.map((row) => JSON.stringify(row))];
+    const head = JSON.stringify({ ok, summary, home }).slice(0, -1);
+    const tail = `"daemons":${JSON.stringify(daemons)},"workers":[${workers.join(",")}],${JSON.stringify(rest).slice(1)}`;
+    this.#writtenAtMs = nowMs;
     // Compared without the time, and put together from what was compared: a large fleet makes a long text.
-    if (head !== this.#last.head || tail !== this.#last.tail || stale) {
+    if (head !== this.#last.head || tail !== this.#last.tail || isStale) {
       replaceFile(this.#context.layout.status, `${head},"at":${JSON.stringify(at)},${tail}\n`);
       this.#last = { head, tail };
     }
-    this.#tookMs = performance.now() - begunMs;
+    this.#tookMs = tookMs + performance.now() - begunMs;
   }
 
-  compose(nowMs: number): Record<string, unknown> & { readonly at: string } {
+  /** All of it as it is now. */
+  compose(nowMs: number): Record<string, unknown> {
+    const rows = this.#workers().map((worker) => this.#rowOf(worker));
+    const { workers: waiting, ...around } = this.#composeAround(rows, nowMs);
+    return { ...around, workers: [...rows.map(({ row }) => row), ...waiting] };
+  }
+
+  /** All but the rows; `workers` has those that only wait for a restart. */
+  #composeAround(rows: readonly Row[], nowMs: number) {
     const { layout } = this.#context;
     const fleet = this.#context.part<FleetPart>("fleet");
     const queue = this.#waiting();
-    const workers = [
-      ...this.#workers(),
-      ...queue.filter((one) => !existsSync(layout.activeSpec(one.worker_id))).map(waitingWorker),
-    ];
+    const workers = queue.filter((one) => !existsSync(layout.activeSpec(one.worker_id))).map(waitingWorker);
     const daemons = readDaemons(layout).map(({ alive, presence: _, ...daemon }) => ({ ...daemon, running: alive }));
     const breakers = this.#breakers();
     const holds = (fleet?.holds ?? []).filter((hold) => hold.expires_at_ms > nowMs);
-    const troubled = workers.filter((worker) => !WELL.has(String(worker.state)));
+    const count = rows.length + workers.length;
+    const troubled = rows.filter(({ isWell }) => !isWell).length + workers.length;
     const down = daemons.filter((daemon) => !daemon.running);
     const open = breakers.filter((breaker) => breaker.state !== "closed");
-    const ok = troubled.length === 0 && down.length === 0 && open.length === 0;
+    const ok = troubled === 0 && down.length === 0 && open.length === 0;
     const summary = ok
-      ? `${workers.length} workers, all well`
+      ? `${count} workers, all well`
       : [
-          `${workers.length} workers`,
-          ...part(troubled.length, "in trouble"),
+          `${count} workers`,
+          ...part(troubled, "in trouble"),
           ...part(open.length, "breakers not closed"),
           ...part(down.length, "daemons down"),
         ].join(", ");
@@ -133,15 +177,20 @@ export class StatusFile {
     };
   }
 
-  #workers(): Record<string, unknown>[] {
-    const workers: Record<string, unknown>[] = [];
-    for (const [, worker] of this.#context.partsWith<WorkerPart>("worker:")) {
-      const row = this.#rows.get(worker) ?? workerRow(worker);
-      this.#rows.set(worker, row);
-      workers.push(row);
-    }
+  #workers(): WorkerPart[] {
+    const workers: WorkerPart[] = [];
+    for (const [, worker] of this.#context.partsWith<WorkerPart>("worker:")) workers.push(worker);
     this.#refreshMs = Math.min(REFRESH_MS_MAX, Math.max(REFRESH_MS, workers.length * REFRESH_MS_PER_WORKER));
-    return workers.sort((a, b) => (String(a.worker_id) < String(b.worker_id) ? -1 : 1));
+    return workers.sort((a, b) => (a.worker_id < b.worker_id ? -1 : 1));
+  }
+
+  #rowOf(worker: WorkerPart): Row {
+    const known = this.#rows.get(worker);
+    if (known !== undefined) return known;
+    const row = workerRow(worker);
+    const made = { row, text: JSON.stringify(row), isWell: WELL.has(worker.state) };
+    this.#rows.set(worker, made);
+    return made;
   }
 
   #waiting(): WaitingRequest[] {

@@ -12,6 +12,7 @@ import { type Instant, now } from "../../lib/platform/clock.js";
 import { cpuPressure, hostState } from "../../lib/platform/host.js";
 import { isAlive, isCorpse, memoryOfTree, readStat } from "../../lib/platform/processes.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
+import { inTurns } from "../../lib/runtime/in-turns.js";
 import type { Event, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { Shelter } from "./shelter.js";
@@ -34,6 +35,7 @@ export class SweepSource implements Source {
   #last: Instant | null = null;
   #pulses = 0;
   #cursor = 0;
+  #sweeping = false;
   #pressure: number | null = null;
 
   constructor(context: DaemonContext<Event, HeartbeatSettings>, eachPulse: () => void) {
@@ -73,24 +75,42 @@ export class SweepSource implements Source {
       host: hostState(),
     });
     this.#eachPulse();
-    this.#shelter.run("looking at processes", () => this.#sweep());
+    this.#sweep();
   }
 
   #sweep(): void {
+    if (this.#sweeping) return;
     const workers: WorkerPart[] = [];
     for (const [, worker] of this.#context.partsWith<WorkerPart>("worker:"))
       if (worker.process !== null && worker.ending === null) workers.push(worker);
-    for (const worker of workers) if (!isAlive(worker.process?.identity.pid ?? 0)) this.#vanished(worker);
+    this.#sweeping = true;
+    inTurns(workers, {
+      each: (worker) => {
+        if (!isAlive(worker.process?.identity.pid ?? 0)) this.#vanished(worker);
+      },
+      done: () => {
+        this.#sweeping = false;
+        this.#lookCloser(workers);
+      },
+      within: (turn) => this.#shelter.run("looking at processes", turn),
+      givenUp: () => {
+        this.#sweeping = false;
+      },
+    });
+  }
+
+  /** At some, and at those whose memory is measured. */
+  #lookCloser(workers: readonly WorkerPart[]): void {
     const count = Math.min(STATS_PER_PULSE, workers.length);
-    for (let nth = 0; nth < count; nth++) {
-      const worker = workers[(this.#cursor + nth) % workers.length] as WorkerPart;
-      this.#examine(worker);
-    }
+    for (let nth = 0; nth < count; nth++) this.#examine(workers[(this.#cursor + nth) % workers.length] as WorkerPart);
     this.#cursor = workers.length === 0 ? 0 : (this.#cursor + count) % workers.length;
     this.#sampleMemory(workers);
   }
 
+  /** Unless what was seen has been overtaken: another process, or an end that is known. */
   #vanished(worker: WorkerPart): void {
+    const current = this.#context.part<WorkerPart>(`worker:${worker.worker_id}`);
+    if (current?.process?.identity !== worker.process?.identity || current?.ending !== null) return;
     this.#context.offer({ kind: "vanished", worker_id: worker.worker_id, attempt: worker.spec.attempt });
   }
 
