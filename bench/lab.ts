@@ -37,6 +37,9 @@ export const OPEN_RESTART_POLICY = {
   rate_limits: { global_per_minute: null, per_type_per_minute: null, per_task_min_interval_seconds: 0 },
 };
 
+/** The same for workers that are killed once: a new attempt is a success after a while, as by default, and not at once. */
+export const STEADY_RESTART_POLICY = { ...OPEN_RESTART_POLICY, success_after_seconds: 30, retry_reset_seconds: 600 };
+
 export const TYPE = "bench-worker";
 
 /** A worker's word that it runs, and when it was heard. */

@@ -1,23 +1,31 @@
 /** Crash → replacement process running, one at a time, and many at once; beside a bare Node parent, in turn. @module */
-import { type ChildProcess, spawn } from "node:child_process";
-import { join } from "node:path";
-import { packageRoot } from "../lib/platform/package.js";
-import { Lab, percentile, round } from "./lab.js";
+import { BareParent, killAll, killOne, type Side } from "./bare.js";
+import { Lab, OPEN_RESTART_POLICY, percentile, round, STEADY_RESTART_POLICY } from "./lab.js";
 import type { Result } from "./main.js";
 
 const ROUNDS = 200;
 const BATCH = 20;
+const TURNS = 5;
+/** The most that `standby_launchers` may be. */
+const STANDBY_MAX = 256;
 const QUIET = { heartbeat_interval_seconds: 30 };
 
 /** Kills single workers, in turn under heald and under the bare parent. */
 export async function recovery(workers: number): Promise<Result> {
-  const pair = await Pair.open(Math.max(2, workers));
+  const pair = await Pair.open(Math.max(2, workers), OPEN_RESTART_POLICY);
   const ours: number[] = [];
   const theirs: number[] = [];
+  const kill = async (side: Side, nth: number): Promise<number> => {
+    const ids = [...side.pids.keys()];
+    const tookMs = await killOne(side, ids[nth % ids.length] as string);
+    // The daemons finish what follows a restart; the next death is one of an idle system.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return tookMs;
+  };
   try {
     for (let nth = 0; nth < ROUNDS; nth += BATCH) {
-      for (let one = 0; one < BATCH; one++) ours.push(await pair.killOne(pair.heald, nth + one));
-      for (let one = 0; one < BATCH; one++) theirs.push(await pair.killOne(pair.bare, nth + one));
+      for (let one = 0; one < BATCH; one++) ours.push(await kill(pair.heald, nth + one));
+      for (let one = 0; one < BATCH; one++) theirs.push(await kill(pair.bare, nth + one));
     }
   } finally {
     await pair.close();
@@ -30,24 +38,34 @@ export async function recovery(workers: number): Promise<Result> {
   };
 }
 
-/** Kills all at once. */
+/** Kills all at once; with as many launchers standing by as there are workers, and with as many as by default. */
 export async function mass(workers: number): Promise<Result> {
+  const standby = Math.min(STANDBY_MAX, workers);
   const ours: number[] = [];
+  const byDefault: number[] = [];
   const theirs: number[] = [];
-  for (let turn = 0; turn < 5; turn++) {
-    const pair = await Pair.open(workers);
+  for (let turn = 0; turn < TURNS; turn++) {
+    const lifted = await Pair.open(workers, { ...STEADY_RESTART_POLICY, standby_launchers: standby });
     try {
-      ours.push(await pair.killAll(pair.heald));
-      theirs.push(await pair.killAll(pair.bare));
+      ours.push(await killAll(lifted.heald));
+      theirs.push(await killAll(lifted.bare));
     } finally {
-      await pair.close();
+      await lifted.close();
+    }
+    const plain = await Pair.open(workers, STEADY_RESTART_POLICY);
+    try {
+      byDefault.push(await killAll(plain.heald));
+    } finally {
+      await plain.close();
     }
   }
   return {
     name: "mass",
-    what: `SIGKILL to ${workers} of ${workers} workers at once until the last replacement runs; 5 times`,
-    leaves_out: "the default pacing and rate limits, lifted by policy",
+    what: `SIGKILL to ${workers} of ${workers} workers at once until the last replacement runs; ${TURNS} times, each the daemons' first; ${standby} launchers stand by`,
+    leaves_out:
+      "the default pacing and rate limits, lifted by policy; the time in which launchers are made that stand by",
     ...figures(ours, theirs),
+    default_standby_p50_ms: round(percentile(byDefault, 0.5)),
   };
 }
 
@@ -59,73 +77,35 @@ function figures(ours: readonly number[], theirs: readonly number[]) {
     p99_ms: round(percentile(ours, 0.99)),
     max_ms: round(Math.max(...ours)),
     baseline_p50_ms: round(baseline),
+    baseline_p99_ms: round(percentile(theirs, 0.99)),
     ratio: round(p50 / baseline),
     samples: ours.length,
   };
 }
 
-interface Side {
-  readonly lab: Lab;
-  readonly pids: Map<string, number>;
-}
-
 /** heald and a bare parent, each with workers of its own, so that they can be measured in turn. */
 class Pair {
   readonly heald: Side;
-  readonly bare: Side;
-  readonly #parent: ChildProcess;
+  readonly bare: BareParent;
 
-  private constructor(heald: Side, bare: Side, parent: ChildProcess) {
+  private constructor(heald: Side, bare: BareParent) {
     this.heald = heald;
     this.bare = bare;
-    this.#parent = parent;
   }
 
-  static async open(workers: number): Promise<Pair> {
-    const lab = new Lab({ heartbeat: QUIET });
+  static async open(workers: number, restart: object): Promise<Pair> {
+    const lab = new Lab({ heartbeat: QUIET, restart });
     for (let nth = 0; nth < workers; nth++) lab.addWorker(`bench-${nth}`, { launch: true });
     const heald = { lab, pids: new Map((await lab.awaitStarted(workers, 60_000)).map((one) => [one.id, one.pid])) };
     await lab.start("heartbeat-monitor", "worker-restart");
-    const other = new Lab({ heartbeat: QUIET });
-    const { command, args } = other.launch();
-    const parent = spawn(
-      process.execPath,
-      [join(packageRoot(), "dist", "bench", "baseline-parent.js"), String(workers), command, ...args],
-      { stdio: "ignore" },
-    );
-    const bare = {
-      lab: other,
-      pids: new Map((await other.awaitStarted(workers, 60_000)).map((one) => [one.id, one.pid])),
-    };
+    const bare = await BareParent.open(workers);
     // Both have just started; what they do for that is not what is measured.
     await new Promise((resolve) => setTimeout(resolve, 2000));
-    return new Pair(heald, bare, parent);
-  }
-
-  async killOne(side: Side, nth: number): Promise<number> {
-    const ids = [...side.pids.keys()];
-    const id = ids[nth % ids.length] as string;
-    const from = performance.now();
-    process.kill(side.pids.get(id) as number, "SIGKILL");
-    const [started] = await side.lab.awaitStarted(1, 20_000);
-    side.pids.set(id, started?.pid ?? 0);
-    // The daemons finish what follows a restart; the next death is one of an idle system.
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    return (started?.atMs ?? Number.NaN) - from;
-  }
-
-  async killAll(side: Side): Promise<number> {
-    const from = performance.now();
-    for (const pid of side.pids.values()) process.kill(pid, "SIGKILL");
-    const all = await side.lab.awaitStarted(side.pids.size, 60_000);
-    for (const { id, pid } of all) side.pids.set(id, pid);
-    return Math.max(...all.map((one) => one.atMs)) - from;
+    return new Pair(heald, bare);
   }
 
   async close(): Promise<void> {
-    this.#parent.kill("SIGKILL");
-    for (const pid of this.bare.pids.values()) process.kill(pid, "SIGKILL");
-    await this.bare.lab.close();
+    await this.bare.close();
     await this.heald.lab.close(process.env.KEEP === "1");
   }
 }
