@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -116,6 +116,25 @@ describe("status.json", () => {
     file.touch();
     file.pulse(atOnce);
     expect(readFileSync(layout.status, "utf8")).toBe(text);
+  });
+
+  test("has a line that says the same as what it is made from, the workers' rows included", () => {
+    workers = watched();
+    const file = status();
+    file.write();
+    const { at, ...written } = JSON.parse(readFileSync(layout.status, "utf8")) as Record<string, unknown>;
+    const { at: _, ...composed } = file.compose(Date.now());
+    expect(written).toEqual(composed);
+    expect(at).toMatch(/Z$/);
+  });
+
+  test("is tried again at the next pulse when a turn came to nothing", () => {
+    workers = watched();
+    const file = status();
+    file.pulse(() => false);
+    expect(existsSync(layout.status)).toBe(false);
+    file.pulse(atOnce);
+    expect(existsSync(layout.status)).toBe(true);
   });
 });
 

@@ -1,0 +1,73 @@
+/** Guarantee: each known process is asked about, in turns, and what was overtaken meanwhile is not called gone. */
+import { spawnSync } from "node:child_process";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
+import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
+import { SweepSource } from "../../../daemons/heartbeat-monitor/sweep-source.js";
+import { identityOf } from "../../../lib/platform/processes.js";
+import type { DaemonContext } from "../../../lib/runtime/daemon.js";
+import { until } from "../../integration/support/launched.js";
+import { openScene } from "../../scenario/monitor-world.js";
+
+let workers: Map<string, WorkerPart>;
+let offered: Event[];
+let pulses: number;
+let sweep: SweepSource;
+
+beforeEach(() => {
+  workers = new Map();
+  offered = [];
+  pulses = 0;
+  const context = {
+    log: { info: () => undefined, warn: () => undefined },
+    reporter: { news: () => undefined },
+    offer: (event: Event) => void offered.push(event),
+    part: (key: string) => workers.get(key.slice("worker:".length)) ?? null,
+    partsWith: () => workers,
+  };
+  sweep = new SweepSource(context as unknown as DaemonContext<Event, HeartbeatSettings>, () => {
+    pulses += 1;
+  });
+});
+afterEach(() => sweep.stop());
+
+/** A worker of which the monitor knows a process: that of this test, or one that has ended. */
+function add(id: string, isAlive: boolean): void {
+  const { world } = openScene();
+  world.add(id);
+  world.run(60);
+  const part = world.part(id) as WorkerPart;
+  const own = identityOf(process.pid);
+  if (part.process === null || own === null) throw new Error("No process");
+  const identity = isAlive ? own : { ...own, pid: spawnSync("true").pid };
+  workers.set(id, { ...part, process: { ...part.process, identity } });
+}
+
+const gone = (): string[] => offered.flatMap((event) => (event.kind === "vanished" ? [event.worker_id] : []));
+
+describe("the pulse", () => {
+  test("finds each worker whose process is gone, and no other", () => {
+    for (const id of ["a", "b", "c"]) add(id, id !== "b");
+    sweep.start();
+    // By both questions.
+    expect(new Set(gone())).toEqual(new Set(["b"]));
+    expect(pulses).toBe(1);
+  });
+
+  test("lets the loop go on between workers, and says nothing of one that was started anew meanwhile", async () => {
+    add("first", false);
+    const first = workers.get("first") as WorkerPart;
+    // So many that they take more than one turn.
+    for (let nth = 0; nth < 30_000; nth++) workers.set(`other-${nth}`, first);
+    add("last", false);
+    const last = workers.get("last") as WorkerPart;
+    sweep.start();
+    expect(gone().at(-1)).not.toBe("last");
+    workers.set("last", { ...last, process: { ...last.process } as WorkerPart["process"] });
+    const renewed = workers.get("last") as { process: { identity: object } };
+    Object.assign(renewed.process, { identity: { ...renewed.process.identity, pid: process.pid } });
+    await until(() => gone().length >= 30_001, "all were asked about");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(gone()).not.toContain("last");
+  });
+});
