@@ -38,7 +38,10 @@ export function isSame(identity: Identity): Sameness {
 
 /** As `isSame`, and tells a corpse from a process. */
 export function presenceOf(identity: Identity): Presence {
-  return foreignness(identity) ?? comparePresence(identity, readStat(identity.pid));
+  const foreign = foreignness(identity);
+  if (foreign !== null) return foreign;
+  // Nobody has its pid: /proc need not be asked too, whose "no" is an error that costs more than the rest of the look.
+  return isAlive(identity.pid) ? comparePresence(identity, readStat(identity.pid)) : "gone";
 }
 
 /**
