@@ -28,6 +28,11 @@ export interface WriteOptions {
   readonly mode?: number;
   /** Whether it must outlive a power loss: the file and its folder are synced, which costs milliseconds. */
   readonly sync?: boolean;
+  /**
+   * Where the content is written before it gets its name, on the same file system; beside it unless said otherwise. Each change
+   * in a watched folder wakes everybody who watches it, and a file in the making is four of them.
+   */
+  readonly draftFolder?: string;
 }
 
 /** The mode of every file that heald writes, unless it says otherwise. */
@@ -50,6 +55,17 @@ export function replaceFile(path: string, text: string, options: WriteOptions = 
 
 /** Creates a file that appears with its whole content, or returns false because something has its name already. */
 export function createExclusive(path: string, text: string, options: WriteOptions = {}): boolean {
+  try {
+    return linkDraft(path, text, options);
+  } catch (error) {
+    // The two folders are on two file systems, or the one for drafts is not ours to write to.
+    if (options.draftFolder === undefined || !["EXDEV", "EACCES", "EPERM", "EROFS"].includes(systemCode(error) ?? ""))
+      throw error;
+    return linkDraft(path, text, { ...options, draftFolder: dirname(path) });
+  }
+}
+
+function linkDraft(path: string, text: string, options: WriteOptions): boolean {
   const temporary = writeTemporary(path, text, options);
   try {
     linkSync(temporary, path);
@@ -63,9 +79,9 @@ export function createExclusive(path: string, text: string, options: WriteOption
   return true;
 }
 
-/** Writes the content beside its final place, under a name that begins with a dot and that no reader picks up. */
+/** Writes the content beside its final place or in the folder for drafts, under a name that begins with a dot and that no reader picks up. */
 function writeTemporary(path: string, text: string, options: WriteOptions): string {
-  const [temporary, descriptor] = openTemporary(path, options.mode ?? FILE_MODE);
+  const [temporary, descriptor] = openTemporary(path, options);
   try {
     writeAll(descriptor, Buffer.from(text));
     if (options.sync === true) fsyncSync(descriptor);
@@ -79,10 +95,13 @@ function writeTemporary(path: string, text: string, options: WriteOptions): stri
   return temporary;
 }
 
-function openTemporary(path: string, mode: number): [string, number] {
+function openTemporary(
+  path: string,
+  { mode = FILE_MODE, draftFolder = dirname(path) }: WriteOptions,
+): [string, number] {
   for (;;) {
     temporaryCount++;
-    const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${temporaryCount}.tmp`);
+    const temporary = join(draftFolder, `.${basename(path)}.${process.pid}.${temporaryCount}.tmp`);
     try {
       return [temporary, openSync(temporary, "wx", mode)];
     } catch (error) {

@@ -7,7 +7,7 @@
  * @module
  */
 import { lstatSync, readdirSync, renameSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { FileGone, FileRefused, systemCode } from "../errors.js";
 import { bootId } from "../platform/clock.js";
 import { createExclusive, moveExclusive, readSmall, replaceFile } from "../platform/files.js";
@@ -63,7 +63,7 @@ export class Mailbox {
   /** Files a request; false if one with its name waits already: that one stays. */
   file(name: string, record: object): boolean {
     if (!FILED_NAME.test(name)) throw new RangeError(`Cannot file a request as ${JSON.stringify(name)}`);
-    return createExclusive(join(this.#folder, name), textOf(record));
+    return createExclusive(join(this.#folder, name), textOf(record), { draftFolder: dirname(this.#folder) });
   }
 
   /** Claims a request; null if another was faster or it was removed. */

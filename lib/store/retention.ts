@@ -85,7 +85,7 @@ export function expire(layout: Layout, daemon: DaemonName, limits: Partial<Reten
   }
   if (daemon === "worker-restart") {
     sweep.temporaries([layout.queueDir, layout.claimedDir, layout.doneDir, layout.failedRequestsDir]);
-    sweep.temporaries([layout.rejectedDir, layout.breakersDir]);
+    sweep.temporaries([dirname(layout.queueDir), layout.rejectedDir, layout.breakersDir]);
     sweep.requests();
   }
   if (daemon === "auto-fix") sweep.notifications();

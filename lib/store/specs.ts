@@ -85,7 +85,8 @@ export class SpecStore {
    * @param options.sync Whether it must outlive a power loss, which costs milliseconds.
    */
   createActive(record: WorkerSpecRecord, options: { readonly sync?: boolean } = {}): boolean {
-    return createExclusive(this.#layout.activeSpec(record.worker_id), textOf(record), options);
+    const draftFolder = dirname(this.#layout.activeDir);
+    return createExclusive(this.#layout.activeSpec(record.worker_id), textOf(record), { ...options, draftFolder });
   }
 
   /**

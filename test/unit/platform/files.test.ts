@@ -12,6 +12,7 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  watch,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -107,6 +108,30 @@ describe("createExclusive()", () => {
     symlinkSync(join(folder, "elsewhere"), join(folder, "link"));
     expect(createExclusive(join(folder, "link"), "text")).toBe(false);
     expect(readdirSync(folder).sort()).toEqual(["claim.json", "link"]);
+  });
+
+  test("shows whoever watches the folder nothing but the finished file, where there is a folder for drafts", async () => {
+    const parent = temporaryFolder();
+    const folder = join(parent, "queue");
+    mkdirSync(folder);
+    const events: string[] = [];
+    const watcher = watch(folder, (event, name) => events.push(`${event} ${name}`));
+    onTestFinished(() => watcher.close());
+    expect(createExclusive(join(folder, "one.json"), "1", { draftFolder: parent })).toBe(true);
+    expect(createExclusive(join(folder, "one.json"), "2", { draftFolder: parent })).toBe(false);
+    expect(createExclusive(join(folder, "two.json"), "2", { draftFolder: parent })).toBe(true);
+    await until("both are seen", () => events.length >= 2);
+    expect(events).toEqual(["rename one.json", "rename two.json"]);
+    expect(readdirSync(parent)).toEqual(["queue"]);
+    expect(readFileSync(join(folder, "one.json"), "utf8")).toBe("1");
+  });
+
+  test("drafts beside the file where the folder for drafts is on another file system", () => {
+    const folder = temporaryFolder();
+    const elsewhere = tinyDisk();
+    expect(createExclusive(join(folder, "one.json"), "1", { draftFolder: elsewhere })).toBe(true);
+    expect(readFileSync(join(folder, "one.json"), "utf8")).toBe("1");
+    expect([readdirSync(folder), readdirSync(elsewhere)]).toEqual([["one.json"], []]);
   });
 });
 
