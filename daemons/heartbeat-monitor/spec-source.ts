@@ -68,7 +68,7 @@ export class SpecSource implements Source {
     this.#follow(
       layout.activeDir,
       (name) => (name === null ? this.scan() : this.#onSpec(name)),
-      watchDirectoryAtLeisure,
+      (path, onHint, onError) => watchDirectoryAtLeisure(path, onHint, onError, (name) => !this.#isOwnWrite(name)),
     );
     this.#follow(
       layout.launchesDir,
@@ -188,6 +188,14 @@ export class SpecSource implements Source {
           ),
       ),
     );
+  }
+
+  /** Whether a spec stands as it was read or written here last: the folder tells of the monitor's own hand too. */
+  #isOwnWrite(name: string): boolean {
+    const seen = this.#seen.get(name.slice(0, -".json".length));
+    if (seen === undefined) return false;
+    const stat = statSync(join(this.#context.layout.activeDir, name), { throwIfNoEntry: false });
+    return stat !== undefined && keyOf(stat) === seen;
   }
 
   #onSpec(name: string): void {

@@ -35,6 +35,8 @@ export function watchDirectory(
 
 /** A new attempt's claim, its identity and the spec that goes with them follow each other within so much. */
 const QUIET_MS = 4;
+/** How long a burst mostly takes: looking earlier whether it is over is one more waking of the process. */
+const BURST_MS = 8;
 /** In a storm of starts, nothing is put off for longer. */
 const GATHERED_MS_MAX = 100;
 
@@ -43,14 +45,20 @@ const GATHERED_MS_MAX = 100;
  *
  * An attempt that starts changes its files three times within two milliseconds, in which every other process had better
  * leave it the processor; a hundred that start together want it for longer.
+ *
+ * @param isNews Asked at once for each name: one that is no news is not hinted, and nobody is woken for it once more.
  */
 export function watchDirectoryAtLeisure(
   path: string,
   onHint: (name: string | null) => void,
   onError: (error: unknown) => void,
+  isNews: (name: string) => boolean = () => true,
 ): Watch {
   const gathered = new Gathered(onHint);
-  const gather = (name: string | null): void => (name === null ? onHint(null) : gathered.add(name));
+  const gather = (name: string | null): void => {
+    if (name === null) onHint(null);
+    else if (isNews(name)) gathered.add(name);
+  };
   const watch = watchDirectory(path, gather, onError);
   return {
     close: () => {
@@ -75,7 +83,7 @@ class Gathered {
     this.#lastMs = performance.now();
     if (this.#names.size === 0) this.#firstMs = this.#lastMs;
     this.#names.add(name);
-    this.#timer ??= setTimeout(() => this.#due(), QUIET_MS);
+    this.#timer ??= setTimeout(() => this.#due(), BURST_MS);
   }
 
   close(): void {

@@ -116,6 +116,29 @@ describe("watchDirectoryAtLeisure()", () => {
   });
 });
 
+describe("watchDirectoryAtLeisure(), with a sense of what is news", () => {
+  test("gives no hint at what is no news, and asks about each change", async () => {
+    const folder = temporaryFolder();
+    const hints: (string | null)[] = [];
+    const asked = new Set<string>();
+    const watch = watchDirectoryAtLeisure(
+      folder,
+      (name) => hints.push(name),
+      () => undefined,
+      (name) => {
+        asked.add(name);
+        return name !== "ours.json";
+      },
+    );
+    onTestFinished(() => watch.close());
+    writeFileSync(join(folder, "ours.json"), "{}");
+    writeFileSync(join(folder, "theirs.json"), "{}");
+    await until("the other's change is hinted", () => hints.includes("theirs.json"));
+    expect([...asked].sort()).toEqual(["ours.json", "theirs.json"]);
+    expect(hints).not.toContain("ours.json");
+  });
+});
+
 describe("watchFew()", () => {
   function watchFiles(paths: readonly string[]): Watched {
     const watched: Watched = { hints: [], errors: [] };
