@@ -20,7 +20,7 @@ import { taskHoldName } from "./facts.js";
 import { HookRunner } from "./hook.js";
 import type { Effect, Event, Subject } from "./messages.js";
 import { isAttemptAlive } from "./processes.js";
-import type { Context, QueueSource } from "./queue-source.js";
+import { type Context, type QueueSource, SPEC_GATES } from "./queue-source.js";
 import { Starter } from "./starting.js";
 import type { TypePart, WorkerPart } from "./state.js";
 
@@ -116,6 +116,7 @@ export class Performer {
 
   #defer(effect: Of<"defer">): undefined {
     const { name, claimed, deferred } = effect;
+    if (SPEC_GATES.has(deferred.gate)) this.#queue.onWaitsForSpec();
     if (claimed !== null) {
       const record = parsed(claimed);
       if (record !== null) this.#mailbox.putBack(claimed, name, { ...record, deferred });

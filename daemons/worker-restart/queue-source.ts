@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { weatherCode } from "../../lib/platform/files.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
+import type { RestartGate } from "../../lib/schema/catalogue.js";
 import { restartRequestSchema } from "../../lib/schema/records.js";
 import type { Mailbox } from "../../lib/store/mailbox.js";
 import { MAX_BYTES, readRecord, UNFINISHED_MS } from "../../lib/store/records.js";
@@ -18,6 +19,9 @@ export type Context = DaemonContext<Event, RestartSettings>;
 /** Requests left by dead claimers are looked for once what the journal knows is resumed. */
 const ORPHANS_AFTER_MS = 1000;
 
+/** Gates that open when the old attempt's spec goes. */
+export const SPEC_GATES: ReadonlySet<string> = new Set<RestartGate>(["running", "survivors"]);
+
 export class QueueSource implements Source {
   readonly name = "queue";
   readonly scanEverySeconds = 30;
@@ -29,6 +33,8 @@ export class QueueSource implements Source {
   /** What the latest look at a request found, for its start. */
   readonly #found = new Map<string, Found>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** Called when a request begins to wait for an active spec to go. */
+  onWaitsForSpec: () => void = () => {};
   #watch: Watch | null = null;
 
   constructor(context: Context, mailbox: Mailbox) {
@@ -123,6 +129,12 @@ export class QueueSource implements Source {
     for (const [, { waiting }] of this.#waiting())
       if (waiting?.gate === "exit_class") paths.push(...(this.#found.get(waiting.name)?.files ?? []));
     return paths;
+  }
+
+  /** Whether a request waits for what its worker's old spec still stands for. */
+  waitsForSpec(): boolean {
+    for (const [, { waiting }] of this.#waiting()) if (SPEC_GATES.has(waiting?.gate ?? "")) return true;
+    return false;
   }
 
   *#waiting(): Generator<readonly [string, WorkerPart]> {

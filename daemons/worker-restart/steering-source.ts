@@ -7,7 +7,7 @@ import type { Source } from "../../lib/runtime/daemon.js";
 import { readAttemptName } from "../../lib/schema/worker-spec.js";
 import { rotateHistory } from "../../lib/store/history.js";
 import { identityOfLaunch, launchedAtMs, launchOf } from "./processes.js";
-import type { Context, QueueSource } from "./queue-source.js";
+import { type Context, type QueueSource, SPEC_GATES } from "./queue-source.js";
 import type { WorkerPart } from "./state.js";
 
 const TICKS_PER_SWEEP = 3600;
@@ -19,6 +19,8 @@ export class SteeringSource implements Source {
   readonly #queue: QueueSource;
   #watches: Watch[] = [];
   readonly #files: FileWatch;
+  /** Stands only while a request waits for an active spec to go. */
+  #specs: Watch | null = null;
   #isDue = false;
   #ticks = 0;
 
@@ -37,9 +39,10 @@ export class SteeringSource implements Source {
     const steering = [layout.holdsDir, layout.desiredDir, layout.templatesDir];
     this.#watches = [
       ...steering.map((folder) => watchDirectory(folder, () => this.#soon(), onError)),
-      watchDirectory(layout.activeDir, (name) => this.#activeChanged(name), onError),
       watchDirectoryAtLeisure(layout.launchesDir, (name) => this.#launchChanged(name), onError),
     ];
+    this.#queue.onWaitsForSpec = () => this.#followSpecs();
+    if (this.#queue.waitsForSpec()) this.#followSpecs();
     for (const [worker_id, { worker_type, task_id }] of [...this.#workers()])
       this.#context.offer({ kind: "resume", worker_id, worker_type, task_id });
     this.#lookAtLaunches();
@@ -50,6 +53,7 @@ export class SteeringSource implements Source {
     this.#ticks += 1;
     this.#queue.pollFiles();
     this.#files.set(this.#queue.waitedFor());
+    if (this.#specs !== null && !this.#queue.waitsForSpec()) this.#leaveSpecs();
     if (this.#ticks % 5 === 0) this.#lookAtLaunches();
     if (this.#ticks % 60 === 0) this.#queue.lookAtWaiting();
     if (this.#ticks % TICKS_PER_SWEEP === 0) this.#sweep();
@@ -57,7 +61,29 @@ export class SteeringSource implements Source {
 
   stop(): void {
     for (const watch of this.#watches) watch.close();
+    this.#leaveSpecs();
     this.#files.close();
+  }
+
+  /**
+   * Watches the active specs, as long as somebody waits for one of them to go: the folder changes three times with each
+   * restart, and every change of a watched folder wakes this process.
+   */
+  #followSpecs(): void {
+    if (this.#specs !== null) return;
+    const { layout, log } = this.#context;
+    this.#specs = watchDirectory(
+      layout.activeDir,
+      (name) => this.#activeChanged(name),
+      (error) => log.warn({ cause: String(error) }, "a folder cannot be watched; it is looked at each minute"),
+    );
+    // It may have gone before the watch stood.
+    this.#soon();
+  }
+
+  #leaveSpecs(): void {
+    this.#specs?.close();
+    this.#specs = null;
   }
 
   /** One look for all changes of one moment. */
@@ -74,7 +100,7 @@ export class SteeringSource implements Source {
   #activeChanged(name: string | null): void {
     const workerId = name?.replace(/\.json$/, "") ?? null;
     const part = workerId === null ? null : this.#context.part<WorkerPart>(`worker:${workerId}`);
-    if (part?.waiting?.gate === "running" || part?.waiting?.gate === "survivors")
+    if (part !== null && SPEC_GATES.has(part.waiting?.gate ?? ""))
       this.#queue.lookAtWaiting((each) => each.waiting?.name === part.waiting?.name);
   }
 
