@@ -123,7 +123,8 @@ function remember<T>(schema: SchemaOf<T>, text: string, value: T): void {
   texts.set(text, frozen(value));
 }
 
-function frozen<T>(value: T): T {
+/** Freezes a value with all that is in it. */
+export function frozen<T>(value: T): T {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
   for (const inner of Object.values(value)) frozen(inner);
   return Object.freeze(value);

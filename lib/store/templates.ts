@@ -21,7 +21,7 @@ import {
 } from "../schema/worker-spec.js";
 import { jsonNamesIn } from "./entries.js";
 import type { Layout } from "./layout.js";
-import { MAX_BYTES, readRecord } from "./records.js";
+import { frozen, MAX_BYTES, readRecord } from "./records.js";
 
 export interface ResolvedTemplate {
   readonly template: Template;
@@ -66,6 +66,9 @@ const CONFIGURED: Readonly<Record<string, readonly string[]>> = {
   token_budget: ["allocated"],
 };
 
+/** The hashes of templates that were resolved here; they are frozen. */
+const hashes = new WeakMap<Template, string>();
+
 /** Where the package keeps its own templates. */
 export function shippedTemplatesDir(): string {
   return join(packageRoot(), "config", "templates");
@@ -75,7 +78,7 @@ export function shippedTemplatesDir(): string {
 export class TemplateStore {
   readonly #layout: Layout;
   readonly #shippedDir: string;
-  readonly #good = new Map<string, ResolvedTemplate>();
+  readonly #good = new Map<string, ResolvedTemplate & { readonly madeOf: readonly Json[] }>();
 
   constructor(layout: Layout, shippedDir = shippedTemplatesDir()) {
     this.#layout = layout;
@@ -84,18 +87,24 @@ export class TemplateStore {
 
   /** The template of a type as it is now on disk. */
   resolve(workerType: string, nowMs = Date.now()): TemplateReading {
-    let merged: Json | null = null;
+    const madeOf: Json[] = [];
     const sources: string[] = [];
     for (const path of [join(this.#shippedDir, `${workerType}.json`), this.#layout.template(workerType)]) {
       const found = this.#read(path, workerType, nowMs);
       if (typeof found === "string") return this.#bad(workerType, found);
       if (found === null) continue;
-      merged = mergeBlocks(merged ?? {}, found);
+      madeOf.push(found);
       sources.push(path);
     }
-    if (merged === null) return { kind: "none" };
-    const template = { ...merged, worker_type: workerType };
-    const resolved = { template, hash: hashOf(template), sources };
+    if (madeOf.length === 0) return { kind: "none" };
+    // A text that was read before gives the very same values.
+    const known = this.#good.get(workerType);
+    if (known !== undefined && isSameList(known.madeOf, madeOf)) return { kind: "ok", ...known };
+    const merged = madeOf.reduce(mergeBlocks, {});
+    const template = frozen({ ...merged, worker_type: workerType });
+    const hash = hashOf(template);
+    hashes.set(template, hash);
+    const resolved = { template, hash, sources, madeOf };
     this.#good.set(workerType, resolved);
     return { kind: "ok", ...resolved };
   }
@@ -128,6 +137,10 @@ export class TemplateStore {
     }
     return reading.value;
   }
+}
+
+function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {
+  return one.length === other.length && one.every((value, nth) => value === other[nth]);
 }
 
 function whyUnsafe(path: string): string | null {
@@ -172,7 +185,7 @@ export function resolveAttempt(template: Template | null, spec: WorkerSpecRecord
     ...(token_budget == null ? {} : { token_budget }),
     ...(priority == null ? {} : { priority }),
     ...settingsOf(read.value),
-    template_hash: hashOf(template ?? {}),
+    template_hash: (template === null ? undefined : hashes.get(template)) ?? hashOf(template ?? {}),
   };
 }
 
