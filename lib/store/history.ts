@@ -25,24 +25,27 @@ export function appendHistory(
   record: HistoryRecord,
   options: { readonly again?: boolean } = {},
 ): boolean {
-  return withWriter(layout, (writer) => {
-    if (options.again === true) return writer.appendOnce(record, "history_id");
-    writer.append(record);
-    return true;
-  });
+  const writer = writers.get(layout) ?? writerOf(layout);
+  writers.set(layout, writer);
+  if (options.again === true) return writer.appendOnce(record, "history_id");
+  writer.append(record);
+  return true;
 }
+
+/** The history stays open between two outcomes; whether it still has its name is looked at each time. */
+const writers = new WeakMap<Layout, EventLogWriter>();
 
 /** Rotates the history if it has grown large; worker-restart's alone. */
 export function rotateHistory(layout: Layout, nowMs: number): string | null {
-  return withWriter(layout, (writer) => writer.rotateIfLarge(nowMs, "worker-restart"));
-}
-
-function withWriter<T>(layout: Layout, action: (writer: EventLogWriter) => T): T {
-  const options = { maxBytes: HISTORY_BYTES_MAX, archiveDir: layout.archiveDir, owner: true };
-  const writer = new EventLogWriter(layout.history, options);
+  const writer = writerOf(layout);
   try {
-    return action(writer);
+    return writer.rotateIfLarge(nowMs, "worker-restart");
   } finally {
     writer.close();
   }
+}
+
+function writerOf(layout: Layout): EventLogWriter {
+  const options = { maxBytes: HISTORY_BYTES_MAX, archiveDir: layout.archiveDir, owner: true };
+  return new EventLogWriter(layout.history, options);
 }

@@ -5,6 +5,7 @@
  * line, and a hash of the first bytes: inodes are used again at once, and an offset alone proves nothing.
  * @module
  */
+import { lstatSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { archivesOf } from "./archives.js";
 import { closeLog, continues, type OpenLog, openLog, refreshHead, sizeOf, type TailCheckpoint } from "./open-log.js";
@@ -137,6 +138,9 @@ export class Tailer {
 
   /** The file that follows the open one: the next of the rotated ones, else the one that has the name now. */
   #successorOf(log: OpenLog): Successor | null {
+    // What is open cannot lose its number to another file.
+    const found = lstatSync(this.#path, { throwIfNoEntry: false });
+    if (found !== undefined && found.ino === log.inode && found.dev === log.device) return null;
     // Opened before the archive is listed: a rotation in between shows in the list.
     const named = openLog(this.#path);
     if (named !== null && named.inode === log.inode && named.device === log.device) {
