@@ -45,6 +45,7 @@ export class Reporter {
       maxBytes: LOG_BYTES_MAX,
       archiveDir: layout.archiveDir,
       owner: true,
+      isOnlyWriter: true,
     });
   }
 

@@ -19,6 +19,8 @@ export interface LogOptions {
   readonly archiveDir: string;
   /** Whether this process is the log's owner. */
   readonly owner: boolean;
+  /** Whether nobody else appends to it: then it is not looked at for each record whether it is still there and whole. */
+  readonly isOnlyWriter?: boolean;
 }
 
 /** How far back a record is looked for after a crash. */
@@ -33,7 +35,7 @@ export class EventLogWriter {
   constructor(path: string, options: LogOptions) {
     this.path = path;
     this.#options = options;
-    this.#appender = new Appender(path);
+    this.#appender = new Appender(path, { isOnlyWriter: options.isOnlyWriter ?? false });
   }
 
   /** Appends one record. @throws {RecordTooLarge} If it is longer than 64 KiB. */
