@@ -39,6 +39,8 @@ type Json = Record<string, unknown>;
 /** Typed reads and writes of `worker-specs/`. */
 export class SpecStore {
   readonly #layout: Layout;
+  /** The version of an active spec that was read last. */
+  #lastRead: (Version & { readonly workerId: string; readonly attempt: number }) | null = null;
 
   constructor(layout: Layout) {
     this.#layout = layout;
@@ -73,7 +75,12 @@ export class SpecStore {
       root: this.#layout.coordination,
     };
     const reading = readRecord(path, workerSpecSchema, options);
-    if (reading.kind !== "ok" || reading.value.worker_id === workerId) return reading;
+    if (reading.kind !== "ok") return reading;
+    if (reading.value.worker_id === workerId) {
+      const { ino, mtimeMs, size } = reading;
+      this.#lastRead = { workerId, attempt: attemptOf(reading.value), ino, mtimeMs, size };
+      return reading;
+    }
     const message = `must be the file's name ${show(workerId)}, got ${show(reading.value.worker_id)}`;
     const bad = refuse(path, options, "wrong_field", [{ field: "worker_id", message }]);
     return { ...bad, mtimeMs: reading.mtimeMs, ino: reading.ino };
@@ -123,6 +130,11 @@ export class SpecStore {
   /** Removes an active spec if it is still that attempt's; false if it is another's, gone, or cannot be read. */
   removeActive(workerId: string, attempt: number): boolean {
     const path = this.#layout.activeSpec(workerId);
+    // Mostly it was read a moment ago, to be kept as evidence.
+    const known = this.#lastRead;
+    this.#lastRead = null;
+    if (known?.workerId === workerId && known.attempt === attempt && isUnchanged(path, known))
+      return unlinkIfThere(path);
     const found = readObject(path);
     if (found === null || attemptOf(found.json) !== attempt || !isUnchanged(path, found.stat)) return false;
     return unlinkIfThere(path);
@@ -239,13 +251,10 @@ function replaceUnchanged(path: string, text: string, stat: SmallStat, folder = 
   }
 }
 
-function isUnchanged(path: string, read: SmallStat): boolean {
+/** What tells one version of a file from another. */
+type Version = Pick<SmallStat, "ino" | "mtimeMs" | "size">;
+
+function isUnchanged(path: string, read: Version): boolean {
   const now = statSync(path, { throwIfNoEntry: false });
-  return (
-    now !== undefined &&
-    now.ino === read.ino &&
-    now.dev === read.dev &&
-    now.mtimeMs === read.mtimeMs &&
-    now.size === read.size
-  );
+  return now !== undefined && now.ino === read.ino && now.mtimeMs === read.mtimeMs && now.size === read.size;
 }
