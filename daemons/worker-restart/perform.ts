@@ -20,9 +20,12 @@ import { taskHoldName } from "./facts.js";
 import { HookRunner } from "./hook.js";
 import type { Effect, Event, Subject } from "./messages.js";
 import { isAttemptAlive } from "./processes.js";
-import { type Context, type QueueSource, SPEC_GATES } from "./queue-source.js";
+import { type Context, type QueueSource, type ReadRequest, SPEC_GATES, versionOf } from "./queue-source.js";
 import { Starter } from "./starting.js";
 import type { TypePart, WorkerPart } from "./state.js";
+
+/** Claimed requests that are kept in memory until they are settled. */
+const CLAIMED_MAX = 1000;
 
 type Of<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
 
@@ -35,6 +38,8 @@ export class Performer {
   readonly #specs: SpecStore;
   readonly #starter: Starter;
   readonly #hook: HookRunner;
+  /** The requests that were claimed last, by their paths. */
+  readonly #claimed = new Map<string, ReadRequest>();
 
   constructor(
     context: Context,
@@ -103,6 +108,7 @@ export class Performer {
   /** Claims a request. After a crash the claim may be there already, under the dead daemon's name. */
   #claim(name: string, subject: Subject | null, again: boolean): string | null {
     const claimed = this.#mailbox.claim(name);
+    if (claimed !== null) this.#remember(claimed, this.#queue.take(name));
     if (claimed !== null || !again) return claimed;
     const { claimedDir } = this.#context.layout;
     const run = subject === null ? null : (this.#context.part<WorkerPart>(`worker:${subject.worker_id}`)?.run ?? null);
@@ -112,6 +118,13 @@ export class Performer {
       .sort()
       .at(-1);
     return earlier === undefined ? null : join(claimedDir, earlier);
+  }
+
+  /** A claimed request need not be read a second time when it is settled, unless somebody changed it meanwhile. */
+  #remember(claimed: string, read: ReadRequest | null): void {
+    if (read === null) return;
+    if (this.#claimed.size >= CLAIMED_MAX) this.#claimed.delete(this.#claimed.keys().next().value as string);
+    this.#claimed.set(claimed, read);
   }
 
   #defer(effect: Of<"defer">): undefined {
@@ -138,9 +151,13 @@ export class Performer {
   #settle(effect: Of<"settle">, performing: PerformContext): Event | undefined {
     const { claimed, name, folder, outcome, subject } = effect;
     const path = claimed ?? this.#claim(name, subject, performing.again);
-    const record = path === null ? null : parsed(path);
-    if (path !== null && existsSync(path))
+    const stat = path === null ? undefined : statSync(path, { throwIfNoEntry: false });
+    if (path !== null && stat !== undefined) {
+      const read = this.#claimed.get(path);
+      const record = read?.version === versionOf(stat) ? read.record : parsed(path);
       this.#mailbox.settle(path, folder, { ...record, verdict: outcome.verdict, outcome });
+    }
+    if (path !== null) this.#claimed.delete(path);
     return subject === null ? undefined : { kind: "settled", ...subject, name };
   }
 

@@ -19,6 +19,12 @@ export type Context = DaemonContext<Event, RestartSettings>;
 /** Requests left by dead claimers are looked for once what the journal knows is resumed. */
 const ORPHANS_AFTER_MS = 1000;
 
+/** A request as it was read, and which version of its file that was. */
+export interface ReadRequest {
+  readonly version: string;
+  readonly record: object;
+}
+
 /** Gates that open when the old attempt's spec goes. */
 export const SPEC_GATES: ReadonlySet<string> = new Set<RestartGate>(["running", "survivors"]);
 
@@ -30,6 +36,8 @@ export class QueueSource implements Source {
   readonly #reader: FactReader;
   /** The version of each file that was looked at last. */
   readonly #seen = new Map<string, string>();
+  /** The request that was read last under each name. */
+  readonly #read = new Map<string, ReadRequest>();
   /** What the latest look at a request found, for its start. */
   readonly #found = new Map<string, Found>();
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -80,6 +88,7 @@ export class QueueSource implements Source {
     });
     if (reading.kind === "absent") {
       this.#seen.delete(name);
+      this.#read.delete(name);
       this.#found.delete(name);
       return null;
     }
@@ -88,7 +97,9 @@ export class QueueSource implements Source {
       return null;
     }
     if (reading.kind === "bad") return { kind: "request-unreadable", name, why: reading.sentence };
-    this.#seen.set(name, versionOf(reading));
+    const version = versionOf(reading);
+    this.#seen.set(name, version);
+    this.#read.set(name, { version, record: reading.value });
     const request = requestOf(reading.value, reading.mtimeMs);
     const found = this.#reader.find(namedSubject(reading.value), request.attempt, nowMs);
     this.#found.set(name, found);
@@ -106,6 +117,13 @@ export class QueueSource implements Source {
   /** What the latest look found; looked for anew where there was none, as after a crash. */
   foundFor(name: string, subject: Subject, endedAttempt: number): Found & { readonly why?: string | null } {
     return this.#found.get(name) ?? this.#reader.find(subject, endedAttempt, Date.now());
+  }
+
+  /** Hands over the request that was read last under a name, to whoever claims it. */
+  take(name: string): ReadRequest | null {
+    const read = this.#read.get(name) ?? null;
+    this.#read.delete(name);
+    return read;
   }
 
   /** Our own writing is no news. */
@@ -202,6 +220,7 @@ export class QueueSource implements Source {
   }
 }
 
-function versionOf(stat: { readonly ino: number; readonly mtimeMs: number; readonly size: number }): string {
+/** The number, time and length of a file: they stay with it when it is moved. */
+export function versionOf(stat: { readonly ino: number; readonly mtimeMs: number; readonly size: number }): string {
   return `${stat.ino}:${stat.mtimeMs}:${stat.size}`;
 }
