@@ -1,5 +1,5 @@
 /** The queue of requests: each file is read with the facts of its gates, and offered as one event. @module */
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { weatherCode } from "../../lib/platform/files.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
@@ -85,13 +85,9 @@ export class QueueSource implements Source {
       nowMs,
       what: "request",
       root: this.#context.layout.coordination,
+      isFleeting: true,
     });
-    if (reading.kind === "absent") {
-      this.#seen.delete(name);
-      this.#read.delete(name);
-      this.#found.delete(name);
-      return null;
-    }
+    if (reading.kind === "absent") return null;
     if (reading.kind === "unfinished") {
       this.#later(UNFINISHED_MS, () => this.#offer(name));
       return null;
@@ -175,16 +171,31 @@ export class QueueSource implements Source {
   /** A hint says that something happened to a file; the same version is not looked at twice. */
   #hint(name: string): void {
     if (!name.endsWith(".json") || name.startsWith(".")) return;
+    const seen = this.#seen.get(name);
+    if (seen === undefined) return this.#offer(name);
     const stat = statSync(this.#mailbox.pathOf(name), { throwIfNoEntry: false });
-    if (stat === undefined) {
+    if (stat === undefined) this.#gone(name);
+    else if (seen !== versionOf(stat)) this.#offer(name);
+  }
+
+  /** A request is in the queue no more: we have claimed it, or somebody took it back while it waited. */
+  #gone(name: string): void {
+    const known = this.#found.get(name)?.subject.worker_id;
+    this.#seen.delete(name);
+    this.#read.delete(name);
+    this.#found.delete(name);
+    if (known === undefined) {
       for (const [workerId, part] of this.#waiting()) if (part.waiting?.name === name) this.#offerGone(workerId, part);
-      this.#seen.delete(name);
-    } else if (this.#seen.get(name) !== versionOf(stat)) this.#offer(name);
+      return;
+    }
+    const part = this.#context.part<WorkerPart>(`worker:${known}`);
+    if (part?.waiting?.name === name) this.#offerGone(known, part);
   }
 
   #offer(name: string): void {
     const give = (event: Event | null): void => {
       if (event !== null) this.#context.offer(event);
+      else if (!existsSync(this.#mailbox.pathOf(name))) this.#gone(name);
     };
     const put = (error: unknown): void => {
       // The scan comes again; a host that is short of something says so where it must write.
