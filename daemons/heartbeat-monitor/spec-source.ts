@@ -148,6 +148,7 @@ export class SpecSource implements Source {
       maxBytes: MAX_BYTES.request,
       nowMs: Date.now(),
       what: "exit record",
+      isFleeting: true,
     });
     if (reading.kind === "bad")
       this.#refuse(path, reading.code, reading.sentence, reading.mtimeMs ?? 0, reading.ino ?? 0);

@@ -160,7 +160,8 @@ export class FactReader {
   /** The spec of the attempt that ended; else the one that is active, else the newest evidence, else nothing but names. */
   #baseOf(named: SubjectOfRequest, attempt: number | null, nowMs: number): WorkerSpecRecord {
     const { worker_id } = named;
-    const options = { maxBytes: MAX_BYTES.spec, nowMs, what: "worker spec", root: this.#layout.coordination };
+    const root = this.#layout.coordination;
+    const options = { maxBytes: MAX_BYTES.spec, nowMs, what: "worker spec", root, isFleeting: true };
     const zombie =
       attempt === null ? null : readRecord(this.#layout.zombieSpec(worker_id, attempt), workerSpecSchema, options);
     if (zombie?.kind === "ok" && zombie.value.worker_id === worker_id) return zombie.value;

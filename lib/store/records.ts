@@ -62,7 +62,7 @@ export interface ReadOptions {
   readonly nowMs: number;
   /** Whether a person may be writing it right now; true unless said otherwise. */
   readonly mayBeUnfinished?: boolean;
-  /** Whether each text is read once at most, like a beat's, so that it is not worth remembering. */
+  /** Whether each text is mostly read once, like a beat's, so that it is not worth remembering. */
   readonly isFleeting?: boolean;
   /** What it is called in sentences; "record" unless said otherwise. */
   readonly what?: string;
@@ -107,7 +107,7 @@ function readText<T>(path: string, file: SmallFile, schema: SchemaOf<T>, options
 
 const TEXTS_MAX = 32;
 const TEXT_LENGTH_MAX = 8192;
-/** What the latest texts meant. Within one recovery the same few files are read again and again, templates for ever. */
+/** What the latest texts meant. Launch records are read again and again within one recovery, templates for ever. */
 const readTexts = new WeakMap<object, Map<string, unknown>>();
 
 function readBefore<T>(schema: SchemaOf<T>, text: string): T | undefined {

@@ -73,6 +73,7 @@ export class SpecStore {
       nowMs,
       what: "worker spec",
       root: this.#layout.coordination,
+      isFleeting: true,
     };
     const reading = readRecord(path, workerSpecSchema, options);
     if (reading.kind !== "ok") return reading;
