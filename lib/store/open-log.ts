@@ -23,6 +23,8 @@ export interface OpenLog {
   scanned: number;
   /** As in the checkpoint; empty while nothing was read. */
   head: string;
+  /** The bytes of which `head` is the hash; null while that is not known of this process. */
+  headBytes: Buffer | null;
 }
 
 const HEAD_BYTES = 1024;
@@ -45,7 +47,16 @@ export function openLog(path: string): OpenLog | null {
     throw new FileRefused("not_a_file", path, "not a regular file");
   }
   const { ino, dev, birthtimeMs } = stat;
-  return { descriptor, inode: ino, device: dev, birthMs: birthtimeMs, offset: 0, scanned: 0, head: "" };
+  return {
+    descriptor,
+    inode: ino,
+    device: dev,
+    birthMs: birthtimeMs,
+    offset: 0,
+    scanned: 0,
+    head: "",
+    headBytes: null,
+  };
 }
 
 export function closeLog(log: OpenLog): void {
@@ -59,21 +70,41 @@ export function sizeOf(log: OpenLog): number {
 /** Hashes the first bytes anew while what was read is shorter than what the head may cover. */
 export function refreshHead(log: OpenLog): void {
   const length = Math.min(HEAD_BYTES, log.offset);
-  if (!log.head.startsWith(`${length}:`)) log.head = headOf(log, length);
+  if (log.head.startsWith(`${length}:`)) return;
+  log.headBytes = firstBytes(log, length);
+  log.head = hashOf(log.headBytes, length);
+}
+
+/** Whether an open file still begins as it did, and has a line's end at the offset: as `continues`, without a hash. */
+export function isContinued(log: OpenLog): boolean {
+  if (log.headBytes === null) {
+    const { inode, birthMs, offset, head } = log;
+    return continues(log, { inode, birth_ms: birthMs, offset, head_hash: head });
+  }
+  return firstBytes(log, log.headBytes.length).equals(log.headBytes) && hasLineEndAt(log, log.offset);
 }
 
 /** Whether a file begins as the one in which the checkpoint was made, and has a line's end where it says. */
 export function continues(log: OpenLog, checkpoint: TailCheckpoint): boolean {
   if (sizeOf(log) < checkpoint.offset) return false;
   const length = Number.parseInt(checkpoint.head_hash, 10);
-  if (!(length >= 0 && length <= HEAD_BYTES) || headOf(log, length) !== checkpoint.head_hash) return false;
-  if (checkpoint.offset === 0) return true;
-  const last = Buffer.alloc(1);
-  return readSync(log.descriptor, last, 0, 1, checkpoint.offset - 1) === 1 && last[0] === 0x0a;
+  if (!(length >= 0 && length <= HEAD_BYTES)) return false;
+  if (hashOf(firstBytes(log, length), length) !== checkpoint.head_hash) return false;
+  return hasLineEndAt(log, checkpoint.offset);
 }
 
-function headOf(log: OpenLog, length: number): string {
+function hasLineEndAt(log: OpenLog, offset: number): boolean {
+  if (offset === 0) return true;
+  const last = Buffer.alloc(1);
+  return readSync(log.descriptor, last, 0, 1, offset - 1) === 1 && last[0] === 0x0a;
+}
+
+/** The first bytes, or as many as there are. */
+function firstBytes(log: OpenLog, length: number): Buffer {
   const bytes = Buffer.alloc(length);
-  const read = length === 0 ? 0 : readSync(log.descriptor, bytes, 0, length, 0);
-  return `${length}:${createHash("sha256").update(bytes.subarray(0, read)).digest("hex").slice(0, 16)}`;
+  return bytes.subarray(0, length === 0 ? 0 : readSync(log.descriptor, bytes, 0, length, 0));
+}
+
+function hashOf(bytes: Buffer, length: number): string {
+  return `${length}:${createHash("sha256").update(bytes).digest("hex").slice(0, 16)}`;
 }

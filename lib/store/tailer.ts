@@ -8,7 +8,16 @@
 import { lstatSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { archivesOf } from "./archives.js";
-import { closeLog, continues, type OpenLog, openLog, refreshHead, sizeOf, type TailCheckpoint } from "./open-log.js";
+import {
+  closeLog,
+  continues,
+  isContinued,
+  type OpenLog,
+  openLog,
+  refreshHead,
+  sizeOf,
+  type TailCheckpoint,
+} from "./open-log.js";
 import { type FoundLines, readLines } from "./tail-lines.js";
 
 export type { TailCheckpoint } from "./open-log.js";
@@ -196,12 +205,12 @@ interface Successor {
 function noticeTruncation(log: OpenLog): Gap | null {
   const size = sizeOf(log);
   if (size === log.offset) return null;
-  const place = { inode: log.inode, birth_ms: log.birthMs, offset: log.offset, head_hash: log.head };
-  if (size > log.offset && (log.head === "" || continues(log, place))) return null;
+  if (size > log.offset && (log.head === "" || isContinued(log))) return null;
   const gap: Gap = { reason: "truncated", offset: log.offset };
   log.offset = 0;
   log.scanned = 0;
   log.head = "";
+  log.headBytes = null;
   return gap;
 }
 
