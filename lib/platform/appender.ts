@@ -64,10 +64,11 @@ export class Appender {
    */
   append(line: string): void {
     if (line.includes("\n")) throw new RangeError(`A record for ${JSON.stringify(this.path)} must be one line`);
-    const bytes = Buffer.from(`${line}\n`);
-    if (bytes.length > this.#bytesMax) throw new RecordTooLarge(this.path, bytes.length, this.#bytesMax);
+    const length = Buffer.byteLength(line) + 1;
+    if (length > this.#bytesMax) throw new RecordTooLarge(this.path, length, this.#bytesMax);
     this.#size = this.#settle();
-    this.#write(this.#endsTorn() ? Buffer.concat([Buffer.of(NEWLINE), bytes]) : bytes);
+    if (this.#endsTorn()) this.#write(`\n${line}\n`, length + 1);
+    else this.#write(`${line}\n`, length);
   }
 
   /** Lets go of the file; the next record opens whatever has its name then. */
@@ -139,13 +140,14 @@ export class Appender {
     return read !== 1 || this.#lastByte[0] === NEWLINE;
   }
 
-  #write(bytes: Buffer): void {
+  /** One write of the whole text, which becomes bytes on the way to the kernel and not in a buffer of its own before. */
+  #write(text: string, length: number): void {
     this.#cleanSize = -1;
-    const written = writeSync(this.#descriptor, bytes);
+    const written = writeSync(this.#descriptor, text);
     this.#size += written;
-    if (written < bytes.length) {
+    if (written < length) {
       const cause = Object.assign(new Error("Short write"), { code: "ENOSPC" });
-      throw new RecordTorn(this.path, written, bytes.length, { cause });
+      throw new RecordTorn(this.path, written, length, { cause });
     }
     this.#cleanSize = this.#size;
   }

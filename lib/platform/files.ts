@@ -83,7 +83,7 @@ function linkDraft(path: string, text: string, options: WriteOptions): boolean {
 function writeTemporary(path: string, text: string, options: WriteOptions): string {
   const [temporary, descriptor] = openTemporary(path, options);
   try {
-    writeAll(descriptor, Buffer.from(text));
+    writeAll(descriptor, text);
     if (options.sync === true) fsyncSync(descriptor);
   } catch (error) {
     // After a failed sync nobody knows what is on the disk: the next try begins with a new file.
@@ -111,8 +111,11 @@ function openTemporary(
   }
 }
 
-function writeAll(descriptor: number, bytes: Buffer): void {
-  for (let offset = 0; offset < bytes.length; ) offset += writeSync(descriptor, bytes, offset);
+function writeAll(descriptor: number, text: string): void {
+  let offset = writeSync(descriptor, text);
+  if (offset === Buffer.byteLength(text)) return;
+  const bytes = Buffer.from(text);
+  while (offset < bytes.length) offset += writeSync(descriptor, bytes, offset);
 }
 
 function removeIfThere(path: string): void {
