@@ -11,6 +11,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { Appender } from "../platform/appender.js";
 import { replaceFile } from "../platform/files.js";
 import type { Stamp } from "../schema/events.js";
+import { textOfEntry } from "./texts.js";
 
 /** A decision may carry a whole spec with its last words; one that is larger than this is a broken invariant. */
 const JOURNAL_LINE_BYTES_MAX = 16 * 1024 * 1024;
@@ -80,7 +81,7 @@ export class FileJournal implements Journal {
   }
 
   append(entry: JournalEntry): void {
-    this.#write(JSON.stringify(entry));
+    this.#write(textOfEntry(entry));
   }
 
   checkpoint(checkpoint: Checkpoint): void {

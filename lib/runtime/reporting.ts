@@ -8,6 +8,7 @@ import type { Layout } from "../store/layout.js";
 import { EventLogWriter } from "../store/logs.js";
 import type { PerformContext } from "./core.js";
 import type { DecisionEffect } from "./loop.js";
+import { textOfDecision } from "./texts.js";
 
 /** An event to be written to its log; the catalogue says which. */
 export interface ReportEffect {
@@ -86,7 +87,7 @@ export class Reporter {
       ...(draft.incident_id ? { incident_id: draft.incident_id } : {}),
     };
     if (context.again) this.#decisions.appendOnce(record, "decision_id");
-    else this.#decisions.append(record);
+    else this.#decisions.appendLine(textOfDecision(record));
   }
 
   /** Says something about the daemon itself, outside of any decision. */

@@ -40,7 +40,12 @@ export class EventLogWriter {
 
   /** Appends one record. @throws {RecordTooLarge} If it is longer than 64 KiB. */
   append(record: object): void {
-    this.#appender.append(JSON.stringify(record));
+    this.appendLine(JSON.stringify(record));
+  }
+
+  /** Appends one record that is JSON already. @throws {RecordTooLarge} If it is longer than 64 KiB. */
+  appendLine(line: string): void {
+    this.#appender.append(line);
   }
 
   /**
