@@ -452,6 +452,7 @@ class Daemon<
     process.on("SIGINT", () => this.#stop("SIGINT"));
     process.on("SIGHUP", () => this.#reopen());
     process.on("uncaughtException", (error) => {
+      this.#reporter.flush();
       this.#log.error({ stack: error.stack }, `A broken invariant: ${error.message}`);
       this.#log.flush();
       process.exit(70);
@@ -459,8 +460,8 @@ class Daemon<
   }
 
   #reopen(): void {
-    this.#log.reopen();
     this.#reporter.reopen();
+    this.#log.reopen();
     this.#body?.reopen?.();
     this.#policyFile.look(this.#policyListener());
     this.#shadow?.look();

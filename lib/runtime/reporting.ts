@@ -36,6 +36,8 @@ export class Reporter {
   readonly #writers = new Map<EventLog, EventLogWriter>();
   readonly #decisions: EventLogWriter;
   readonly #listeners: ((record: EventRecord) => void)[] = [];
+  /** Reported, and not yet in the daemon's own log. */
+  #unsaid: EventRecord[] = [];
 
   constructor(layout: Layout, daemon: DaemonName, log: Log, newStamp: () => Stamp) {
     this.#layout = layout;
@@ -55,16 +57,29 @@ export class Reporter {
     this.#listeners.push(listener);
   }
 
-  /** Writes one event line, and the same news to the daemon's own log. After a crash, only if it is not there yet. */
+  /** Writes one event line, and soon the same news to the daemon's own log. After a crash, only if it is not there yet. */
   report(effect: ReportEffect, context: Pick<PerformContext, "again">): void {
     const { record } = effect;
     const writer = this.#writer(EVENTS[record.event_type].log);
     if (context.again) writer.appendOnce(record, "event_id");
     else writer.append(record);
-    const { event_type, worker_id, attempt, incident_id, reason, data } = record;
-    const level = record.severity === "info" ? "info" : "warn";
-    this.#log[level]({ event_type, worker_id, attempt, incident_id, reason, ...data }, record.message);
+    this.#sayLater(record);
     for (const listener of this.#listeners) listener(record);
+  }
+
+  /** The daemon's own log tells of it once what is in hand is done: nobody waits for it, and a worker waits for the rest. */
+  #sayLater(record: EventRecord): void {
+    this.#unsaid.push(record);
+    if (this.#unsaid.length === 1) setImmediate(() => this.flush());
+  }
+
+  /** Says in the daemon's own log what was reported and is not said yet. */
+  flush(): void {
+    for (const record of this.#unsaid.splice(0)) {
+      const { event_type, worker_id, attempt, incident_id, reason, data } = record;
+      const level = record.severity === "info" ? "info" : "warn";
+      this.#log[level]({ event_type, worker_id, attempt, incident_id, reason, ...data }, record.message);
+    }
   }
 
   /** Writes one decision record. */
@@ -108,11 +123,13 @@ export class Reporter {
   }
 
   reopen(): void {
+    this.flush();
     for (const writer of this.#writers.values()) writer.reopen();
     this.#decisions.reopen();
   }
 
   close(): void {
+    this.flush();
     for (const writer of this.#writers.values()) writer.close();
     this.#decisions.close();
   }
