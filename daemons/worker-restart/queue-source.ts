@@ -4,7 +4,9 @@ import { weatherCode } from "../../lib/platform/files.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import type { RestartGate } from "../../lib/schema/catalogue.js";
-import { restartRequestSchema } from "../../lib/schema/records.js";
+import { quickCheckOf } from "../../lib/schema/quick.js";
+import { launchRecordSchema, restartRequestSchema } from "../../lib/schema/records.js";
+import { workerSpecSchema } from "../../lib/schema/worker-spec.js";
 import type { Mailbox } from "../../lib/store/mailbox.js";
 import { MAX_BYTES, readRecord, UNFINISHED_MS } from "../../lib/store/records.js";
 import { FactReader, type Found } from "./facts.js";
@@ -53,6 +55,8 @@ export class QueueSource implements Source {
 
   start(): void {
     const { log, layout } = this.#context;
+    // The first death need not wait for them to be made.
+    for (const schema of [restartRequestSchema, workerSpecSchema, launchRecordSchema]) quickCheckOf(schema);
     this.#watch = watchDirectory(
       layout.queueDir,
       (name) => (name === null ? this.scan() : this.#hint(name)),
