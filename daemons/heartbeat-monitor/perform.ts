@@ -159,7 +159,7 @@ export class Performer {
   #gather(effect: Extract<Effect, { kind: "gather" }>): Event {
     const { worker_id, attempt, process } = effect;
     const claimed = effect.withdraw && this.#isClaimed(worker_id, attempt);
-    const left = process === null ? 0 : this.#remains.count(attemptName(worker_id, attempt), process.identity);
+    const left = process === null ? 0 : this.#countLeft(attemptName(worker_id, attempt), process);
     const logTail = left > 0 ? "" : readTail(this.#context.layout.workerLog(worker_id, attempt), LOG_TAIL_BYTES);
     let exit = this.#specSource.exitOf(worker_id, attempt);
     if (exit !== null && exit.oom_kills === 0 && process?.memory_folder)
@@ -176,6 +176,11 @@ export class Performer {
       exit_pending: exitPending,
       claimed,
     };
+  }
+
+  /** A launcher starts its program in a session of its own; of an adopted one nothing is known. */
+  #countLeft(attempt: string, process: KnownProcess): number {
+    return this.#remains.count(attempt, process.identity, process.launcher_pid !== null);
   }
 
   /** Takes the claim of an attempt that nobody has started, so that a late launcher finds it and leaves. */

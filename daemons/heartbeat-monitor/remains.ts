@@ -13,6 +13,7 @@ import {
   type Identity,
   identityOf,
   isCorpse,
+  isGroupGone,
   isSame,
   presenceOf,
   readStat,
@@ -32,8 +33,13 @@ export class Remains {
     return outcome.answer !== "sent" && sent.includes("sent") ? { answer: "sent" } : outcome;
   }
 
-  /** How many processes of the attempt are left: the program, or else its group and noted children elsewhere. */
-  count(attempt: string, identity: Identity): number {
+  /**
+   * How many processes of the attempt are left: the program, or else its group and noted children elsewhere.
+   *
+   * @param isLeader Whether the program was started as the leader of a group of its own.
+   */
+  count(attempt: string, identity: Identity, isLeader: boolean): number {
+    if (isLeader && isGroupGone(identity)) return this.#elsewhere(attempt, identity);
     const presence = presenceOf(identity);
     if (presence === "other_boot" || presence === "reused") return 0;
     // While the program itself runs, its group need not be searched for, which reads all of /proc.
@@ -41,10 +47,12 @@ export class Remains {
     const group = hasGroupMembers(identity.pid)
       ? groupMembers(identity.pid).filter((member) => member.pid !== identity.pid).length
       : 0;
-    const elsewhere = [...(this.#noted.get(attempt)?.values() ?? [])].filter((child) =>
-      isAliveOutside(child, identity.pid),
-    ).length;
-    return group + elsewhere;
+    return group + this.#elsewhere(attempt, identity);
+  }
+
+  /** Noted children that left the group. */
+  #elsewhere(attempt: string, { pid }: Identity): number {
+    return [...(this.#noted.get(attempt)?.values() ?? [])].filter((child) => isAliveOutside(child, pid)).length;
   }
 
   forget(attempt: string): void {

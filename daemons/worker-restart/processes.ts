@@ -1,5 +1,5 @@
 /** What is left of an attempt's processes, known only from its own launch record. @module */
-import { hasGroupMembers, type Identity, presenceOf } from "../../lib/platform/identity.js";
+import { hasGroupMembers, type Identity, isGroupGone, presenceOf } from "../../lib/platform/identity.js";
 import { groupMembers } from "../../lib/platform/processes.js";
 import { readInstant } from "../../lib/schema/primitives.js";
 import { type LaunchRecord, launchRecordSchema } from "../../lib/schema/records.js";
@@ -35,8 +35,11 @@ export function isAttemptAlive(layout: Layout, workerId: string, attempt: number
 
 /** Processes of an attempt that are left: its program, or members of the session that it led. */
 export function survivorsOf(layout: Layout, workerId: string, attempt: number, nowMs: number): number[] {
-  const identity = identityOfLaunch(launchOf(layout, workerId, attempt, nowMs));
+  const launch = launchOf(layout, workerId, attempt, nowMs);
+  const identity = identityOfLaunch(launch);
   if (identity === null) return [];
+  // A launcher starts its program in a session of its own.
+  if (launch?.launcher_pid != null && isGroupGone(identity)) return [];
   const presence = presenceOf(identity);
   if (presence === "same") return [identity.pid];
   if (presence !== "gone" && presence !== "unreaped") return [];

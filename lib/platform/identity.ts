@@ -3,6 +3,7 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
 import { systemCode } from "../errors.js";
 import { bootId, hostName, pidNamespace } from "./clock.js";
 import { type ProcStat, readStat } from "./proc-stat.js";
@@ -84,6 +85,17 @@ export function isAlive(pid: number): boolean {
 /** Whether any process, a corpse included, is in this process group. */
 export function hasGroupMembers(pgid: number): boolean {
   return pgid > 1 && exists(-pgid);
+}
+
+/**
+ * Whether a process that led a group of its own is gone, and the group with it.
+ *
+ * Asked with one signal, whose "no" is an error that costs more than all else here. No means "look closer".
+ */
+export function isGroupGone(leader: Identity): boolean {
+  if (foreignness(leader) !== null || hasGroupMembers(leader.pid)) return false;
+  // It was seen a moment before it took the lead; or it never led, which its caller did not know.
+  return !existsSync(`/proc/${leader.pid}`);
 }
 
 function exists(target: number): boolean {

@@ -6,6 +6,7 @@ export {
   identityOf,
   isAlive,
   isCorpse,
+  isGroupGone,
   isSame,
   type Presence,
   presenceOf,

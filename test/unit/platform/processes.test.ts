@@ -7,6 +7,7 @@ import {
   familyOf,
   hasGroupMembers,
   isAlive,
+  isGroupGone,
   isSame,
   look,
   memoryOfTree,
@@ -90,6 +91,39 @@ function temporaryFolderOf(): string {
   lastFolder = temporaryFolder();
   return lastFolder;
 }
+
+describe("isGroupGone()", () => {
+  test("says no while the leader or anybody of its group is there, and yes when all are gone", async () => {
+    const folder = temporaryFolder();
+    const script = "sleep 60 & echo $! >child; read line";
+    const leader = start("sh", ["-c", script], { cwd: folder, detached: true, stdio: ["pipe", "ignore", "ignore"] });
+    let child = 0;
+    await until("its child runs", () => {
+      child = existsSync(join(folder, "child")) ? Number(readFileSync(join(folder, "child"), "utf8")) : 0;
+      return child > 0;
+    });
+    const identity = identityNow(leader.pid);
+    expect(isGroupGone(identity)).toBe(false);
+    leader.kill("SIGKILL");
+    await until("the leader is gone", () => isSame(identity) === "gone");
+    expect(isGroupGone(identity)).toBe(false);
+    process.kill(child, "SIGKILL");
+    await until("the group is gone", () => isGroupGone(identity));
+    expect(isAlive(child)).toBe(false);
+  });
+
+  test("says no of a process that leads no group, as long as it is there", () => {
+    const child = start("sleep", ["60"]);
+    expect(isGroupGone(identityNow(child.pid))).toBe(false);
+  });
+
+  test("says no of a process of another boot or host: nothing is known of it", () => {
+    const gone = { ...identityNow(process.pid), pid: spawnSync("true").pid };
+    expect(isGroupGone(gone)).toBe(true);
+    expect(isGroupGone({ ...gone, boot_id: "another" })).toBe(false);
+    expect(isGroupGone({ ...gone, host: "another" })).toBe(false);
+  });
+});
 
 describe("look()", () => {
   test("sees a stopped process, and sees it go on", async () => {
