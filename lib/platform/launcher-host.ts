@@ -21,6 +21,8 @@ export interface HostedStart extends LaunchFields {
   readonly variables: Readonly<Record<string, string>>;
   /** The program and its arguments. */
   readonly program: readonly string[];
+  /** Makes ready for a launcher that is new, and returns the fields that it needs besides. @throws {LaunchFailed} */
+  readonly ofHost: () => readonly string[];
   /** The file that tells that a launcher has it. */
   readonly claim: string;
   /** Starts it without the host. Returns the launcher's pid. */
@@ -171,7 +173,7 @@ type Packable = Omit<HostedStart, "claim" | "itself">;
 
 /** The item that tells of a start; null if it cannot be one. */
 export function packed({ variables, ofLauncher, ofProgram, ofHost, program }: Packable): string | null {
-  const fields = fieldsOf(variables, [...ofLauncher, ...ofProgram, ...ofHost], program);
+  const fields = fieldsOf(variables, [...ofLauncher, ...ofProgram, ...ofHost()], program);
   const item = fields === null ? null : itemOf(["start", ...fields]);
   return item === null || Buffer.byteLength(item) > ITEM_BYTES_MAX ? null : item;
 }

@@ -48,8 +48,6 @@ export interface LaunchFields {
   readonly ofLauncher: readonly string[];
   /** Needed by the one that becomes the program. */
   readonly ofProgram: readonly string[];
-  /** The same for every start of one daemon. */
-  readonly ofHost: readonly string[];
 }
 
 /** A claim on an attempt: its program has not begun. */
@@ -158,19 +156,18 @@ function start<Result>(request: LaunchRequest, how: (launch: HostedStart) => Res
   const variables = workerVariables(request);
   let limit: MemoryLimit | null = null;
   try {
-    const setsid = findSetsid();
-    if (setsid === null)
-      throw failed(request, "setsid_missing", "the program setsid (package util-linux) is not installed");
-    const script = launcherScript();
-    if (!existsSync(script)) throw failed(request, "launcher_missing", `"${script}" does not exist`);
-    makeLogFolder(request.paths.log);
     limit = memoryLimitOf(request);
-    const fields = renderFields(request, setsid, limit);
-    const { ofLauncher, ofProgram, ofHost } = fields;
+    const fields = renderFields(request, limit);
+    const { ofLauncher, ofProgram } = fields;
     const program = [request.command, ...request.args];
-    const words = [script, "start", "0", ...ofLauncher, ...ofProgram, ...ofHost, ...program];
-    const itself = (): number => spawnDetached(request, words, variables);
-    return how({ variables, ...fields, program, claim: request.paths.claim, itself });
+    const ofHost = (): readonly string[] => prepareHost(request);
+    const itself = (): number =>
+      spawnDetached(
+        request,
+        [launcherScript(), "start", "0", ...ofLauncher, ...ofProgram, ...ofHost(), ...program],
+        variables,
+      );
+    return how({ variables, ...fields, ofHost, program, claim: request.paths.claim, itself });
   } catch (error) {
     if (limit?.folder !== undefined) releaseMemoryLimit(limit.folder);
     if (error instanceof LaunchFailed) throw error;
@@ -190,7 +187,18 @@ function memoryLimitOf(request: LaunchRequest): MemoryLimit | null {
   return prepareMemoryLimit(request.workerId, request.attempt, request.memoryLimitMb);
 }
 
-function renderFields(request: LaunchRequest, setsid: string, limit: MemoryLimit | null): LaunchFields {
+/** What is the same for every start of one daemon, and what a new launcher needs to be there: one that stands by has it. */
+function prepareHost(request: LaunchRequest): readonly string[] {
+  const setsid = findSetsid();
+  if (setsid === null)
+    throw failed(request, "setsid_missing", "the program setsid (package util-linux) is not installed");
+  const script = launcherScript();
+  if (!existsSync(script)) throw failed(request, "launcher_missing", `"${script}" does not exist`);
+  makeLogFolder(request.paths.log);
+  return [ownUmask(), bootId(), setsid];
+}
+
+function renderFields(request: LaunchRequest, limit: MemoryLimit | null): LaunchFields {
   const { atMs, bootMs } = now();
   const cwd = resolve(request.home, request.cwd ?? ".");
   return {
@@ -210,7 +218,6 @@ function renderFields(request: LaunchRequest, setsid: string, limit: MemoryLimit
       limit?.procsFile ?? "",
       renderStatic(request, cwd, limit),
     ],
-    ofHost: [ownUmask(), bootId(), setsid],
   };
 }
 

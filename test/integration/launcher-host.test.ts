@@ -115,7 +115,7 @@ describe("LauncherHost", () => {
   });
 
   test("takes no start whose variables mean something to a shell, or that is too long", () => {
-    const start = { variables: {}, ofLauncher: ["a"], ofProgram: [], ofHost: [], program: ["sh"] };
+    const start = { variables: {}, ofLauncher: ["a"], ofProgram: [], ofHost: () => [], program: ["sh"] };
     expect(packed(start)).not.toBeNull();
     expect(packed({ ...start, variables: { IFS: "x" } })).toBeNull();
     expect(packed({ ...start, program: ["sh", "x".repeat(70_000)] })).toBeNull();
@@ -134,7 +134,7 @@ describe("LauncherHost", () => {
       heald_l_end=$1 heald_l_line=$2; heald_l_with_fields show`;
     fc.assert(
       fc.property(fc.array(field, { maxLength: 6 }), (program) => {
-        const item = packed({ variables: {}, ofLauncher: [], ofProgram: [], ofHost: [], program });
+        const item = packed({ variables: {}, ofLauncher: [], ofProgram: [], ofHost: () => [], program });
         expect(item).not.toBeNull();
         const words = spawnSync("sh", ["-c", show, "sh", "\u001f", (item as string).slice(0, -1)], {
           encoding: "utf8",
