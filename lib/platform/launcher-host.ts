@@ -114,9 +114,9 @@ export class LauncherHost implements LauncherStarter {
     return true;
   }
 
-  /** Has a launcher made that gets ready for a start which is told through the pipe. False if it cannot be made. */
-  prepare(words: readonly string[]): boolean {
-    return !words.some((word) => unsendable(word)) && this.#run(itemOf(["standby", ...words]));
+  /** Has a launcher do what the words say (see launcher.sh). False if it cannot be told. */
+  ask(words: readonly string[]): boolean {
+    return !words.some((word) => unsendable(word)) && this.#run(itemOf(words));
   }
 
   #run(item: string): boolean {

@@ -18,6 +18,7 @@
 #
 # The first word says what is wanted. `item END FIELDS` has the words in one argument, each ended by END (launcher-host.ts).
 #   start FIELD...                             starts the program that the fields tell of
+#   pipe PIPE                                  makes a named pipe, which Node cannot
 #   standby PIPE HOME MARK UMASK BOOT SETSID   gets ready before it is known what for: that comes in two lines (standby.ts)
 #   session END HOME MARK UMASK START          the child of one that stands by, in a session of its own
 #   nothing                                    a sign of life for the host
@@ -290,8 +291,9 @@ heald_l_start() {
 
 heald_l_standby() {
   heald_l_home=$2 heald_l_mark=$3 heald_l_boot_id=$5
-  command -p mkfifo -m 600 -- "$1" || exit 73
-  exec 3<"$1" # As soon as the daemon opens it too.
+  # Opened for both first, which does not wait for the daemon's end: if the daemon is gone, so is the line that is read.
+  [ -p "$1" ] || exit 75
+  exec 4<>"$1" 3</proc/self/fd/4 4<&-
   heald_l_read_self
   # In the foreground: what a shell starts in the background can never again be interrupted.
   (
@@ -341,6 +343,7 @@ heald_l_do() {
   shift
   case $heald_l_wanted in
     start) heald_l_start "$@" ;;
+    pipe) command -p mkfifo -m 600 -- "$1" ;;
     standby) heald_l_standby "$@" ;;
     session) heald_l_session "$@" ;;
     nothing) ;;

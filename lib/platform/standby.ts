@@ -11,7 +11,17 @@
  * otherwise. What was told and is not claimed soon is started otherwise too, which is harmless: an attempt is claimed once.
  * @module
  */
-import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { systemCode } from "../errors.js";
 import { bootId } from "./clock.js";
@@ -24,12 +34,10 @@ const HOME_MARK = "\u001d";
 const LINES_BYTES_MAX = 4096;
 /** After a start none is made for so long: what follows a recovery comes first. */
 const REST_MS = 10;
-/** A new launcher is looked for after this long, then after twice as long, and so on. */
+/** A pipe that is made, or a launcher that opens it, is looked for after this long, then after twice as long, and so on. */
 const FIRST_LOOK_MS = 4;
 /** One that is not there after this long is given up. */
 const GIVEN_UP_MS = 10_000;
-/** A pipe that nobody is to use stays open for so long, for whoever is just opening it. */
-const RELEASED_AFTER_MS = 1000;
 /** For so long none is made after one was given up. */
 const PAUSE_MS = 60_000;
 /** A start that is not claimed after this long is made otherwise. */
@@ -52,6 +60,8 @@ export class StandbyLaunchers implements LauncherStarter {
   readonly #options: StandbyOptions;
   /** The pipes of those that stand by. */
   readonly #pipes: number[] = [];
+  /** The pipe of the one that is being made. */
+  #held: number | null = null;
   #made = 0;
   /** One is being made, or is to be made. */
   #timer: NodeJS.Timeout | null = null;
@@ -67,9 +77,9 @@ export class StandbyLaunchers implements LauncherStarter {
     return this.#pipes.length;
   }
 
-  /** Releases those that an earlier daemon had made and did not live to use; then makes as many as are wanted. */
+  /** Makes as many as are wanted. */
   open(): void {
-    if (this.#releaseOthers()) this.refill();
+    if (this.#clear()) this.refill();
   }
 
   /** Makes as many as are wanted, one after another, while nothing else is to be done. */
@@ -93,15 +103,16 @@ export class StandbyLaunchers implements LauncherStarter {
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const pipe of this.#pipes.splice(0)) closeSync(pipe);
-    this.#releaseOthers();
+    this.#letGo();
+    this.#clear();
   }
 
-  /** Those whose pipes are in the folder still. */
-  #releaseOthers(): boolean {
+  /** Removes the pipes that are no more needed. A launcher that comes too late for its own ends. */
+  #clear(): boolean {
     const { folder, onTrouble } = this.#options;
     try {
       mkdirSync(folder, { mode: 0o750, recursive: true });
-      for (const name of readdirSync(folder)) release(join(folder, name));
+      for (const name of readdirSync(folder)) rmSync(join(folder, name), { force: true });
       return true;
     } catch (error) {
       onTrouble(`No launchers stand by: ${messageOf(error)}`);
@@ -126,23 +137,43 @@ export class StandbyLaunchers implements LauncherStarter {
     if (performance.now() < this.#notBeforeMs) return this.refill();
     const setsid = findSetsid();
     if (setsid === null) return;
-    const pipe = join(this.#options.folder, `${process.pid}-${++this.#made}`);
-    if (this.#options.host.prepare([pipe, this.#options.home, HOME_MARK, ownUmask(), bootId(), setsid]))
-      this.#later(FIRST_LOOK_MS, () => this.#look(pipe, FIRST_LOOK_MS));
+    const path = join(this.#options.folder, `${process.pid}-${++this.#made}`);
+    const words = ["standby", path, this.#options.home, HOME_MARK, ownUmask(), bootId(), setsid];
+    if (!this.#options.host.ask(["pipe", path])) return;
+    this.#await(FIRST_LOOK_MS, () => {
+      this.#held = openEnd(path);
+      if (this.#held === null) return false;
+      // Whoever opens the pipe reads from it for as long as this process has it open.
+      if (this.#options.host.ask(words)) this.#await(FIRST_LOOK_MS, () => this.#connect(path));
+      return true;
+    });
   }
 
-  /** A launcher that waits for its pipe to be opened is there. */
-  #look(path: string, waitedMs: number): void {
-    const pipe = openEnd(path, constants.O_WRONLY);
-    if (pipe !== null) {
-      rmSync(path, { force: true });
-      this.#pipes.push(pipe);
-      return this.refill();
-    }
-    if (waitedMs < GIVEN_UP_MS) return this.#later(waitedMs, () => this.#look(path, waitedMs * 2));
-    this.#options.onTrouble(`A launcher that was to stand by is not there after ${waitedMs / 1000} s`);
-    this.#notBeforeMs = performance.now() + PAUSE_MS;
+  /** A second end can be opened only while somebody reads: then a launcher stands by. */
+  #connect(path: string): boolean {
+    const pipe = openForReader(path);
+    if (pipe === null) return false;
+    rmSync(path, { force: true });
+    this.#letGo();
+    this.#pipes.push(pipe);
     this.refill();
+    return true;
+  }
+
+  #letGo(): void {
+    if (this.#held !== null) closeSync(this.#held);
+    this.#held = null;
+  }
+
+  #await(waitMs: number, look: () => boolean): void {
+    this.#later(waitMs, () => {
+      if (look()) return;
+      if (waitMs < GIVEN_UP_MS) return this.#await(waitMs * 2, look);
+      this.#letGo();
+      this.#options.onTrouble(`A launcher that was to stand by is not there after ${(waitMs * 2) / 1000} s`);
+      this.#notBeforeMs = performance.now() + PAUSE_MS;
+      this.refill();
+    });
   }
 
   #see(start: HostedStart): void {
@@ -169,12 +200,26 @@ export function linesOf(
   return Buffer.byteLength(lines) > LINES_BYTES_MAX ? null : lines;
 }
 
-/** Opens a pipe; null while nobody waits to read from it, if it is opened for writing alone. */
-function openEnd(path: string, mode: number): number | null {
+/** Opens a pipe for writing; null while it is not there. */
+function openEnd(path: string): number | null {
+  // Only while there is a reader can it be opened for writing alone, so this process is one for a moment.
+  const both = open(path, constants.O_RDWR);
+  if (both === null) return null;
+  const end = fstatSync(both).isFIFO() ? open(path, constants.O_WRONLY) : null;
+  closeSync(both);
+  return end;
+}
+
+/** Opens a pipe that has a reader for writing; null while it has none. */
+function openForReader(path: string): number | null {
+  return open(path, constants.O_WRONLY);
+}
+
+function open(path: string, mode: number): number | null {
   try {
     return openSync(path, mode | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   } catch (error) {
-    // ENXIO: nobody reads. ENOENT: it is not made yet. Anything else is looked at again as well, and then given up.
+    // ENOENT: it is not made yet. ENXIO: nobody reads. Anything else is looked at again as well, and then given up.
     if (systemCode(error) === null) throw error;
     return null;
   }
@@ -191,13 +236,6 @@ function told(pipe: number, lines: string): boolean {
   } finally {
     closeSync(pipe);
   }
-}
-
-/** Whoever opens the pipe, now or in a moment, reads its end, and ends. */
-function release(path: string): void {
-  const pipe = openEnd(path, constants.O_RDWR);
-  rmSync(path, { force: true });
-  if (pipe !== null) setTimeout(() => closeSync(pipe), RELEASED_AFTER_MS).unref();
 }
 
 function messageOf(error: unknown): string {

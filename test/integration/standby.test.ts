@@ -1,7 +1,8 @@
 /** Guarantee: a start by a launcher that stood by is the same start, and one that it cannot make is made otherwise, once. */
-import { spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type HostedStart, LauncherHost } from "../../lib/platform/launcher-host.js";
@@ -66,6 +67,12 @@ function close(): void {
 /** Each stands by as soon as its session waits. */
 async function ready(wanted: number): Promise<void> {
   await until(() => standby.size === wanted && waiting().length === wanted, `${wanted} launchers stand by`);
+}
+
+function allPids(): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
 }
 
 interface Waiting {
@@ -304,16 +311,35 @@ describe("StandbyLaunchers", () => {
     expect((await started(request)).launcher_pid).toBe(second.launcher);
   });
 
-  test("releases those that a killed daemon had made, and leaves no pipe on disk", async () => {
-    // What a daemon leaves that was killed before it had opened the pipe.
-    const pipe = join(pipesIn(home.folder), "1-1");
-    const words = ["standby", pipe, home.folder, "\u001d", "022", "boot", "setsid", ""].join("\u001f");
-    const orphan = spawn("/bin/sh", [launcherScript(), "item", "\u001f", words], { stdio: "ignore" });
-    await until(() => existsSync(pipe), "it waits for its pipe to be opened");
+  test("ends with the daemon also while it is being made, and leaves no pipe on disk", async () => {
+    for (const isThere of [false, true]) {
+      const pipe = join(pipesIn(home.folder), "1-1");
+      if (isThere) execFileSync("mkfifo", [pipe]);
+      const words = ["standby", pipe, home.folder, "\u001d", "022", "boot", "setsid", ""].join("\u001f");
+      const { status } = spawnSync("/bin/sh", [launcherScript(), "item", "\u001f", words], { timeout: 10_000 });
+      expect(status).toBe(isThere ? 0 : 75);
+    }
     close();
     await open(home.folder);
-    await until(() => !isAlive(orphan.pid as number), "it has ended");
     expect(readdirSync(pipesIn(home.folder))).toEqual([]);
+    expect(troubles).toEqual([]);
+  });
+
+  test("leaves no process behind, whenever it is closed", async () => {
+    const made = (): number[] =>
+      allPids().filter((pid) => commandOf(pid).includes(`standby\u001f${pipesIn(home.folder)}`));
+    const onTrouble = (sentence: string): void => void troubles.push(sentence);
+    for (let round = 0; round < 30; round++) {
+      close();
+      host = new LauncherHost(onTrouble);
+      const options = { folder: pipesIn(home.folder), home: home.folder, count: () => 3, host, onTrouble };
+      standby = new StandbyLaunchers(options);
+      host.open();
+      standby.open();
+      await pause(round);
+    }
+    close();
+    await until(() => made().length === 0, "all launchers that stood by have ended");
     expect(troubles).toEqual([]);
   });
 
