@@ -19,6 +19,9 @@ export interface Decided<Slice, Effect> {
   readonly decision?: DecisionDraft | undefined;
 }
 
+/** What the keys of a kind of parts begin with, such as `worker:`; empty for all parts. */
+export type PartKind = `${string}:` | "";
+
 /** A part of the state that does not exist (yet, or any more) is null. */
 export type Parts<Slice> = { readonly [Part in keyof Slice]: Slice[Part] };
 

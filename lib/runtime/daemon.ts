@@ -23,7 +23,7 @@ import { openHome, resolveHome } from "../store/home.js";
 import { Layout } from "../store/layout.js";
 import { writeMetrics } from "../store/metrics.js";
 import { expire, type RetentionLimits } from "../store/retention.js";
-import type { Answer, Core, Perform } from "./core.js";
+import type { Answer, Core, PartKind, Perform } from "./core.js";
 import type { Flags } from "./flags.js";
 import { Hooks } from "./hooks.js";
 import { lastRunOf, PidFile, type RunFile, writeRunFile } from "./identity-files.js";
@@ -59,7 +59,7 @@ export interface DaemonContext<Event, Settings> {
   offer(event: Event): void;
   /** Parts of the state, for showing. */
   part<T>(key: string): T | null;
-  partsWith<T>(prefix: string): Iterable<readonly [string, T]>;
+  partsWith<T>(kind: PartKind): Iterable<readonly [string, T]>;
 }
 
 export interface DaemonBody<Event, Effect> {
@@ -274,7 +274,7 @@ class Daemon<
       policy: () => (this.#inForce as PolicyInForce<Settings>).policy,
       offer: (event) => loopHolder.loop?.offer(event),
       part: (key) => loopHolder.loop?.part(key) ?? null,
-      partsWith: (prefix) => loopHolder.loop?.partsWith(prefix) ?? [],
+      partsWith: (kind) => loopHolder.loop?.partsWith(kind) ?? [],
     };
     const body = this.#definition.open(context);
     this.#body = body;

@@ -8,7 +8,7 @@
  */
 import { weatherCode } from "../platform/files.js";
 import type { DecisionDraft, Stamp } from "../schema/events.js";
-import type { Answer, Core, Decided, Perform, Stamped, Wake } from "./core.js";
+import type { Answer, Core, Decided, PartKind, Perform, Stamped, Wake } from "./core.js";
 import { applyParts, type Journal, type JournalEntry, type Progress } from "./journal.js";
 import { WakeQueue } from "./wake-queue.js";
 
@@ -76,6 +76,7 @@ interface Work {
 }
 
 const RETRY_MS = 1000;
+const NO_PARTS: ReadonlyMap<string, unknown> = new Map();
 /** The number of a decision whose effects are only questions. */
 const NOT_JOURNALED = -1;
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
@@ -89,6 +90,8 @@ export class Loop<
   readonly #options: LoopOptions<Slice, Event, Effect, Policy>;
   readonly #core: Core<Slice, Event, Effect, Policy>;
   readonly #parts: Map<string, unknown>;
+  /** The same parts once more, by the kind before the colon and the name behind it. */
+  readonly #byKind = new Map<string, Map<string, unknown>>();
   readonly #lanes = new Map<string, Work[]>();
   readonly #inFlight = new Set<string>();
   readonly #parked = new Map<string, Heard<Event>[]>();
@@ -119,6 +122,7 @@ export class Loop<
     if (rebooted && this.#core.afterReboot) {
       for (const [key, part] of [...this.#parts]) applyParts(this.#parts, { [key]: this.#core.afterReboot(key, part) });
     }
+    for (const [key, part] of this.#parts) this.#index(key, part);
     this.#seq = recovered.seq;
     this.#wakes = new WakeQueue(options.clock, (key) => {
       options.beforeWake?.(key);
@@ -175,9 +179,10 @@ export class Loop<
     return this.#parts.keys();
   }
 
-  /** Every part whose key begins so, for showing. */
-  *partsWith<T>(prefix: string): Generator<readonly [string, T]> {
-    for (const [key, value] of this.#parts) if (key.startsWith(prefix)) yield [key.slice(prefix.length), value as T];
+  /** Every part of a kind, such as `worker:`, for showing; all parts by their keys where it is empty. */
+  partsWith<T>(kind: PartKind): Iterable<readonly [string, T]> {
+    const parts = kind === "" ? this.#parts : (this.#byKind.get(kind) ?? NO_PARTS);
+    return parts as ReadonlyMap<string, T>;
   }
 
   /** Whether everything decided is also done. */
@@ -261,6 +266,7 @@ export class Loop<
         again: false,
       });
     applyParts(this.#parts, changed);
+    for (const key in changed) this.#index(key, changed[key]);
     for (const effect of decided.effects) if (isWake(effect)) this.#wakes.set(effect.key, effect.atMonoMs);
     if (effects.length > 0) this.#runLane(lane);
     this.#options.onDecided?.(slice, event, decided.decision !== undefined);
@@ -280,6 +286,20 @@ export class Loop<
         known === undefined ? (this.#core.blank(part) as Slice[typeof part]) : (known as Slice[typeof part]);
     }
     return slice as Slice;
+  }
+
+  #index(key: string, part: unknown): void {
+    const end = key.indexOf(":") + 1;
+    if (end === 0) return;
+    const kind = key.slice(0, end);
+    let parts = this.#byKind.get(kind);
+    if (parts === undefined) {
+      if (part === null) return;
+      parts = new Map();
+      this.#byKind.set(kind, parts);
+    }
+    if (part === null) parts.delete(key.slice(end));
+    else parts.set(key.slice(end), part);
   }
 
   #changes(address: { readonly [Part in keyof Slice]: string }, before: Slice, after: Slice): Record<string, unknown> {

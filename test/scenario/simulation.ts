@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Answer, Core, PerformContext, Stamped } from "../../lib/runtime/core.js";
+import type { Answer, Core, PartKind, PerformContext, Stamped } from "../../lib/runtime/core.js";
 import { MemoryJournal } from "../../lib/runtime/journal.js";
 import { type DecisionEffect, Loop, type LoopClock } from "../../lib/runtime/loop.js";
 import { replayDecision } from "../../lib/runtime/replay.js";
@@ -110,8 +110,8 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
     return this.#loop.part<T>(key);
   }
 
-  partsWith<T>(prefix: string): Iterable<readonly [string, T]> {
-    return this.#loop.partsWith<T>(prefix);
+  partsWith<T>(kind: PartKind): Iterable<readonly [string, T]> {
+    return this.#loop.partsWith<T>(kind);
   }
 
   get idle(): boolean {
