@@ -80,6 +80,8 @@ const NO_PARTS: ReadonlyMap<string, unknown> = new Map();
 /** The number of a decision whose effects are only questions. */
 const NOT_JOURNALED = -1;
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
+/** While a daemon starts: the start ends with a checkpoint, and one in the middle of a large fleet would be for nothing. */
+const CHECKPOINT_BYTES_AT_START = 64 * 1024 * 1024;
 
 export class Loop<
   Slice extends object,
@@ -105,6 +107,7 @@ export class Loop<
   /** Decisions that are carried out, answers and all; the journal is told with its next line. */
   #finished: number[] = [];
   #draining = false;
+  #resumed = false;
   #stopped = false;
   #cancelRetry: (() => void) | null = null;
   #weather: Weather | null = null;
@@ -138,6 +141,7 @@ export class Loop<
 
   /** Resumes what a crash interrupted. Called once, when the world may be touched. */
   resume(): void {
+    this.#resumed = true;
     for (const lane of [...this.#lanes.keys()]) this.#runLane(lane);
     this.#drain();
   }
@@ -232,7 +236,8 @@ export class Loop<
     } finally {
       this.#draining = false;
     }
-    if (this.#options.journal.bytes > CHECKPOINT_BYTES) this.#guarded("checkpoint", () => this.checkpoint());
+    const limit = this.#resumed ? CHECKPOINT_BYTES : CHECKPOINT_BYTES_AT_START;
+    if (this.#options.journal.bytes > limit) this.#guarded("checkpoint", () => this.checkpoint());
   }
 
   #settlePerformed(): void {
