@@ -12,7 +12,7 @@ import type { DaemonName } from "../schema/records.js";
 import { attemptName } from "../schema/worker-spec.js";
 import type { Home } from "./home.js";
 
-/** The paths of one home. */
+/** The paths of one home. The folders are put in their plain form once; a file's path is a folder's and a name. */
 export class Layout {
   readonly home: Home;
   readonly coordination: string;
@@ -148,105 +148,105 @@ export class Layout {
   }
 
   activeSpec(workerId: string): string {
-    return join(this.activeDir, `${checked(workerId)}.json`);
+    return `${this.activeDir}/${checked(workerId)}.json`;
   }
 
   zombieSpec(workerId: string, attempt: number): string {
-    return join(this.zombieDir, attemptFile(workerId, attempt));
+    return `${this.zombieDir}/${attemptFile(workerId, attempt)}`;
   }
 
   completedSpec(workerId: string, attempt: number): string {
-    return join(this.completedDir, attemptFile(workerId, attempt));
+    return `${this.completedDir}/${attemptFile(workerId, attempt)}`;
   }
 
   failedSpec(workerId: string, attempt: number): string {
-    return join(this.failedDir, attemptFile(workerId, attempt));
+    return `${this.failedDir}/${attemptFile(workerId, attempt)}`;
   }
 
   template(workerType: string): string {
-    return join(this.templatesDir, `${checked(workerType)}.json`);
+    return `${this.templatesDir}/${checked(workerType)}.json`;
   }
 
   desired(workerId: string): string {
-    return join(this.desiredDir, `${checked(workerId)}.json`);
+    return `${this.desiredDir}/${checked(workerId)}.json`;
   }
 
   heartbeat(workerId: string): string {
-    return join(this.heartbeatsDir, `${checked(workerId)}.json`);
+    return `${this.heartbeatsDir}/${checked(workerId)}.json`;
   }
 
   launch(workerId: string, attempt: number): string {
-    return join(this.launchesDir, attemptFile(workerId, attempt));
+    return `${this.launchesDir}/${attemptFile(workerId, attempt)}`;
   }
 
   exit(workerId: string, attempt: number): string {
-    return join(this.exitsDir, attemptFile(workerId, attempt));
+    return `${this.exitsDir}/${attemptFile(workerId, attempt)}`;
   }
 
   eventLog(log: EventLog): string {
-    return join(this.eventsDir, EVENT_LOGS[log]);
+    return `${this.eventsDir}/${EVENT_LOGS[log]}`;
   }
 
   decisions(daemon: DaemonName): string {
-    return join(this.decisionsDir, `${daemon}.jsonl`);
+    return `${this.decisionsDir}/${daemon}.jsonl`;
   }
 
   policyText(hash: string): string {
-    return join(this.policyTextsDir, `${checked(hash)}.json`);
+    return `${this.policyTextsDir}/${checked(hash)}.json`;
   }
 
   state(daemon: DaemonName): string {
-    return join(this.stateDir, `${daemon}.json`);
+    return `${this.stateDir}/${daemon}.json`;
   }
 
   journal(daemon: DaemonName): string {
-    return join(this.stateDir, `${daemon}.journal.jsonl`);
+    return `${this.stateDir}/${daemon}.journal.jsonl`;
   }
 
   queueRequest(workerId: string): string {
-    return join(this.queueDir, `${checked(workerId)}-restart.json`);
+    return `${this.queueDir}/${checked(workerId)}-restart.json`;
   }
 
   breaker(workerType: string): string {
-    return join(this.breakersDir, `${checked(workerType)}.json`);
+    return `${this.breakersDir}/${checked(workerType)}.json`;
   }
 
   /** While it exists, workers of the type should run in their fallback mode. */
   fallbackFile(workerType: string): string {
-    return join(this.autoFixDir, "fallback", checked(workerType));
+    return `${this.autoFixDir}/fallback/${checked(workerType)}`;
   }
 
   /** The runbook knows auto-fix's figures under a name of their own. */
   metrics(daemon: string): string {
-    return join(this.metricsDir, `${checked(daemon === "auto-fix" ? "auto-fix-daemon" : daemon)}-metrics.json`);
+    return `${this.metricsDir}/${checked(daemon === "auto-fix" ? "auto-fix-daemon" : daemon)}-metrics.json`;
   }
 
   pidFile(daemon: DaemonName): string {
-    return join(this.runDir, `${daemon}.pid`);
+    return `${this.runDir}/${daemon}.pid`;
   }
 
   runFile(daemon: DaemonName): string {
-    return join(this.runDir, `${daemon}.json`);
+    return `${this.runDir}/${daemon}.json`;
   }
 
   lockFile(daemon: DaemonName): string {
-    return join(this.runDir, `${daemon}.lock`);
+    return `${this.runDir}/${daemon}.lock`;
   }
 
   workerLogDir(workerId: string): string {
-    return join(this.workerLogsDir, checked(workerId));
+    return `${this.workerLogsDir}/${checked(workerId)}`;
   }
 
   workerLog(workerId: string, attempt: number): string {
-    return join(this.workerLogDir(workerId), `attempt-${attempt}.log`);
+    return `${this.workerLogDir(workerId)}/attempt-${attempt}.log`;
   }
 
   daemonLog(daemon: DaemonName): string {
-    return join(this.daemonLogsDir, `${daemon}-daemon.log`);
+    return `${this.daemonLogsDir}/${daemon}-daemon.log`;
   }
 
   config(name: string): string {
-    return join(this.configDir, name.endsWith(".json") ? checked(name) : `${checked(name)}.json`);
+    return `${this.configDir}/${name.endsWith(".json") ? checked(name) : `${checked(name)}.json`}`;
   }
 }
 
