@@ -1,7 +1,8 @@
 /** Specs, launches, exits, desired states and holds: the folders in which a worker's life is written. @module */
 import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { now } from "../../lib/platform/clock.js";
+import { weatherCode } from "../../lib/platform/files.js";
 import { isAlive, isCorpse, readStat } from "../../lib/platform/processes.js";
 import { type Watch, watchDirectory, watchDirectoryAtLeisure } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
@@ -14,6 +15,7 @@ import {
 } from "../../lib/schema/records.js";
 import { readAttemptName } from "../../lib/schema/worker-spec.js";
 import { listDesired, readDesired } from "../../lib/store/desired.js";
+import { namesIn } from "../../lib/store/entries.js";
 import { type Hold, readHolds } from "../../lib/store/holds.js";
 import { MAX_BYTES, type Reading, readRecord } from "../../lib/store/records.js";
 import { SpecStore } from "../../lib/store/specs.js";
@@ -25,7 +27,7 @@ import { Shelter } from "./shelter.js";
 
 const SCAN_EVERY_SECONDS = 10;
 /** A scan of a large fleet costs more and comes less often; the watch is the one that is quick. */
-const SCAN_MS_PER_WORKER = 20;
+const SCAN_MS_PER_WORKER = 60;
 const SCAN_MS_MAX = 60_000;
 /** Every so many scans each spec is read whatever its time says. */
 const SCANS_BETWEEN_FULL = 30;
@@ -33,6 +35,12 @@ const LOOK_AGAIN_MS = 250;
 const UNFINISHED_MS = 2000;
 /** Editors remove a file before they write it anew: a spec is gone only when it stays away for this long. */
 const GONE_MS = 500;
+
+/** What a scan found in two folders when it began. What came since is hinted at: the watches stand before anything is read. */
+interface Listed {
+  readonly desired: ReadonlySet<string> | null;
+  readonly exits: ReadonlySet<string> | null;
+}
 
 /** As much of a hold as tells whether it was said before. */
 type SaidHold = Pick<Hold, "name" | "expiresAtMs">;
@@ -104,12 +112,16 @@ export class SpecSource implements Source {
   }
 
   #scanSpecs(): void {
+    const listed: Listed = {
+      desired: listOf(this.#context.layout.desiredDir),
+      exits: listOf(this.#context.layout.exitsDir),
+    };
     // An edit in the very instant of the monitor's own write could pass for that write; it does not for long.
     if (this.#scans++ % SCANS_BETWEEN_FULL === 0) this.#seen.clear();
     const present = new Set<string>();
     for (const workerId of this.#specs.listActive()) {
       present.add(workerId);
-      this.#readSpec(workerId);
+      this.#readSpec(workerId, listed);
     }
     for (const name of this.#specs.listBadNames())
       this.#refuse(
@@ -206,10 +218,11 @@ export class SpecSource implements Source {
     else this.scan();
   }
 
-  #readSpec(workerId: string): void {
+  #readSpec(workerId: string, listed?: Listed): void {
     const path = this.#context.layout.activeSpec(workerId);
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat !== undefined && this.#seen.get(workerId) === keyOf(stat)) return this.#readRest(workerId);
+    const seen = this.#seen.get(workerId);
+    const stat = seen === undefined ? undefined : statSync(path, { throwIfNoEntry: false });
+    if (stat !== undefined && seen === keyOf(stat)) return this.#readRest(workerId, listed);
     const reading = this.#specs.readActive(workerId, Date.now());
     if (reading.kind === "absent") return this.#onAbsent(workerId);
     if (reading.kind === "unfinished")
@@ -220,8 +233,9 @@ export class SpecSource implements Source {
     const isNew = this.#context.part<WorkerPart>(`worker:${workerId}`) === null;
     this.#context.offer({ kind: "spec", worker_id: workerId, spec: specFacts(reading.value) });
     if (isNew) this.onMet(workerId);
-    this.#readDesired(workerId);
-    this.#readRest(workerId);
+    const { layout } = this.#context;
+    if (mayBe(listed?.desired, layout.desired(workerId))) this.#readDesired(workerId);
+    this.#readRest(workerId, listed);
   }
 
   #onAbsent(workerId: string): void {
@@ -237,11 +251,12 @@ export class SpecSource implements Source {
   }
 
   /** A new attempt may have been launched, and may have ended, before its spec was read. */
-  #readRest(workerId: string): void {
+  #readRest(workerId: string, listed?: Listed): void {
     const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
     if (worker === null || worker.ending !== null) return;
     if (worker.process === null && worker.spec.has_launch) this.#readLaunch(workerId, worker.spec.attempt);
-    this.#readExit(workerId, worker.spec.attempt);
+    const path = this.#context.layout.exit(workerId, worker.spec.attempt);
+    if (mayBe(listed?.exits, path)) this.#readExit(workerId, worker.spec.attempt);
   }
 
   /** Notes what the monitor itself has just written, so that its own hand is not taken for news. */
@@ -389,6 +404,21 @@ export function launcherLives(pid: number | null | undefined, startTime: number 
   const stat = pid && isAlive(pid) ? readStat(pid) : null;
   if (stat === null || isCorpse(stat)) return false;
   return startTime === null || startTime === undefined || stat.start_time === startTime;
+}
+
+/** Null for a folder that cannot be listed just now: its files are looked for one by one then. */
+function listOf(folder: string): ReadonlySet<string> | null {
+  try {
+    return new Set(namesIn(folder));
+  } catch (error) {
+    if (weatherCode(error) === null) throw error;
+    return null;
+  }
+}
+
+/** Whether a file need be looked for: not where a list of its folder is at hand and does not name it. */
+function mayBe(listed: ReadonlySet<string> | null | undefined, path: string): boolean {
+  return listed === undefined || listed === null || listed.has(basename(path));
 }
 
 function keyOf(stat: { readonly ino: number; readonly mtimeMs: number; readonly size: number }): string {
