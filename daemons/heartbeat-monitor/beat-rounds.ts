@@ -23,6 +23,8 @@ const COUNTED_SECONDS = 10;
 const SHARE_OF_INTERVAL = 1 / 6;
 const EVERY_MS_MIN = 250;
 const EVERY_MS_MAX = 5000;
+/** A worker that has beaten is given this part of the shortest interval: looks before that would nearly all be in vain. */
+const SHARE_LEFT_ALONE = 3 / 4;
 /** For how long the period holds before the intervals are looked at again. */
 const PERIOD_HOLDS_MS = 30_000;
 /** Between so many workers the loop may do what is due. */
@@ -38,8 +40,7 @@ export class BeatRounds {
   #everyMs = EVERY_MS_MIN;
   #periodSetMonoMs = 0;
   #shortestMs = 0;
-  /** When the last round that is over began: what it did not find came after that. */
-  #beganMonoMs = 0;
+  #startedMonoMs = 0;
 
   constructor(context: DaemonContext<Event, HeartbeatSettings>, look: (workerId: string) => void) {
     this.#context = context;
@@ -65,7 +66,7 @@ export class BeatRounds {
   start(): void {
     this.#stopped = false;
     this.#periodSetMonoMs = 0;
-    this.#beganMonoMs = now().monoMs;
+    this.#startedMonoMs = now().monoMs;
     this.#later();
   }
 
@@ -74,9 +75,9 @@ export class BeatRounds {
     if (this.#timer) clearTimeout(this.#timer);
   }
 
-  /** How long ago a changed beat may have come at most. */
-  sinceMs(): number {
-    return this.#stopped ? 0 : now().monoMs - this.#beganMonoMs;
+  /** How long ago a changed beat may have come at most: after the latest look at it, which did not find it. */
+  sinceMs(lookedMonoMs: number): number {
+    return this.#stopped ? 0 : now().monoMs - Math.max(lookedMonoMs, this.#startedMonoMs);
   }
 
   #later(): void {
@@ -95,17 +96,13 @@ export class BeatRounds {
       for (const [id, worker] of workers.slice(from, from + WORKERS_AT_ONCE))
         if (this.#mayHaveBeaten(worker, beganMonoMs)) this.#look(id);
       if (from + WORKERS_AT_ONCE < workers.length) setImmediate(proceed, from + WORKERS_AT_ONCE);
-      else {
-        this.#beganMonoMs = beganMonoMs;
-        this.#later();
-      }
+      else this.#later();
     };
     proceed(0);
   }
 
-  /** A worker that has just beaten is given half the shortest interval: most of the looks would be in vain. */
   #mayHaveBeaten({ last_beat: last }: WorkerPart, nowMonoMs: number): boolean {
-    return last === null || nowMonoMs - last.arrived_mono_ms >= this.#shortestMs / 2;
+    return last === null || nowMonoMs - last.arrived_mono_ms >= this.#shortestMs * SHARE_LEFT_ALONE;
   }
 
   #periodMs(workers: readonly WorkerPart[]): number {

@@ -1,6 +1,5 @@
 /** Beats: one file for each worker, read when it changes; the folder's readability is watched too. @module */
 import { accessSync, constants, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { systemCode } from "../../lib/errors.js";
 import { now } from "../../lib/platform/clock.js";
 import { weatherCode } from "../../lib/platform/files.js";
@@ -28,14 +27,22 @@ export interface ReportedNumbers {
   readonly numbers: Readonly<Record<string, number>>;
 }
 
+/** What was last delivered of a worker. */
+interface Seen {
+  /** Inode, time and size of its beat file. */
+  readonly key: string;
+  /** When the file was last looked at, and was this one. */
+  lookedMonoMs: number;
+}
+
 export class BeatSource implements Source {
   readonly name = "heartbeats";
   readonly scanEverySeconds = SCAN_EVERY_SECONDS;
   readonly #context: DaemonContext<Event, HeartbeatSettings>;
   readonly #shelter: Shelter;
-  /** What was last delivered of each worker: inode, time and size of its beat file. */
-  readonly #seen = new Map<string, string>();
+  readonly #seen = new Map<string, Seen>();
   #watch: Watch | null = null;
+  #started = false;
   #trouble = "";
   readonly #rounds: BeatRounds;
   /** The numbers of each worker's latest beat, where it had any. */
@@ -51,6 +58,7 @@ export class BeatSource implements Source {
 
   start(): void {
     this.#follow();
+    this.#started = true;
     this.scan();
   }
 
@@ -113,8 +121,9 @@ export class BeatSource implements Source {
     this.#rounds.stop();
   }
 
-  /** A worker is watched from now on: what it has beaten so far counts from the time of its file. */
+  /** A worker is watched from now on: what it has beaten so far counts from the time of its file. At the start all are read. */
   greet(workerId: string): void {
+    if (!this.#started) return;
     this.#seen.delete(workerId);
     this.#hint(`${workerId}.json`);
   }
@@ -135,10 +144,14 @@ export class BeatSource implements Source {
   }
 
   #readFresh(workerId: string): BeatFacts | null {
-    const path = join(this.#context.layout.heartbeatsDir, `${workerId}.json`);
+    const path = this.#context.layout.heartbeat(workerId);
     const stat = statSync(path, { throwIfNoEntry: false });
     const known = this.#seen.get(workerId);
-    if (stat === undefined || known === keyOf(stat)) return null;
+    if (stat === undefined) return null;
+    if (known !== undefined && known.key === keyOf(stat)) {
+      known.lookedMonoMs = now().monoMs;
+      return null;
+    }
     const nowMs = Date.now();
     const reading = readRecord(path, beatSchema, {
       maxBytes: MAX_BYTES.beat,
@@ -162,7 +175,7 @@ export class BeatSource implements Source {
       return null;
     }
     const key = keyOf(reading);
-    this.#seen.set(workerId, key);
+    this.#seen.set(workerId, { key, lookedMonoMs: now().monoMs });
     this.received += 1;
     // A file seen changing arrives now, whatever its time says; of one seen for the first time its age is all that is known.
     const ageMs = Math.max(0, nowMs - reading.mtimeMs);
@@ -171,10 +184,10 @@ export class BeatSource implements Source {
       this.#noteGap(workerId, value, ageMs, null);
       return beatFacts(value, key, ageMs);
     }
-    // In a round it was not seen arriving, but not later than the round before: within that, the file's time is believed,
-    // and of its times the one at which it was put in its place, which may be long after it was written.
+    // In a round it was not seen arriving, but not before the look that did not find it: within that, the file's time is
+    // believed, and of its times the one at which it was put in its place, which may be long after it was written.
     const placedMs = stat.ino === reading.ino ? Math.max(stat.ctimeMs, reading.mtimeMs) : nowMs;
-    const agoMs = Math.min(this.#rounds.sinceMs(), Math.max(0, nowMs - placedMs - FILE_CLOCK_MS));
+    const agoMs = Math.min(this.#rounds.sinceMs(known.lookedMonoMs), Math.max(0, nowMs - placedMs - FILE_CLOCK_MS));
     // A gap that is as long as a stall of our own says nothing about the worker.
     const watchedFrom = this.#context.part<FleetPart>("fleet")?.trust_from_mono_ms ?? null;
     this.#noteGap(workerId, value, agoMs, watchedFrom);
@@ -221,7 +234,7 @@ export class BeatSource implements Source {
     const code = weatherCode(error);
     if (code === null) throw error;
     if (code !== "EACCES" && code !== "EPERM") return this.#inTrouble(code);
-    const path = join(this.#context.layout.heartbeatsDir, `${workerId}.json`);
+    const path = this.#context.layout.heartbeat(workerId);
     this.#shelter.refuse(
       path,
       { mtimeMs: 0, ino: 0 },
