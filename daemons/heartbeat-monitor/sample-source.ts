@@ -26,6 +26,10 @@ const MIB = 1_048_576;
 /** Below so many free bytes no sample is written: what is left is for events. */
 const FREE_BYTES_MIN = 1024 * MIB;
 const LOG_BYTES_MAX = 64 * MIB;
+/** So many are taken together: what a process does once a second it does with cold caches, which costs more than the work. */
+const SAMPLES_AT_ONCE = 25;
+/** A small fleet's samples wait for each other no longer than this part of a round. */
+const SHARE_GATHERED_MAX = 1 / 12;
 /** Hours of gaps that are written in one second at most. */
 const GAPS_AT_ONCE = 200;
 
@@ -44,10 +48,13 @@ export class SampleSource implements Source {
   readonly #shelter: Shelter;
   readonly #writer: EventLogWriter;
   readonly #cores = Math.max(1, cpus().length);
+  /** The kernel writes a page of text to answer this. */
+  #hostBytes = totalmem();
   #marks = new Map<string, Mark>();
   #round: readonly string[] = [];
   #done = 0;
   #startedMonoMs = Number.NEGATIVE_INFINITY;
+  #sampledMonoMs = Number.NEGATIVE_INFINITY;
   #hours: HourOfGaps[] = [];
   #dropping = false;
 
@@ -78,14 +85,20 @@ export class SampleSource implements Source {
     this.#writer.reopen();
   }
 
-  /** Each second: the share of the fleet that is due. */
+  /** Each second: the share of the fleet that is due, unless it is so small that it may wait for more. */
   scan(): void {
     this.#shelter.run("writing samples", () => {
       const { monoMs } = now();
       const periodMs = this.#context.policy().settings.sample_interval_seconds * 1000;
       const share = (monoMs - this.#startedMonoMs) / periodMs;
       const due = Math.min(this.#round.length, Math.ceil(share * this.#round.length));
-      while (this.#done < due) this.#sample(this.#round[this.#done++] as string);
+      const isFew = due - this.#done < SAMPLES_AT_ONCE;
+      // The end of a round waits for nothing: whoever is still due would be left out of it.
+      const mayWait = isFew && share < 1 && monoMs - this.#sampledMonoMs < periodMs * SHARE_GATHERED_MAX;
+      if (!mayWait) {
+        this.#sampledMonoMs = monoMs;
+        while (this.#done < due) this.#sample(this.#round[this.#done++] as string);
+      }
       if (share >= 1) this.#beginRound(monoMs);
       this.#hours.push(...this.#beats.gaps.turn(Date.now()));
       this.#writeHours(GAPS_AT_ONCE);
@@ -94,6 +107,7 @@ export class SampleSource implements Source {
 
   #beginRound(monoMs: number): void {
     this.#startedMonoMs = monoMs;
+    this.#hostBytes = totalmem();
     this.#done = 0;
     const workers = [...this.#context.partsWith<WorkerPart>("worker:")];
     this.#round = workers.filter(([, worker]) => worker.ending === null).map(([workerId]) => workerId);
@@ -157,7 +171,7 @@ export class SampleSource implements Source {
     const { start_time } = process.identity;
     const before = this.#marks.get(workerId);
     this.#marks.set(workerId, { ...usage, monoMs, start_time });
-    const limit = worker.spec.memory_limit_bytes ?? totalmem();
+    const limit = worker.spec.memory_limit_bytes ?? this.#hostBytes;
     return {
       ...(before?.start_time === start_time ? { cpu_util: this.#share(before, usage, monoMs) } : {}),
       memory_util: rounded(usage.rssBytes / limit, 4),
