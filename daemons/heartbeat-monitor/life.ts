@@ -243,7 +243,7 @@ function learnt(turn: Turn, worker: WorkerPart, beat: BeatFacts, gapMs: number):
 const SKIPPED_MAX = 1000;
 const BLOCK_EVERY_MS = 10_000;
 /** Replacing a spec is what beats cost most: a fleet of any size shares about so many refreshes a second. */
-const REFRESHES_PER_SECOND = 2;
+const REFRESHES_PER_SECOND = 1;
 /** However large the fleet, whoever compares `last_seen` with the zombie threshold must not see a dead worker. */
 const BLOCK_SHARE_MAX = 2 / 3;
 
