@@ -179,13 +179,23 @@ function lookInstants(limits: Thresholds): number[] {
 }
 
 function nextSilentDeadline(turn: Turn, silent: number, limits: Thresholds): number | null {
-  const next = [limits.lateMs, ...lookInstants(limits)].filter((instant) => instant > silent);
+  const instants = [limits.lateMs, ...lookInstants(limits)];
+  const next = instants.filter((instant) => instant > silent);
   const from = (turn.worker as WorkerPart).silent_from_mono_ms;
   const { trust_from_mono_ms: trustFrom } = turn.fleet;
   const soon = turn.now + UNTRUSTED_WAIT_MS;
-  const afterTrust = turn.isTrusted() ? null : trustFrom > turn.now ? Math.min(trustFrom, soon) : soon;
+  // Of a worker that beats in time nothing is left unsaid: with a large fleet, trying again for each would be a load of its own.
+  const isAllSaid = next.length === instants.length && hasNoCondition(turn);
+  const afterTrust = turn.isTrusted() || isAllSaid ? null : trustFrom > turn.now ? Math.min(trustFrom, soon) : soon;
   const { look_due_mono_ms: asked } = turn.worker as WorkerPart;
   return earliest(next.length === 0 ? null : from + Math.min(...next), afterTrust, asked);
+}
+
+/** Whether nothing but silence can change what is said of the worker. */
+function hasNoCondition(turn: Turn): boolean {
+  const { state, said_verdict: verdict, last_beat: beat } = turn.worker as WorkerPart;
+  if (verdict !== null || (state !== "healthy" && state !== "starting")) return false;
+  return beat === null || (beat.low_since_mono_ms === null && turn.settings().progress_timeout_seconds === null);
 }
 
 /** A worker that beats may still be stuck or unwell. Returns the next deadline, null for none, or that a look is due. */
