@@ -4,6 +4,7 @@
  */
 
 import { existsSync } from "node:fs";
+import { getPriority } from "node:os";
 import { systemCode } from "../errors.js";
 import { bootId, hostName, pidNamespace } from "./clock.js";
 import { type ProcStat, readStat } from "./proc-stat.js";
@@ -79,7 +80,17 @@ function presenceOfUnlisted(identity: Identity): Presence {
 
 /** Whether anything has this pid, a corpse or an impostor included; for cheap sweeps only. */
 export function isAlive(pid: number): boolean {
-  return pid > 0 && exists(pid);
+  return pid > 0 && (hasPriority(pid) || exists(pid));
+}
+
+/** The cheapest question about a pid: no signal, no permission, nothing for the kernel's audit. A failure proves nothing. */
+function hasPriority(pid: number): boolean {
+  try {
+    getPriority(pid);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether any process, a corpse included, is in this process group. */
