@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { BeatSource } from "../../../daemons/heartbeat-monitor/beat-source.js";
 import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
 import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
+import { now } from "../../../lib/platform/clock.js";
 import type { DaemonContext } from "../../../lib/runtime/daemon.js";
 import { openHome, resolveHome } from "../../../lib/store/home.js";
 import { Layout } from "../../../lib/store/layout.js";
@@ -14,7 +15,10 @@ import { openScene, policyOf } from "../../scenario/monitor-world.js";
 const WORKERS = Array.from({ length: 50 }, (_, nth) => `w-${nth}`);
 
 /** A source over 50 workers that have all just beaten, which is enough for rounds. */
-function sourceInRounds(): { readonly layout: Layout; readonly source: BeatSource } {
+function sourceInRounds(settings: Readonly<Record<string, unknown>> = {}): {
+  readonly layout: Layout;
+  readonly source: BeatSource;
+} {
   const folder = mkdtempSync(join(tmpdir(), "heald-beats-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const home = resolveHome({}, folder, folder);
@@ -25,11 +29,13 @@ function sourceInRounds(): { readonly layout: Layout; readonly source: BeatSourc
   world.add("w-0");
   world.run(60);
   const part = world.part("w-0") as WorkerPart;
-  const workers = new Map(WORKERS.map((id) => [id, { ...part, worker_id: id }]));
+  const beat = part.last_beat as NonNullable<WorkerPart["last_beat"]>;
+  const last_beat = { ...beat, arrived_mono_ms: now().monoMs };
+  const workers = new Map(WORKERS.map((id) => [id, { ...part, worker_id: id, last_beat }]));
   const context = {
     layout,
     log: { info: () => undefined, warn: () => undefined },
-    policy: () => policyOf({}),
+    policy: () => policyOf(settings),
     part: (key: string) => workers.get(key.slice("worker:".length)) ?? null,
     partsWith: () => workers,
     offer: () => undefined,
@@ -52,6 +58,17 @@ test("a beat that is found in a round has come when it was put in its place, how
   utimesSync(temporary, longAgo, longAgo);
   renameSync(temporary, layout.heartbeat("w-7"));
   expect(source.freshBeatOf("w-7")?.ago_ms).toBeLessThan(250);
+});
+
+test("a beat of a worker that the latest rounds passed over is dated by its file", async () => {
+  // Rounds of a quarter of a second, in which those that have just beaten are left alone for three quarters.
+  const { layout, source } = sourceInRounds({ heartbeat_interval_seconds: 1 });
+  const temporary = join(layout.heartbeatsDir, ".w-9.tmp");
+  writeFileSync(temporary, JSON.stringify({ worker_id: "w-9", sequence: 2 }));
+  renameSync(temporary, layout.heartbeat("w-9"));
+  const begunMs = performance.now();
+  await until(() => performance.now() - begunMs > 600, "two rounds have passed it over");
+  expect(source.freshBeatOf("w-9")?.ago_ms).toBeGreaterThan(500);
 });
 
 test("a beat whose own time is in the future has come now", async () => {

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { BeatSource } from "../../../daemons/heartbeat-monitor/beat-source.js";
 import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
 import { GapBook } from "../../../daemons/heartbeat-monitor/gap-book.js";
@@ -134,6 +134,36 @@ describe("SampleSource", () => {
     expect(lines().length).toBeLessThan(10);
     await scanUntil(samples, 40);
     expect(new Set(lines().map((line) => line.worker_id)).size).toBe(40);
+    samples.stop();
+  });
+
+  test("leaves nobody out at the end of a period, however few are still due", () => {
+    for (let nth = 0; nth < 40; nth++) addOwn(`w-${nth}`);
+    vi.useFakeTimers({ toFake: ["hrtime"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const samples = source();
+    samples.start();
+    vi.advanceTimersByTime(970);
+    samples.scan();
+    vi.advanceTimersByTime(40);
+    samples.scan();
+    expect(new Set(lines().map((line) => line.worker_id)).size).toBe(40);
+    samples.stop();
+  });
+
+  test("takes several workers at once, where few are due in each second", async () => {
+    for (let nth = 0; nth < 20; nth++) addOwn(`w-${nth}`);
+    const samples = source();
+    samples.start();
+    let writes = 0;
+    for (let seen = 0; seen < 20; await new Promise((resolve) => setTimeout(resolve, 1))) {
+      samples.scan();
+      const count = lines().length;
+      if (count > seen) writes += 1;
+      seen = count;
+    }
+    // A twelfth of the period each, and the first of all.
+    expect(writes).toBeLessThanOrEqual(14);
     samples.stop();
   });
 

@@ -1,7 +1,7 @@
 /** The one loop: what is decided is journaled before it is done, and done once for all that a crash or bad weather do. */
 import { describe, expect, test } from "vitest";
 import type { Perform } from "../../../lib/runtime/core.js";
-import { MemoryJournal } from "../../../lib/runtime/journal.js";
+import { type Journal, MemoryJournal } from "../../../lib/runtime/journal.js";
 import { type DecisionEffect, Loop, type LoopClock, type Weather } from "../../../lib/runtime/loop.js";
 import { type Account, type ToyEffect, type ToyEvent, toyCore } from "./toy-core.js";
 
@@ -60,12 +60,20 @@ class World {
     return effect.kind === "question" ? { kind: "answered", account: effect.account } : undefined;
   };
 
-  loop(options: { bootId?: string; perform?: Perform<ToyEvent, ToyEffect | DecisionEffect>; factor?: number } = {}) {
+  loop(
+    options: {
+      bootId?: string;
+      perform?: Perform<ToyEvent, ToyEffect | DecisionEffect>;
+      factor?: number;
+      journal?: Journal;
+      core?: typeof toyCore;
+    } = {},
+  ) {
     return new Loop({
-      core: toyCore,
+      core: options.core ?? toyCore,
       policy: { factor: options.factor ?? 1 },
       policyHash: "hash",
-      journal: this.journal,
+      journal: options.journal ?? this.journal,
       perform: options.perform ?? this.perform,
       clock: this.clock,
       newId: () => `id-${this.nextId++}`,
@@ -267,6 +275,53 @@ describe("Loop", () => {
     expect(world.journal.bytes).toBe(0);
     expect(accountOf(world.loop({ bootId: "one" }), "a")).toMatchObject({ sum: 5, woken: 1 });
     expect(accountOf(world.loop({ bootId: "two" }), "a")).toMatchObject({ sum: 5, woken: 0 });
+  });
+
+  test("shows the parts of a kind by their names, those of a checkpoint and those that came since", () => {
+    const world = new World();
+    const first = world.loop();
+    first.offer({ kind: "add", account: "a", amount: 5 });
+    first.offer({ kind: "add", account: "b:1", amount: 7 });
+    first.checkpoint();
+    const loop = world.loop();
+    loop.offer({ kind: "add", account: "c", amount: 9 });
+    loop.offer({ kind: "add", account: "a", amount: 1 });
+    const shown = [...loop.partsWith<Account>("account:")];
+    expect(shown.map(([name, { sum }]) => `${name} ${sum}`)).toEqual(["a 6", "b:1 7", "c 9"]);
+    expect([...loop.partsWith("nothing:")]).toEqual([]);
+    expect([...loop.partsWith("")].map(([key]) => key)).toEqual([...loop.keys()]);
+  });
+
+  test("lets go of a part of a kind that was removed", () => {
+    const world = new World();
+    const closing: typeof toyCore = {
+      ...toyCore,
+      decide: (slice, event, policy) =>
+        event.kind === "woke" ? { slice: { account: null }, effects: [] } : toyCore.decide(slice, event, policy),
+    };
+    const loop = world.loop({ core: closing });
+    loop.offer({ kind: "add", account: "a", amount: 5 });
+    loop.offer({ kind: "add", account: "b", amount: 5 });
+    loop.offer({ kind: "woke", account: "a" });
+    expect([...loop.partsWith("account:")].map(([name]) => name)).toEqual(["b"]);
+  });
+
+  test("makes no checkpoint in the middle of a start, and one for a long journal after it", () => {
+    const world = new World();
+    let checkpoints = 0;
+    const journal: Journal = {
+      bytes: 16 * 1024 * 1024,
+      append: () => undefined,
+      checkpoint: () => {
+        checkpoints += 1;
+      },
+      recover: () => world.journal.recover(),
+    };
+    const loop = world.loop({ journal });
+    loop.offer({ kind: "add", account: "a", amount: 5 });
+    expect(checkpoints).toBe(0);
+    loop.resume();
+    expect(checkpoints).toBe(1);
   });
 
   test("decides by the policy in force at the time", () => {
