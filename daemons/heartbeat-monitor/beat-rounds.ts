@@ -9,6 +9,7 @@
 import { thresholdsOf } from "../../lib/domain/thresholds.js";
 import { now } from "../../lib/platform/clock.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
+import { inTurns } from "../../lib/runtime/in-turns.js";
 import { settingsFor } from "../../lib/schema/policy.js";
 import type { Event, FleetPart, WorkerPart } from "./facts.js";
 import { monitoredCount } from "./fleet.js";
@@ -27,8 +28,6 @@ const EVERY_MS_MAX = 5000;
 const SHARE_LEFT_ALONE = 3 / 4;
 /** For how long the period holds before the intervals are looked at again. */
 const PERIOD_HOLDS_MS = 30_000;
-/** Between so many workers the loop may do what is due. */
-const WORKERS_AT_ONCE = 32;
 
 export class BeatRounds {
   readonly #context: DaemonContext<Event, HeartbeatSettings>;
@@ -91,14 +90,20 @@ export class BeatRounds {
       this.#periodSetMonoMs = beganMonoMs;
       this.#everyMs = this.#periodMs(workers.map(([, worker]) => worker));
     }
-    const proceed = (from: number): void => {
-      if (this.#stopped) return;
-      for (const [id, worker] of workers.slice(from, from + WORKERS_AT_ONCE))
+    const startedMonoMs = this.#startedMonoMs;
+    const isOver = (): boolean => this.#stopped || this.#startedMonoMs !== startedMonoMs;
+    inTurns(workers, {
+      each: ([id, worker]) => {
         if (this.#mayHaveBeaten(worker, beganMonoMs)) this.#look(id);
-      if (from + WORKERS_AT_ONCE < workers.length) setImmediate(proceed, from + WORKERS_AT_ONCE);
-      else this.#later();
-    };
-    proceed(0);
+      },
+      done: () => this.#later(),
+      within: (turn) => {
+        if (isOver()) return false;
+        turn();
+        return true;
+      },
+      givenUp: () => undefined,
+    });
   }
 
   #mayHaveBeaten({ last_beat: last }: WorkerPart, nowMonoMs: number): boolean {

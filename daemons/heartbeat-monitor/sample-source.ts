@@ -12,6 +12,7 @@ import { now } from "../../lib/platform/clock.js";
 import { freeBytes } from "../../lib/platform/files.js";
 import { type TreeUsage, usageOfTree } from "../../lib/platform/processes.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
+import { inTurns } from "../../lib/runtime/in-turns.js";
 import { settingsFor } from "../../lib/schema/policy.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import { METRICS_MAX } from "../../lib/schema/samples.js";
@@ -57,6 +58,9 @@ export class SampleSource implements Source {
   #sampledMonoMs = Number.NEGATIVE_INFINITY;
   #hours: HourOfGaps[] = [];
   #dropping = false;
+  /** Some are being taken, in turns. */
+  #taking = false;
+  #stopped = false;
 
   constructor(
     context: DaemonContext<Event, HeartbeatSettings>,
@@ -76,6 +80,7 @@ export class SampleSource implements Source {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#hours.push(...this.#beats.gaps.takeAll());
     this.#shelter.run("writing samples", () => this.#writeHours(this.#hours.length));
     this.#writer.close();
@@ -87,6 +92,7 @@ export class SampleSource implements Source {
 
   /** Each second: the share of the fleet that is due, unless it is so small that it may wait for more. */
   scan(): void {
+    if (this.#taking) return;
     this.#shelter.run("writing samples", () => {
       const { monoMs } = now();
       const periodMs = this.#context.policy().settings.sample_interval_seconds * 1000;
@@ -95,13 +101,29 @@ export class SampleSource implements Source {
       const isFew = due - this.#done < SAMPLES_AT_ONCE;
       // The end of a round waits for nothing: whoever is still due would be left out of it.
       const mayWait = isFew && share < 1 && monoMs - this.#sampledMonoMs < periodMs * SHARE_GATHERED_MAX;
-      if (!mayWait) {
-        this.#sampledMonoMs = monoMs;
-        while (this.#done < due) this.#sample(this.#round[this.#done++] as string);
-      }
-      if (share >= 1) this.#beginRound(monoMs);
-      this.#hours.push(...this.#beats.gaps.turn(Date.now()));
-      this.#writeHours(GAPS_AT_ONCE);
+      const dueNow = mayWait ? [] : this.#round.slice(this.#done, due);
+      if (!mayWait) this.#sampledMonoMs = monoMs;
+      this.#take(dueNow, () => {
+        if (share >= 1) this.#beginRound(monoMs);
+        this.#hours.push(...this.#beats.gaps.turn(Date.now()));
+        this.#writeHours(GAPS_AT_ONCE);
+      });
+    });
+  }
+
+  #take(workerIds: readonly string[], done: () => void): void {
+    this.#taking = true;
+    this.#done += workerIds.length;
+    inTurns(workerIds, {
+      each: (workerId) => this.#sample(workerId),
+      done: () => {
+        this.#taking = false;
+        done();
+      },
+      within: (turn) => !this.#stopped && this.#shelter.run("writing samples", turn),
+      givenUp: () => {
+        this.#taking = false;
+      },
     });
   }
 
