@@ -10,7 +10,7 @@ export class Beating {
   readonly #sequences = new Map<string, number>();
   #timer: NodeJS.Timeout | null = null;
   #turn = 0;
-  /** When each worker's last beat was in place, wall-clock milliseconds. */
+  /** Right before each worker's last beat was put in its place, wall-clock milliseconds: no earlier can it have been seen. */
   readonly lastAtMs = new Map<string, number>();
 
   constructor(layout: Layout, ids: readonly string[], intervalMs: number) {
@@ -48,8 +48,8 @@ export class Beating {
       temporary,
       JSON.stringify({ worker_id: id, sequence, timestamp: new Date().toISOString(), health_score: 95, progress: 50 }),
     );
-    renameSync(temporary, path);
     this.lastAtMs.set(id, Date.now());
+    renameSync(temporary, path);
   }
 
   stop(): void {

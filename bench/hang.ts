@@ -44,7 +44,7 @@ export async function hang(workers: number): Promise<Result> {
     );
     return {
       name: "hang",
-      what: `threshold of a silent worker (last beat in place + ${THRESHOLD_SECONDS} s) until zombie_detected; ${hung.length} hangs among ${workers} beating workers, every ${INTERVAL_SECONDS} s`,
+      what: `threshold of a silent worker (last beat put in place + ${THRESHOLD_SECONDS} s) until zombie_detected; ${hung.length} hangs among ${workers} beating workers, every ${INTERVAL_SECONDS} s`,
       leaves_out: "the end of the process and its restart; beats come from one process, the workers are real and idle",
       p50_ms: round(percentile(lags, 0.5)),
       p99_ms: round(percentile(lags, 0.99)),
