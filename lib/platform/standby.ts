@@ -34,8 +34,9 @@ const HOME_MARK = "\u001d";
 const LINES_BYTES_MAX = 4096;
 /** After a start none is made for so long: what follows a recovery comes first. */
 const REST_MS = 10;
-/** A pipe that is made, or a launcher that opens it, is looked for after this long, then after twice as long, and so on. */
+/** A pipe that is made, or a launcher that opens it, is looked for after this long, then after twice as long, up to the longest. */
 const FIRST_LOOK_MS = 4;
+const LONGEST_LOOK_MS = 128;
 /** One that is not there after this long is given up. */
 const GIVEN_UP_MS = 10_000;
 /** For so long none is made after one was given up. */
@@ -82,8 +83,9 @@ export class StandbyLaunchers implements LauncherStarter {
     if (this.#clear()) this.refill();
   }
 
-  /** Makes as many as are wanted, one after another, while nothing else is to be done. */
+  /** Makes as many as are wanted, one after another, while nothing else is to be done; ends those that are too many. */
   refill(): void {
+    for (const pipe of this.#pipes.splice(this.#options.count())) closeSync(pipe);
     if (this.#closed || this.#timer !== null || this.#pipes.length >= this.#options.count()) return;
     this.#later(Math.max(1, this.#notBeforeMs - performance.now()), () => this.#make());
   }
@@ -140,11 +142,11 @@ export class StandbyLaunchers implements LauncherStarter {
     const path = join(this.#options.folder, `${process.pid}-${++this.#made}`);
     const words = ["standby", path, this.#options.home, HOME_MARK, ownUmask(), bootId(), setsid];
     if (!this.#options.host.ask(["pipe", path])) return;
-    this.#await(FIRST_LOOK_MS, () => {
+    this.#await(() => {
       this.#held = openEnd(path);
       if (this.#held === null) return false;
       // Whoever opens the pipe reads from it for as long as this process has it open.
-      if (this.#options.host.ask(words)) this.#await(FIRST_LOOK_MS, () => this.#connect(path));
+      if (this.#options.host.ask(words)) this.#await(() => this.#connect(path));
       return true;
     });
   }
@@ -165,12 +167,13 @@ export class StandbyLaunchers implements LauncherStarter {
     this.#held = null;
   }
 
-  #await(waitMs: number, look: () => boolean): void {
+  #await(look: () => boolean, waitMs = FIRST_LOOK_MS, sinceMs = performance.now()): void {
     this.#later(waitMs, () => {
       if (look()) return;
-      if (waitMs < GIVEN_UP_MS) return this.#await(waitMs * 2, look);
+      if (performance.now() - sinceMs < GIVEN_UP_MS)
+        return this.#await(look, Math.min(waitMs * 2, LONGEST_LOOK_MS), sinceMs);
       this.#letGo();
-      this.#options.onTrouble(`A launcher that was to stand by is not there after ${(waitMs * 2) / 1000} s`);
+      this.#options.onTrouble(`A launcher that was to stand by is not there after ${GIVEN_UP_MS / 1000} s`);
       this.#notBeforeMs = performance.now() + PAUSE_MS;
       this.refill();
     });
