@@ -15,7 +15,10 @@ import { openScene, policyOf } from "../../scenario/monitor-world.js";
 const WORKERS = Array.from({ length: 50 }, (_, nth) => `w-${nth}`);
 
 /** A source over 50 workers that have all just beaten, which is enough for rounds. */
-function sourceInRounds(settings: Readonly<Record<string, unknown>> = {}): {
+function sourceInRounds(
+  settings: Readonly<Record<string, unknown>> = {},
+  arrivedMonoMs = now().monoMs,
+): {
   readonly layout: Layout;
   readonly source: BeatSource;
 } {
@@ -30,7 +33,7 @@ function sourceInRounds(settings: Readonly<Record<string, unknown>> = {}): {
   world.run(60);
   const part = world.part("w-0") as WorkerPart;
   const beat = part.last_beat as NonNullable<WorkerPart["last_beat"]>;
-  const last_beat = { ...beat, arrived_mono_ms: now().monoMs };
+  const last_beat = { ...beat, arrived_mono_ms: arrivedMonoMs };
   const workers = new Map(WORKERS.map((id) => [id, { ...part, worker_id: id, last_beat }]));
   const context = {
     layout,
@@ -61,8 +64,8 @@ test("a beat that is found in a round has come when it was put in its place, how
 });
 
 test("a beat of a worker that the latest rounds passed over is dated by its file", async () => {
-  // Rounds of a quarter of a second, in which those that have just beaten are left alone for three quarters.
-  const { layout, source } = sourceInRounds({ heartbeat_interval_seconds: 1 });
+  // Rounds of a quarter of a second, to which all seem to have beaten only now for an hour.
+  const { layout, source } = sourceInRounds({ heartbeat_interval_seconds: 1 }, now().monoMs + 3_600_000);
   const temporary = join(layout.heartbeatsDir, ".w-9.tmp");
   writeFileSync(temporary, JSON.stringify({ worker_id: "w-9", sequence: 2 }));
   renameSync(temporary, layout.heartbeat("w-9"));
