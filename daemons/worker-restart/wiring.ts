@@ -1,5 +1,6 @@
 /** worker-restart: its sources, wired to its core. @module */
 import { LauncherHost, type LauncherStarter } from "../../lib/platform/launcher-host.js";
+import { frequentWords } from "../../lib/platform/launching.js";
 import { StandbyLaunchers } from "../../lib/platform/standby.js";
 import { type DaemonDefinition, type Source, startDaemon } from "../../lib/runtime/daemon.js";
 import type { Flags } from "../../lib/runtime/flags.js";
@@ -31,9 +32,15 @@ const definition: Definition = {
     const breakers = new BreakerSource(context, store);
     const onTrouble = (sentence: string): void => context.log.warn({}, sentence);
     const host = new LauncherHost(onTrouble);
-    const { home } = context.layout.home;
+    const { home, coordination } = context.layout.home;
     const count = (): number => context.policy().settings.standby_launchers;
-    const standby = new StandbyLaunchers({ folder: context.layout.standbyDir, home, count, host, onTrouble });
+    const standby = new StandbyLaunchers({
+      folder: context.layout.standbyDir,
+      words: frequentWords(home, coordination),
+      count,
+      host,
+      onTrouble,
+    });
     const starter: LauncherStarter = { start: (start) => standby.start(start) || host.start(start) };
     return {
       perform: new Performer(context, mailbox, queue, store, breakers, starter).perform,

@@ -19,8 +19,8 @@
 # The first word says what is wanted. `item END FIELDS` has the words in one argument, each ended by END (launcher-host.ts).
 #   start FIELD...                             starts the program that the fields tell of
 #   pipe PIPE                                  makes a named pipe, which Node cannot
-#   standby PIPE HOME MARK UMASK BOOT SETSID   gets ready before it is known what for: that comes in two lines (standby.ts)
-#   session END HOME MARK UMASK START          the child of one that stands by, in a session of its own
+#   standby PIPE MARK UMASK BOOT SETSID WORD...  gets ready before it is known what for: that comes in two lines (standby.ts)
+#   session END MARK UMASK START WORD...       the child of one that stands by, in a session of its own
 #   nothing                                    a sign of life for the host
 
 # The launcher never dies before its program, and hands no signal on: who wants the program ended signals the program.
@@ -49,19 +49,42 @@ heald_l_with_fields() {
   "$@"
 }
 
-# Sets heald_l_line to a line from the pipe. MARK stands for HOME in it: `read` takes half a microsecond for each byte.
+# Sets heald_l_line to a line from the pipe. `read` takes a microsecond for each byte, so words that are known beforehand
+# ("$@") stand in it as MARK and a letter; it begins as after a MARK.
 heald_l_read_line() {
-  IFS= read -r heald_l_line <&3 || exit 0 # The daemon that was to write it has ended.
+  IFS= read -r heald_l_pieces <&3 || exit 0 # The daemon that was to write it has ended.
   exec 3<&-
+  heald_l_line=
   set -f
   IFS=$heald_l_mark
-  # shellcheck disable=SC2086 # Split into pieces on purpose.
-  set -- $heald_l_line
+  for heald_l_piece in $heald_l_pieces; do
+    case $heald_l_piece in
+      a*) heald_l_word=$1 ;;
+      b*) heald_l_word=$2 ;;
+      c*) heald_l_word=$3 ;;
+      d*) heald_l_word=$4 ;;
+      e*) heald_l_word=$5 ;;
+      f*) heald_l_word=$6 ;;
+      g*) heald_l_word=$7 ;;
+      h*) heald_l_word=$8 ;;
+      i*) heald_l_word=$9 ;;
+      j*) heald_l_word=${10} ;;
+      k*) heald_l_word=${11} ;;
+      l*) heald_l_word=${12} ;;
+      m*) heald_l_word=${13} ;;
+      n*) heald_l_word=${14} ;;
+      o*) heald_l_word=${15} ;;
+      p*) heald_l_word=${16} ;;
+      q*) heald_l_word=${17} ;;
+      r*) heald_l_word=${18} ;;
+      s*) heald_l_word=${19} ;;
+      t*) heald_l_word=${20} ;;
+      *) heald_l_word= ;;
+    esac
+    heald_l_line=$heald_l_line$heald_l_word${heald_l_piece#?}
+  done
   unset IFS
   set +f
-  heald_l_line=$1
-  shift
-  for heald_l_piece; do heald_l_line=$heald_l_line$heald_l_home$heald_l_piece; done
 }
 
 # Sets heald_l_boot_ms (since boot, suspends included), heald_l_at_ms and heald_l_at (UTC), 10 ms exact.
@@ -128,7 +151,7 @@ heald_l_claim_attempt() {
 # In the first line is what the launcher reads back byte by byte.
 heald_l_claim_started() {
   heald_l_write_clock started
-  printf '{"pid":%d,"start_time":%d,"launcher_pid":%d,"launcher_start_time":%d,\n%s,"memory_limit_enforced_by":%s,"has_log":%s,\n%s}\n' \
+  printf '{"pid":%d,"start_time":%d,"launcher_pid":%d,\n"launcher_start_time":%d,%s,"memory_limit_enforced_by":%s,"has_log":%s,\n%s}\n' \
     "$heald_l_pid" "$heald_l_start_time" "$heald_l_launcher" "$heald_l_launcher_start" \
     "$heald_l_clock" "$heald_l_limited" "$heald_l_has_log" "$heald_l_static" >&3 || heald_l_give_back
   # Whoever took the claim for a dead one's has removed it before it was whole.
@@ -290,25 +313,26 @@ heald_l_start() {
 }
 
 heald_l_standby() {
-  heald_l_home=$2 heald_l_mark=$3 heald_l_boot_id=$5
   # Opened for both first, which does not wait for the daemon's end: if the daemon is gone, so is the line that is read.
   [ -p "$1" ] || exit 75
   exec 4<>"$1" 3</proc/self/fd/4 4<&-
+  heald_l_mark=$2 heald_l_umask=$3 heald_l_boot_id=$4 heald_l_setsid=$5
+  shift 5
   heald_l_read_self
   # In the foreground: what a shell starts in the background can never again be interrupted.
   (
     trap - HUP INT QUIT USR1 USR2 PIPE ALRM TERM
-    exec "$6" -- /bin/sh "$0" session "$heald_l_end" "$2" "$3" "$4" "$heald_l_start_time"
+    exec "$heald_l_setsid" -- /bin/sh "$0" session "$heald_l_end" "$heald_l_mark" "$heald_l_umask" \
+      "$heald_l_start_time" "$@"
   )
   heald_l_status=$?
   # Its own line is the second; of the first it could only do the same.
-  heald_l_read_line
+  heald_l_read_line "$@"
   heald_l_with_fields heald_l_conclude_standby
 }
 
 heald_l_conclude_standby() {
   heald_l_take_fields "$@"
-  heald_l_read_self
   # The claim may be somebody else's, or nobody's.
   { command exec 3<"$heald_l_claim"; } 2>/dev/null || exit 75
   heald_l_sign="\"launcher_pid\":$heald_l_pid,"
@@ -316,11 +340,12 @@ heald_l_conclude_standby() {
 }
 
 heald_l_session() {
-  heald_l_end=$1 heald_l_home=$2 heald_l_mark=$3 heald_l_umask=$4 heald_l_launcher_start=$5
+  heald_l_end=$1 heald_l_mark=$2 heald_l_umask=$3 heald_l_launcher_start=$4
+  shift 4
   heald_l_lose_protection
   heald_l_read_self
   heald_l_launcher=$heald_l_ppid heald_l_setsid=
-  heald_l_read_line
+  heald_l_read_line "$@"
   heald_l_with_fields heald_l_start_in_session
 }
 

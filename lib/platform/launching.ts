@@ -27,7 +27,7 @@ import { bootId, hostName, now, pidNamespace } from "./clock.js";
 import type { HostedStart, LauncherStarter } from "./launcher-host.js";
 import { type MemoryLimit, type MemoryLimitEnforcer, prepareMemoryLimit, releaseMemoryLimit } from "./memory-limit.js";
 import { packageRoot } from "./package.js";
-import { inheritedVariables, type WorkerEnvironment, workerVariables } from "./worker-environment.js";
+import { inheritedVariables, OWN_VARIABLES, type WorkerEnvironment, workerVariables } from "./worker-environment.js";
 
 /** Everything that one start needs. All paths are absolute; ids are valid (contract's pattern). */
 export interface LaunchRequest extends WorkerEnvironment {
@@ -196,6 +196,21 @@ function prepareHost(request: LaunchRequest): readonly string[] {
   if (!existsSync(script)) throw failed(request, "launcher_missing", `"${script}" does not exist`);
   makeLogFolder(request.paths.log);
   return [ownUmask(), bootId(), setsid];
+}
+
+/** What stands in the fields of every start of one daemon, or of nearly every one; a letter is sent for each instead. */
+export function frequentWords(home: string, coordinationDir: string): readonly string[] {
+  const host = `,"boot_id":${JSON.stringify(bootId())},"pid_ns":${JSON.stringify(pidNamespace())},"host":${JSON.stringify(hostName())},"command":"`;
+  const members = ['"worker_id":"', '","attempt":', ',"worker_type":"', '","task_id":', ',"incident_id":"'];
+  return [
+    coordinationDir,
+    home,
+    host,
+    ...members,
+    '"],"cwd":"',
+    '","log":"',
+    ...OWN_VARIABLES.map((name) => `${name}=`),
+  ];
 }
 
 function renderFields(request: LaunchRequest, limit: MemoryLimit | null): LaunchFields {

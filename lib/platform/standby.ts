@@ -28,8 +28,12 @@ import { bootId } from "./clock.js";
 import { fieldsOf, type HostedStart, joined, type LauncherHost, type LauncherStarter } from "./launcher-host.js";
 import { findSetsid, ownUmask } from "./launching.js";
 
-/** Stands for the home in a line, since every byte of it costs time. */
-const HOME_MARK = "\u001d";
+/** Comes before each letter that stands for a word, since every byte of a line costs a microsecond. */
+const MARK = "\u001d";
+/** Letters that stand for words; launcher.sh knows as many. */
+const LETTERS = "abcdefghijklmnopqrst";
+/** What a line begins with; no letter of a word. */
+const BEGINNING = "0";
 /** So many bytes are written to a pipe whole or not at all (PIPE_BUF). */
 const LINES_BYTES_MAX = 4096;
 /** After a start none is made for so long: what follows a recovery comes first. */
@@ -47,8 +51,8 @@ const CLAIMED_WITHIN_MS = 1000;
 export interface StandbyOptions {
   /** Made if it is not there: pipes are in it while their launchers are made. */
   readonly folder: string;
-  /** Paths of starts that lie in it are written shorter. */
-  readonly home: string;
+  /** Words that stand in most starts; the longest that fits is written as a letter. */
+  readonly words: readonly string[];
   /** How many stand by. Asked each time. */
   readonly count: () => number;
   /** Makes them. */
@@ -69,8 +73,11 @@ export class StandbyLaunchers implements LauncherStarter {
   #notBeforeMs = 0;
   #closed = false;
 
+  readonly #shorten: Shorten;
+
   constructor(options: StandbyOptions) {
     this.#options = options;
+    this.#shorten = shortener(options.words);
   }
 
   /** How many stand by. */
@@ -92,7 +99,7 @@ export class StandbyLaunchers implements LauncherStarter {
 
   start(start: HostedStart): boolean {
     this.#notBeforeMs = Math.max(this.#notBeforeMs, performance.now() + REST_MS);
-    const lines = this.#pipes.length === 0 ? null : linesOf(start, this.#options.home);
+    const lines = this.#pipes.length === 0 ? null : linesOf(start, this.#shorten);
     if (lines === null) return false;
     const isTold = this.#tell(lines);
     if (isTold) setTimeout(() => this.#see(start), CLAIMED_WITHIN_MS).unref();
@@ -140,7 +147,7 @@ export class StandbyLaunchers implements LauncherStarter {
     const setsid = findSetsid();
     if (setsid === null) return;
     const path = join(this.#options.folder, `${process.pid}-${++this.#made}`);
-    const words = ["standby", path, this.#options.home, HOME_MARK, ownUmask(), bootId(), setsid];
+    const words = ["standby", path, MARK, ownUmask(), bootId(), setsid, ...this.#options.words];
     if (!this.#options.host.ask(["pipe", path])) return;
     this.#await(() => {
       this.#held = openEnd(path);
@@ -190,16 +197,28 @@ export class StandbyLaunchers implements LauncherStarter {
   }
 }
 
-/** The two lines that tell of a start; null if it cannot be told in lines. */
+export type Shorten = (text: string) => string;
+
+/** Writes a letter for each word that a text has. @throws {RangeError} If there are more words than letters. */
+export function shortener(words: readonly string[]): Shorten {
+  if (words.length > LETTERS.length) throw new RangeError(`Only ${LETTERS.length} words have letters`);
+  if (words.length === 0) return (text) => `${BEGINNING}${text}`;
+  const letters = new Map(words.map((word, nth) => [word, `${MARK}${LETTERS[nth]}`]));
+  const longestFirst = [...words].sort((a, b) => b.length - a.length).map((word) => word.replace(/\W/g, "\\$&"));
+  const pattern = new RegExp(longestFirst.join("|"), "g");
+  return (text) => `${BEGINNING}${text.replace(pattern, (word) => letters.get(word) as string)}`;
+}
+
+/** The two lines that tell of a start; null if it cannot be told in lines. The launcher needs less than the session. */
 export function linesOf(
   { variables, ofLauncher, ofProgram, program }: Omit<HostedStart, "claim" | "itself" | "ofHost">,
-  home: string,
+  shorten: Shorten,
 ): string | null {
   const ofSession = fieldsOf(variables, [...ofLauncher, ...ofProgram], program);
   if (ofSession === null) return null;
   const fields = [joined(ofSession), joined(["0", ...ofLauncher])];
-  if (fields.some((each) => each.includes("\n") || each.includes(HOME_MARK))) return null;
-  const lines = fields.map((each) => `${each.replaceAll(home, HOME_MARK)}\n`).join("");
+  if (fields.some((each) => each.includes("\n") || each.includes(MARK))) return null;
+  const lines = fields.map((each) => `${shorten(each)}\n`).join("");
   return Buffer.byteLength(lines) > LINES_BYTES_MAX ? null : lines;
 }
 

@@ -63,7 +63,21 @@ export function workerEnvironment(worker: WorkerEnvironment, inherited: NodeJS.P
   return { ...inheritedVariables(inherited), ...workerVariables(worker) };
 }
 
-function ownVariables(worker: WorkerEnvironment): Record<string, string> {
+/** Names of the variables that heald sets itself, apart from HEALD_PID. */
+export const OWN_VARIABLES = [
+  "HEALD_WORKER_ID",
+  "HEALD_WORKER_TYPE",
+  "HEALD_ATTEMPT",
+  "HEALD_TASK_ID",
+  "HEALD_HOME",
+  "HEALD_COORDINATION_DIR",
+  "HEALD_HEARTBEAT_FILE",
+  "HEALD_HEARTBEAT_INTERVAL_SECONDS",
+  "HEALD_INCIDENT_ID",
+  "HEALD_FALLBACK_FILE",
+] as const;
+
+function ownVariables(worker: WorkerEnvironment): Partial<Record<(typeof OWN_VARIABLES)[number], string>> {
   const { heartbeatIntervalSeconds: interval, incidentId, fallbackFile } = worker;
   return {
     HEALD_WORKER_ID: worker.workerId,

@@ -6,8 +6,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type HostedStart, LauncherHost } from "../../lib/platform/launcher-host.js";
-import { type LaunchRequest, launcherScript, startThroughHost } from "../../lib/platform/launching.js";
-import { linesOf, StandbyLaunchers } from "../../lib/platform/standby.js";
+import { frequentWords, type LaunchRequest, launcherScript, startThroughHost } from "../../lib/platform/launching.js";
+import { linesOf, StandbyLaunchers, shortener } from "../../lib/platform/standby.js";
 import {
   childrenOf,
   commandOf,
@@ -50,13 +50,23 @@ async function open(folder: string): Promise<void> {
   const onTrouble = (sentence: string): void => void troubles.push(sentence);
   host = new LauncherHost(onTrouble, 50);
   host.open();
-  standby = new StandbyLaunchers({ folder: pipesIn(folder), home: folder, count: () => count, host, onTrouble });
+  standby = new StandbyLaunchers({
+    folder: pipesIn(folder),
+    words: wordsIn(folder),
+    count: () => count,
+    host,
+    onTrouble,
+  });
   standby.open();
   await ready(2);
 }
 
 function pipesIn(folder: string): string {
   return join(folder, "coordination", "run", "standby");
+}
+
+function wordsIn(folder: string): readonly string[] {
+  return frequentWords(folder, join(folder, "coordination"));
 }
 
 function close(): void {
@@ -320,7 +330,7 @@ describe("StandbyLaunchers", () => {
     for (const isThere of [false, true]) {
       const pipe = join(pipesIn(home.folder), "1-1");
       if (isThere) execFileSync("mkfifo", [pipe]);
-      const words = ["standby", pipe, home.folder, "\u001d", "022", "boot", "setsid", ""].join("\u001f");
+      const words = ["standby", pipe, "\u001d", "022", "boot", "setsid", "word", ""].join("\u001f");
       const { status } = spawnSync("/bin/sh", [launcherScript(), "item", "\u001f", words], { timeout: 10_000 });
       expect(status).toBe(isThere ? 0 : 75);
     }
@@ -337,7 +347,7 @@ describe("StandbyLaunchers", () => {
     for (let round = 0; round < 30; round++) {
       close();
       host = new LauncherHost(onTrouble);
-      const options = { folder: pipesIn(home.folder), home: home.folder, count: () => 3, host, onTrouble };
+      const options = { folder: pipesIn(home.folder), words: wordsIn(home.folder), count: () => 3, host, onTrouble };
       standby = new StandbyLaunchers(options);
       host.open();
       standby.open();
@@ -353,7 +363,7 @@ describe("StandbyLaunchers", () => {
     writeFileSync(join(bare.folder, "coordination", "run"), "");
     const onTrouble = (sentence: string): void => void troubles.push(sentence);
     const folder = pipesIn(bare.folder);
-    const none = new StandbyLaunchers({ folder, home: bare.folder, count: () => 1, host, onTrouble });
+    const none = new StandbyLaunchers({ folder, words: [], count: () => 1, host, onTrouble });
     none.open();
     expect(none.size).toBe(0);
     none.close();
@@ -363,30 +373,35 @@ describe("StandbyLaunchers", () => {
 
   test("takes no start that cannot be told in a line", () => {
     const start = { variables: {}, ofLauncher: ["a"], ofProgram: ["b"], program: ["sh"] };
-    expect(linesOf(start, "/home")).toBe("0\u001fa\u001fb\u001fsh\u001f\n0\u001fa\u001f\n");
-    expect(linesOf({ ...start, variables: { IFS: "x" } }, "/home")).toBeNull();
+    const shorten = shortener(["/home", "/home/ops"]);
+    expect(linesOf(start, shorten)).toBe("00\u001fa\u001fb\u001fsh\u001f\n00\u001fa\u001f\n");
+    expect(linesOf({ ...start, program: ["/home/ops/x", "/home/x"] }, shorten)).toContain(
+      "b\u001f\u001db/x\u001f\u001da/x\u001f\n",
+    );
+    expect(linesOf({ ...start, variables: { IFS: "x" } }, shorten)).toBeNull();
     for (const word of ["two\nlines", "\u001f", "\u001d", "x".repeat(5000)])
-      expect(linesOf({ ...start, program: ["sh", word] }, "/home")).toBeNull();
+      expect(linesOf({ ...start, program: ["sh", word] }, shorten)).toBeNull();
   });
 
   test("hands over whatever it takes, to the letter", () => {
-    const folder = "/home/ops a*b$(x)";
-    const piece = fc.constantFrom(folder, ..." \t'\"$`\\*?[]{}~-=;&|<>aé\u00a0");
+    const words = frequentWords("/home/ops a*b$(x)", "/home/ops a*b$(x)/coordination");
+    const piece = fc.constantFrom(...words, ..." \t'\"$`\\*?[]{}~-=;&|<>aébtz0\u00a0");
     const field = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(""));
     // The launcher's own way of reading a line and taking it apart, and then each field in brackets.
     const script = readFileSync(launcherScript(), "utf8");
     const read = script.slice(script.indexOf("heald_l_with_fields() {"), script.indexOf("# Sets heald_l_boot_ms"));
     const show =
-      "show() { for field; do printf '[%s]' \"$field\"; done; }; heald_l_end=$1 heald_l_mark=$2 heald_l_home=$3; exec 3<&0";
-    const program = `${read}${show}\nheald_l_read_line; heald_l_with_fields show`;
+      "show() { for field; do printf '[%s]' \"$field\"; done; }; heald_l_end=$1 heald_l_mark=$2; exec 3<&0; shift 2";
+    const program = `${read}${show}\nheald_l_read_line "$@"; heald_l_with_fields show`;
+    const shorten = shortener(words);
     fc.assert(
-      fc.property(fc.array(field, { maxLength: 6 }), (words) => {
-        const lines = linesOf({ variables: {}, ofLauncher: [], ofProgram: [], program: words }, folder);
-        const { stdout } = spawnSync("sh", ["-c", program, "sh", "\u001f", "\u001d", folder], {
+      fc.property(fc.array(field, { maxLength: 6 }), (fields) => {
+        const lines = linesOf({ variables: {}, ofLauncher: [], ofProgram: [], program: fields }, shorten);
+        const { stdout } = spawnSync("sh", ["-c", program, "sh", "\u001f", "\u001d", ...words], {
           encoding: "utf8",
           input: lines ?? "",
         });
-        expect(stdout).toBe(["0", ...words].map((each) => `[${each}]`).join(""));
+        expect(stdout).toBe(["0", ...fields].map((each) => `[${each}]`).join(""));
       }),
       { numRuns: 60 },
     );
