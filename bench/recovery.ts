@@ -18,8 +18,8 @@ export async function recovery(workers: number): Promise<Result> {
   const kill = async (side: Side, nth: number): Promise<number> => {
     const ids = [...side.pids.keys()];
     const tookMs = await killOne(side, ids[nth % ids.length] as string);
-    // The daemons finish what follows a restart; the next death is one of an idle system.
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    // The daemons finish what follows a restart, and another launcher is made to stand by; the next death is one of an idle system.
+    await new Promise((resolve) => setTimeout(resolve, 60));
     return tookMs;
   };
   try {

@@ -79,6 +79,8 @@ heald_l_read_line() {
       r*) heald_l_word=${18} ;;
       s*) heald_l_word=${19} ;;
       t*) heald_l_word=${20} ;;
+      u*) heald_l_word=${21} ;;
+      v*) heald_l_word=${22} ;;
       *) heald_l_word= ;;
     esac
     heald_l_line=$heald_l_line$heald_l_word${heald_l_piece#?}
@@ -285,10 +287,12 @@ heald_l_conclude() {
   heald_l_record_exit
 }
 
-# The fields that whoever waits for the program needs. $1 is the number of variables among those that come last.
+# The fields that whoever waits for the program needs. $1 is the number of variables among those that come last, $2 the
+# name of both records, <id>.attempt-<n>.
 heald_l_take_fields() {
   heald_l_variables=$1
-  heald_l_worker=$2 heald_l_attempt=$3 heald_l_claim=$4 heald_l_exit=$5 heald_l_boot_at_ms=$6 heald_l_counters=$7
+  heald_l_worker=${2%.attempt-*} heald_l_attempt=${2##*.attempt-} heald_l_claim=$3/$2.json heald_l_exit=$4/$2.json
+  heald_l_boot_at_ms=$5 heald_l_counters=$6
 }
 
 # Those that whoever becomes the program needs too. limited, procs: see heald_l_join · static: JSON members
@@ -298,7 +302,7 @@ heald_l_take_more_fields() {
 
 heald_l_start() {
   heald_l_take_fields "$@"
-  shift 7
+  shift 6
   heald_l_take_more_fields "$@"
   heald_l_umask=$7 heald_l_boot_id=$8 heald_l_setsid=$9
   shift 9
@@ -351,7 +355,7 @@ heald_l_session() {
 
 heald_l_start_in_session() {
   heald_l_take_fields "$@"
-  shift 7
+  shift 6
   heald_l_take_more_fields "$@"
   shift 6
   [ -e "/proc/$heald_l_launcher/exe" ] || exit 75 # Its launcher is gone, reaped or not.

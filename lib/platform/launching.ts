@@ -22,7 +22,7 @@
  */
 import { spawn } from "node:child_process";
 import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { bootId, hostName, now, pidNamespace } from "./clock.js";
 import type { HostedStart, LauncherStarter } from "./launcher-host.js";
 import { type MemoryLimit, type MemoryLimitEnforcer, prepareMemoryLimit, releaseMemoryLimit } from "./memory-limit.js";
@@ -36,6 +36,7 @@ export interface LaunchRequest extends WorkerEnvironment {
   readonly args: readonly string[];
   /** Relative to `home`; `home` itself if null. */
   readonly cwd: string | null;
+  /** Claim and exit record have the same name, `<id>.attempt-<n>.json`. */
   readonly paths: { readonly claim: string; readonly exit: string; readonly log: string; readonly heartbeat: string };
   readonly memoryLimitMb?: number | undefined;
   /** Added to the daemon's niceness. */
@@ -202,15 +203,8 @@ function prepareHost(request: LaunchRequest): readonly string[] {
 export function frequentWords(home: string, coordinationDir: string): readonly string[] {
   const host = `,"boot_id":${JSON.stringify(bootId())},"pid_ns":${JSON.stringify(pidNamespace())},"host":${JSON.stringify(hostName())},"command":"`;
   const members = ['"worker_id":"', '","attempt":', ',"worker_type":"', '","task_id":', ',"incident_id":"'];
-  return [
-    coordinationDir,
-    home,
-    host,
-    ...members,
-    '"],"cwd":"',
-    '","log":"',
-    ...OWN_VARIABLES.map((name) => `${name}=`),
-  ];
+  const folders = [join(coordinationDir, "launches"), join(coordinationDir, "exits"), coordinationDir, home];
+  return [...folders, host, ...members, '"],"cwd":"', '","log":"', ...OWN_VARIABLES.map((name) => `${name}=`)];
 }
 
 function renderFields(request: LaunchRequest, limit: MemoryLimit | null): LaunchFields {
@@ -218,10 +212,9 @@ function renderFields(request: LaunchRequest, limit: MemoryLimit | null): Launch
   const cwd = resolve(request.home, request.cwd ?? ".");
   return {
     ofLauncher: [
-      request.workerId,
-      String(request.attempt),
-      request.paths.claim,
-      request.paths.exit,
+      basename(request.paths.claim, ".json"),
+      dirname(request.paths.claim),
+      dirname(request.paths.exit),
       String(Math.round(atMs - bootMs)),
       limit?.countersFile ?? "",
     ],

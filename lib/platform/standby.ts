@@ -31,7 +31,7 @@ import { findSetsid, ownUmask } from "./launching.js";
 /** Comes before each letter that stands for a word, since every byte of a line costs a microsecond. */
 const MARK = "\u001d";
 /** Letters that stand for words; launcher.sh knows as many. */
-const LETTERS = "abcdefghijklmnopqrst";
+const LETTERS = "abcdefghijklmnopqrstuv";
 /** What a line begins with; no letter of a word. */
 const BEGINNING = "0";
 /** So many bytes are written to a pipe whole or not at all (PIPE_BUF). */

@@ -296,7 +296,7 @@ describe("StandbyLaunchers", () => {
     standby.refill();
     await ready(3);
     for (const id of ["w-2", "w-3", "w-4", "w-5"]) start(home.request(id, WAIT));
-    expect(left.map(({ ofLauncher }) => ofLauncher[0])).toEqual(["w-5"]);
+    expect(left.map(({ ofLauncher }) => ofLauncher[0])).toEqual(["w-5.attempt-1"]);
   });
 
   test("has no more than are wanted when fewer are", async () => {
@@ -311,7 +311,7 @@ describe("StandbyLaunchers", () => {
     count = 0;
     standby.refill();
     start(home.request("w-2", WAIT));
-    expect(left.map(({ ofLauncher }) => ofLauncher[0])).toEqual(["w-2"]);
+    expect(left.map(({ ofLauncher }) => ofLauncher[0])).toEqual(["w-2.attempt-1"]);
     expect(standby.size).toBe(0);
   });
 
