@@ -5,10 +5,11 @@ import { now } from "../../lib/platform/clock.js";
 import { weatherCode } from "../../lib/platform/files.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
-import { isId } from "../../lib/schema/primitives.js";
+import { isId, readInstant } from "../../lib/schema/primitives.js";
 import { type Beat, beatSchema } from "../../lib/schema/records.js";
 import { numbersOf } from "../../lib/schema/samples.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
+import { arrivedAtMs } from "./arrival.js";
 import { BeatRounds } from "./beat-rounds.js";
 import type { BeatFacts, Event, FleetPart, WorkerPart } from "./facts.js";
 import { GapBook, type HourOfGaps } from "./gap-book.js";
@@ -19,8 +20,6 @@ import { Shelter } from "./shelter.js";
 const SCAN_EVERY_SECONDS = 30;
 /** A beat that is being written in place is looked at again after this long. */
 const LOOK_AGAIN_MS = 500;
-/** The kernel's time of a file is that of its last tick: it may be so much too early. */
-const FILE_CLOCK_MS = 4;
 
 export interface ReportedNumbers {
   readonly attempt: number | null;
@@ -187,7 +186,8 @@ export class BeatSource implements Source {
     // In a round it was not seen arriving, but not before the look that did not find it: within that, the file's time is
     // believed, and of its times the one at which it was put in its place, which may be long after it was written.
     const placedMs = stat.ino === reading.ino ? Math.max(stat.ctimeMs, reading.mtimeMs) : nowMs;
-    const agoMs = Math.min(this.#rounds.sinceMs(known.lookedMonoMs), Math.max(0, nowMs - placedMs - FILE_CLOCK_MS));
+    const arrivedMs = arrivedAtMs(placedMs, readInstant(value.timestamp), nowMs);
+    const agoMs = Math.min(this.#rounds.sinceMs(known.lookedMonoMs), nowMs - arrivedMs);
     // A gap that is as long as a stall of our own says nothing about the worker.
     const watchedFrom = this.#context.part<FleetPart>("fleet")?.trust_from_mono_ms ?? null;
     this.#noteGap(workerId, value, agoMs, watchedFrom);
