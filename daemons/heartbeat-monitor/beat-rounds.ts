@@ -9,7 +9,7 @@
 import { thresholdsOf } from "../../lib/domain/thresholds.js";
 import { now } from "../../lib/platform/clock.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
-import { inTurns } from "../../lib/runtime/in-turns.js";
+import { piecemeal } from "../../lib/runtime/piecemeal.js";
 import { settingsFor } from "../../lib/schema/policy.js";
 import type { Event, FleetPart, WorkerPart } from "./facts.js";
 import { monitoredCount } from "./fleet.js";
@@ -92,14 +92,14 @@ export class BeatRounds {
     }
     const startedMonoMs = this.#startedMonoMs;
     const isOver = (): boolean => this.#stopped || this.#startedMonoMs !== startedMonoMs;
-    inTurns(workers, {
+    piecemeal(workers, {
       each: ([id, worker]) => {
         if (this.#mayHaveBeaten(worker, beganMonoMs)) this.#look(id);
       },
       done: () => this.#later(),
-      within: (turn) => {
+      within: (piece) => {
         if (isOver()) return false;
-        turn();
+        piece();
         return true;
       },
       givenUp: () => undefined,

@@ -12,7 +12,7 @@ import { now } from "../../lib/platform/clock.js";
 import { freeBytes } from "../../lib/platform/files.js";
 import { type TreeUsage, usageOfTree } from "../../lib/platform/processes.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
-import { inTurns } from "../../lib/runtime/in-turns.js";
+import { piecemeal } from "../../lib/runtime/piecemeal.js";
 import { settingsFor } from "../../lib/schema/policy.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import { METRICS_MAX } from "../../lib/schema/samples.js";
@@ -58,7 +58,7 @@ export class SampleSource implements Source {
   #sampledMonoMs = Number.NEGATIVE_INFINITY;
   #hours: HourOfGaps[] = [];
   #dropping = false;
-  /** Some are being taken, in turns. */
+  /** Some are being taken, piece by piece. */
   #taking = false;
   #stopped = false;
 
@@ -114,13 +114,13 @@ export class SampleSource implements Source {
   #take(workerIds: readonly string[], done: () => void): void {
     this.#taking = true;
     this.#done += workerIds.length;
-    inTurns(workerIds, {
+    piecemeal(workerIds, {
       each: (workerId) => this.#sample(workerId),
       done: () => {
         this.#taking = false;
         done();
       },
-      within: (turn) => !this.#stopped && this.#shelter.run("writing samples", turn),
+      within: (piece) => !this.#stopped && this.#shelter.run("writing samples", piece),
       givenUp: () => {
         this.#taking = false;
       },

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { replaceFile } from "../../lib/platform/files.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
-import { inTurns } from "../../lib/runtime/in-turns.js";
+import { piecemeal } from "../../lib/runtime/piecemeal.js";
 import { readInstant, writeInstant } from "../../lib/schema/primitives.js";
 import { type BreakerRecord, breakerRecordSchema, restartRequestSchema } from "../../lib/schema/records.js";
 import { readDaemons } from "../../lib/store/daemons.js";
@@ -61,8 +61,8 @@ export class StatusFile {
     this.#dirty = true;
   }
 
-  /** Writes it if it is due; called once a second. The rows of a large fleet are made in turns, each within what is given. */
-  pulse(within: (turn: () => void) => boolean): void {
+  /** Writes it if it is due; called once a second. The rows of a large fleet are made piece by piece, each within what is given. */
+  pulse(within: (piece: () => void) => boolean): void {
     const nowMs = Date.now();
     const sinceMs = nowMs - this.#writtenAtMs;
     const isStale = sinceMs >= this.#refreshMs;
@@ -71,7 +71,7 @@ export class StatusFile {
     this.#composing = true;
     this.#dirty = false;
     const rows: Row[] = [];
-    inTurns(this.#workers(), {
+    piecemeal(this.#workers(), {
       each: (worker) => rows.push(this.#rowOf(worker)),
       done: (tookMs) => {
         this.#write(rows, isStale, tookMs);

@@ -12,7 +12,7 @@ import { type Instant, now } from "../../lib/platform/clock.js";
 import { cpuPressure, hostState } from "../../lib/platform/host.js";
 import { isAlive, isCorpse, memoryOfTree, readStat } from "../../lib/platform/processes.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
-import { inTurns } from "../../lib/runtime/in-turns.js";
+import { piecemeal } from "../../lib/runtime/piecemeal.js";
 import type { Event, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { Shelter } from "./shelter.js";
@@ -84,7 +84,7 @@ export class SweepSource implements Source {
     for (const [, worker] of this.#context.partsWith<WorkerPart>("worker:"))
       if (worker.process !== null && worker.ending === null) workers.push(worker);
     this.#sweeping = true;
-    inTurns(workers, {
+    piecemeal(workers, {
       each: (worker) => {
         if (!isAlive(worker.process?.identity.pid ?? 0)) this.#vanished(worker);
       },
@@ -92,7 +92,7 @@ export class SweepSource implements Source {
         this.#sweeping = false;
         this.#lookCloser(workers);
       },
-      within: (turn) => this.#shelter.run("looking at processes", turn),
+      within: (piece) => this.#shelter.run("looking at processes", piece),
       givenUp: () => {
         this.#sweeping = false;
       },

@@ -41,7 +41,7 @@ const definition: Definition = {
     context.reporter.onReported(() => status.touch());
     const pulse = new SweepSource(context, () => {
       beats.check();
-      status.pulse((turn) => shelter.run("writing status.json", turn));
+      status.pulse((piece) => shelter.run("writing status.json", piece));
     });
     // First of all, so that nothing is concluded from a silence that only this start is to blame for. Having no time of
     // its own, its scan is called only when bad weather is over.

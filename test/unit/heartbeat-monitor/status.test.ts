@@ -40,8 +40,8 @@ function watched(): WorkerPart[] {
   return ["b", "a"].map((id) => world.part(id) as WorkerPart);
 }
 
-const atOnce = (turn: () => void): boolean => {
-  turn();
+const atOnce = (piece: () => void): boolean => {
+  piece();
   return true;
 };
 
@@ -128,7 +128,7 @@ describe("status.json", () => {
     expect(at).toMatch(/Z$/);
   });
 
-  test("is tried again at the next pulse when a turn came to nothing", () => {
+  test("is tried again at the next pulse when a piece came to nothing", () => {
     workers = watched();
     const file = status();
     file.pulse(() => false);

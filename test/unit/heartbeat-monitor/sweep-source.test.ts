@@ -1,4 +1,4 @@
-/** Guarantee: each known process is asked about, in turns, and what was overtaken meanwhile is not called gone. */
+/** Guarantee: each known process is asked about, piece by piece, and what was overtaken meanwhile is not called gone. */
 import { spawnSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
@@ -57,7 +57,7 @@ describe("the pulse", () => {
   test("lets the loop go on between workers, and says nothing of one that was started anew meanwhile", async () => {
     add("first", false);
     const first = workers.get("first") as WorkerPart;
-    // So many that they take more than one turn.
+    // So many that they take more than one piece.
     for (let nth = 0; nth < 30_000; nth++) workers.set(`other-${nth}`, first);
     add("last", false);
     const last = workers.get("last") as WorkerPart;

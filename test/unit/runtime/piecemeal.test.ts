@@ -1,11 +1,11 @@
-/** Guarantee: long work in turns is done once for each, in order, and lets timers speak in between. */
+/** Guarantee: long work piece by piece is done once for each, in order, and lets timers speak in between. */
 import { describe, expect, test } from "vitest";
-import { inTurns } from "../../../lib/runtime/in-turns.js";
+import { piecemeal } from "../../../lib/runtime/piecemeal.js";
 
 const plain = {
   each: () => expect.unreachable(),
-  within: (turn: () => void): boolean => {
-    turn();
+  within: (piece: () => void): boolean => {
+    piece();
     return true;
   },
   givenUp: () => expect.unreachable(),
@@ -15,11 +15,11 @@ const busy = (ms: number): void => {
   for (const end = performance.now() + ms; performance.now() < end; );
 };
 
-describe("inTurns()", () => {
+describe("piecemeal()", () => {
   test("is done when it returns if it takes one turn", () => {
     const seen: number[] = [];
     let isDone = false;
-    inTurns([1, 2, 3], {
+    piecemeal([1, 2, 3], {
       ...plain,
       each: (item) => seen.push(item),
       done: () => {
@@ -35,7 +35,7 @@ describe("inTurns()", () => {
     const seen: number[] = [];
     await new Promise<void>((resolve) => {
       setTimeout(() => log.push("timer"), 1);
-      inTurns(items, {
+      piecemeal(items, {
         ...plain,
         each: (item) => {
           seen.push(item);
@@ -54,22 +54,22 @@ describe("inTurns()", () => {
 
   test("is done at once with nothing to do", () => {
     const calls: number[] = [];
-    inTurns([], { ...plain, done: (tookMs) => calls.push(tookMs) });
+    piecemeal([], { ...plain, done: (tookMs) => calls.push(tookMs) });
     expect(calls).toHaveLength(1);
   });
 
-  test("leaves the rest and says so where a turn came to nothing", () => {
+  test("leaves the rest and says so where a piece came to nothing", () => {
     const seen: number[] = [];
     let givenUp = 0;
-    inTurns([1, 2, 3], {
+    piecemeal([1, 2, 3], {
       each: (item) => {
         if (item === 2) throw new Error("no");
         seen.push(item);
       },
       done: () => expect.unreachable(),
-      within: (turn) => {
+      within: (piece) => {
         try {
-          turn();
+          piece();
           return true;
         } catch {
           return false;
