@@ -2,7 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ProcessLook } from "../../lib/domain/verdict.js";
-import { createExclusive, readTail, safetyOf } from "../../lib/platform/files.js";
+import { createExclusive, readTail, replaceFile, safetyOf } from "../../lib/platform/files.js";
 import { oomKills, releaseMemoryLimit } from "../../lib/platform/memory-limit.js";
 import { isSame, look } from "../../lib/platform/processes.js";
 import { runProgram } from "../../lib/platform/programs.js";
@@ -186,13 +186,17 @@ export class Performer {
   /** Takes the claim of an attempt that nobody has started, so that a late launcher finds it and leaves. */
   #isClaimed(workerId: string, attempt: number): boolean {
     const path = this.#context.layout.launch(workerId, attempt);
-    const claim = { worker_id: workerId, attempt, withdrawn_by: "heartbeat-monitor" };
-    if (createExclusive(path, `${JSON.stringify(claim)}\n`)) return false;
+    const claim = `${JSON.stringify({ worker_id: workerId, attempt, withdrawn_by: "heartbeat-monitor" })}\n`;
+    if (createExclusive(path, claim)) return false;
     const reading = readRecord(path, launchRecordSchema, { maxBytes: MAX_BYTES.request, nowMs: Date.now() });
-    if (reading.kind !== "ok") return reading.kind === "unfinished";
-    return (
-      processOf(reading.value) !== null || launcherLives(reading.value.launcher_pid, reading.value.launcher_start_time)
-    );
+    if (reading.kind === "unfinished") return true;
+    if (reading.kind === "ok") {
+      const { launcher_pid, launcher_start_time } = reading.value;
+      if (processOf(reading.value) !== null || launcherLives(launcher_pid, launcher_start_time)) return true;
+    }
+    // In its place, so that whoever created the claim, and was stopped since, finds that it is no more its own.
+    replaceFile(path, claim);
+    return false;
   }
 
   /** Evidence is a copy of the spec as it last was, with its end; written once, never changed. */

@@ -11,7 +11,7 @@
 #   - A claim without "pid" means that the program has not begun: the child writes its identity before it becomes the
 #     program, and only while its launcher lives and the claim is still the file that the launcher created. Whoever
 #     finds such a claim with a dead launcher replaces or removes it, and from then on nothing can start from it.
-#     The session of a launcher that stood by creates and writes its claim in one go, identity and all.
+#     The session of a launcher that stood by creates its claim as the last thing, and writes it at once, identity and all.
 #   - An exit record appears in one write. Where that fails (a full disk) it is removed and tried again each second.
 #
 # Variables begin with heald_l_, because a shell hands a variable that it inherited, and then changed, to its children.
@@ -20,7 +20,7 @@
 #   start FIELD...                             starts the program that the fields tell of
 #   pipe PIPE                                  makes a named pipe, which Node cannot
 #   standby PIPE MARK UMASK BOOT SETSID WORD...  gets ready before it is known what for: that comes in two lines (standby.ts)
-#   session END MARK UMASK START WORD...       the child of one that stands by, in a session of its own
+#   session END MARK UMASK LAUNCHER START WORD...  the child of one that stands by, in a session of its own
 #   nothing                                    a sign of life for the host
 
 # The launcher never dies before its program, and hands no signal on: who wants the program ended signals the program.
@@ -327,7 +327,7 @@ heald_l_standby() {
   (
     trap - HUP INT QUIT USR1 USR2 PIPE ALRM TERM
     exec "$heald_l_setsid" -- /bin/sh "$0" session "$heald_l_end" "$heald_l_mark" "$heald_l_umask" \
-      "$heald_l_start_time" "$@"
+      "$heald_l_pid" "$heald_l_start_time" "$@"
   )
   heald_l_status=$?
   # Its own line is the second; of the first it could only do the same.
@@ -344,11 +344,12 @@ heald_l_conclude_standby() {
 }
 
 heald_l_session() {
-  heald_l_end=$1 heald_l_mark=$2 heald_l_umask=$3 heald_l_launcher_start=$4
-  shift 4
+  heald_l_end=$1 heald_l_mark=$2 heald_l_umask=$3 heald_l_launcher=$4 heald_l_launcher_start=$5
+  heald_l_setsid=
+  shift 5
   heald_l_lose_protection
   heald_l_read_self
-  heald_l_launcher=$heald_l_ppid heald_l_setsid=
+  [ "$heald_l_ppid" = "$heald_l_launcher" ] || exit 75
   heald_l_read_line "$@"
   heald_l_with_fields heald_l_start_in_session
 }
@@ -358,11 +359,12 @@ heald_l_start_in_session() {
   shift 6
   heald_l_take_more_fields "$@"
   shift 6
-  [ -e "/proc/$heald_l_launcher/exe" ] || exit 75 # Its launcher is gone, reaped or not.
-  heald_l_create_claim
+  # Whatever may take its time comes before the claim, which is nearly never seen without what it says.
   heald_l_open_log
   heald_l_join
   heald_l_read_clock
+  [ -e "/proc/$heald_l_launcher/exe" ] || exit 75 # Its launcher is gone, reaped or not.
+  heald_l_create_claim
   heald_l_claim_started
   heald_l_become "$@"
 }

@@ -43,8 +43,8 @@ const FIRST_LOOK_MS = 4;
 const LONGEST_LOOK_MS = 128;
 /** One that is not there after this long is given up. */
 const GIVEN_UP_MS = 10_000;
-/** For so long none is made after one was given up. */
-const PAUSE_MS = 60_000;
+/** For so long none is made after one could not be, or was given up. */
+const PAUSE_MS = 10_000;
 /** A start that is not claimed after this long is made otherwise. */
 const CLAIMED_WITHIN_MS = 1000;
 
@@ -56,7 +56,9 @@ export interface StandbyOptions {
   /** How many stand by. Asked each time. */
   readonly count: () => number;
   /** Makes them. */
-  readonly host: LauncherHost;
+  readonly host: Pick<LauncherHost, "ask">;
+  /** For so long none is made after one could not be; ten seconds unless said otherwise. */
+  readonly pauseMs?: number;
   /** Told in one sentence what goes wrong. */
   readonly onTrouble: (sentence: string) => void;
 }
@@ -67,6 +69,8 @@ export class StandbyLaunchers implements LauncherStarter {
   readonly #pipes: number[] = [];
   /** The pipe of the one that is being made. */
   #held: number | null = null;
+  /** Starts that were told a moment ago. */
+  readonly #told = new Set<HostedStart>();
   #made = 0;
   /** One is being made, or is to be made. */
   #timer: NodeJS.Timeout | null = null;
@@ -100,9 +104,11 @@ export class StandbyLaunchers implements LauncherStarter {
   start(start: HostedStart): boolean {
     this.#notBeforeMs = Math.max(this.#notBeforeMs, performance.now() + REST_MS);
     const lines = this.#pipes.length === 0 ? null : linesOf(start, this.#shorten);
-    if (lines === null) return false;
-    const isTold = this.#tell(lines);
-    if (isTold) setTimeout(() => this.#see(start), CLAIMED_WITHIN_MS).unref();
+    const isTold = lines !== null && this.#tell(lines);
+    if (isTold) {
+      this.#told.add(start);
+      setTimeout(() => this.#see(start), CLAIMED_WITHIN_MS).unref();
+    }
     this.refill();
     return isTold;
   }
@@ -114,6 +120,7 @@ export class StandbyLaunchers implements LauncherStarter {
     for (const pipe of this.#pipes.splice(0)) closeSync(pipe);
     this.#letGo();
     this.#clear();
+    for (const start of this.#told) this.#see(start);
   }
 
   /** Removes the pipes that are no more needed. A launcher that comes too late for its own ends. */
@@ -145,15 +152,16 @@ export class StandbyLaunchers implements LauncherStarter {
   #make(): void {
     if (performance.now() < this.#notBeforeMs) return this.refill();
     const setsid = findSetsid();
-    if (setsid === null) return;
+    if (setsid === null) return this.#pause();
     const path = join(this.#options.folder, `${process.pid}-${++this.#made}`);
     const words = ["standby", path, MARK, ownUmask(), bootId(), setsid, ...this.#options.words];
-    if (!this.#options.host.ask(["pipe", path])) return;
-    this.#await(() => {
+    if (!this.#options.host.ask(["pipe", path])) return this.#pause();
+    this.#await(path, () => {
       this.#held = openEnd(path);
       if (this.#held === null) return false;
       // Whoever opens the pipe reads from it for as long as this process has it open.
-      if (this.#options.host.ask(words)) this.#await(() => this.#connect(path));
+      if (this.#options.host.ask(words)) this.#await(path, () => this.#connect(path));
+      else this.#giveUp(path);
       return true;
     });
   }
@@ -162,11 +170,31 @@ export class StandbyLaunchers implements LauncherStarter {
   #connect(path: string): boolean {
     const pipe = openForReader(path);
     if (pipe === null) return false;
-    rmSync(path, { force: true });
-    this.#letGo();
     this.#pipes.push(pipe);
+    this.#remove(path);
     this.refill();
     return true;
+  }
+
+  #giveUp(path: string): void {
+    this.#remove(path);
+    this.#pause();
+  }
+
+  /** The host cannot make launchers for a while, or they do not come. */
+  #pause(): void {
+    this.#notBeforeMs = performance.now() + (this.#options.pauseMs ?? PAUSE_MS);
+    this.refill();
+  }
+
+  #remove(path: string): void {
+    this.#letGo();
+    try {
+      rmSync(path, { force: true });
+    } catch (error) {
+      // It is removed at the next start.
+      this.#options.onTrouble(`Cannot remove "${path}": ${messageOf(error)}`);
+    }
   }
 
   #letGo(): void {
@@ -174,20 +202,18 @@ export class StandbyLaunchers implements LauncherStarter {
     this.#held = null;
   }
 
-  #await(look: () => boolean, waitMs = FIRST_LOOK_MS, sinceMs = performance.now()): void {
+  #await(path: string, look: () => boolean, waitMs = FIRST_LOOK_MS, sinceMs = performance.now()): void {
     this.#later(waitMs, () => {
       if (look()) return;
       if (performance.now() - sinceMs < GIVEN_UP_MS)
-        return this.#await(look, Math.min(waitMs * 2, LONGEST_LOOK_MS), sinceMs);
-      this.#letGo();
+        return this.#await(path, look, Math.min(waitMs * 2, LONGEST_LOOK_MS), sinceMs);
       this.#options.onTrouble(`A launcher that was to stand by is not there after ${GIVEN_UP_MS / 1000} s`);
-      this.#notBeforeMs = performance.now() + PAUSE_MS;
-      this.refill();
+      this.#giveUp(path);
     });
   }
 
   #see(start: HostedStart): void {
-    if (existsSync(start.claim)) return;
+    if (!this.#told.delete(start) || existsSync(start.claim)) return;
     try {
       start.itself();
     } catch (error) {
@@ -215,7 +241,8 @@ export function linesOf(
   shorten: Shorten,
 ): string | null {
   const ofSession = fieldsOf(variables, [...ofLauncher, ...ofProgram], program);
-  if (ofSession === null) return null;
+  // A shell might take it for an option of its own.
+  if (ofSession === null || program[0]?.startsWith("-")) return null;
   const fields = [joined(ofSession), joined(["0", ...ofLauncher])];
   if (fields.some((each) => each.includes("\n") || each.includes(MARK))) return null;
   const lines = fields.map((each) => `${shorten(each)}\n`).join("");

@@ -1,8 +1,9 @@
 /** Guarantee: the real monitor sees real deaths and hangs, ends what hangs, files each once, and touches nobody else. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { groupMembers, readStat } from "../../lib/platform/processes.js";
+import { SpecStore } from "../../lib/store/specs.js";
 import { until } from "./support/command-line.js";
 import { Monitored } from "./support/monitored.js";
 
@@ -50,6 +51,27 @@ describe("the monitor", () => {
     process.kill(pid, "SIGKILL");
     await until(() => home.requests().length === 1, "a request is filed");
     expect(home.line.read("restart", "queue", "a-restart.json")).toMatchObject({ reason: "gone" });
+  });
+
+  test("takes an empty claim away, so that whoever created it, and was stopped, starts nothing", async () => {
+    await home.start();
+    const claim = home.layout.launch("a", 1);
+    writeFileSync(claim, "");
+    const longAgo = Date.now() / 1000 - 60;
+    utimesSync(claim, longAgo, longAgo);
+    const { ino } = statSync(claim);
+    const launch = { target: "process" as const, command: "sleep", args: ["600"] };
+    new SpecStore(home.layout).createActive({
+      worker_id: "a",
+      worker_type: "t",
+      status: "pending",
+      attempt: 1,
+      launch,
+    });
+    await until(() => home.requests().length === 1, "its attempt is over");
+    expect(home.line.read("restart", "queue", "a-restart.json")).toMatchObject({ reason: "not_started" });
+    expect(JSON.parse(readFileSync(claim, "utf8"))).toMatchObject({ withdrawn_by: "heartbeat-monitor" });
+    expect(statSync(claim).ino).not.toBe(ino);
   });
 
   test.skipIf(!HAS_PYTHON)("leaves a worker alone whose first thread has ended while another works on", async () => {

@@ -1,6 +1,16 @@
 /** Guarantee: a start by a launcher that stood by is the same start, and one that it cannot make is made otherwise, once. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import fc from "fast-check";
@@ -262,6 +272,42 @@ describe("StandbyLaunchers", () => {
     expect(readFileSync(join(home.folder, "marks"), "utf8")).toBe(`${pid}\n`);
   });
 
+  test("has no claim while its log cannot be opened, and starts nothing once another has it", async () => {
+    const { launcher } = waiting()[0] as Waiting;
+    const request = home.request("w-1", "echo stalled >> marks");
+    mkdirSync(join(request.paths.log, ".."), { recursive: true });
+    execFileSync("mkfifo", [request.paths.log]);
+    start(request);
+    await until(() => commandOf(launcher) !== "" && standby.size === 1, "it was told");
+    const other = home.request("w-1", "echo other >> marks", { paths: { ...request.paths, log: "/dev/null" } });
+    startThroughHost(other, { start: () => false });
+    expect((await ended(other)).exit_code).toBe(0);
+    const reader = openSync(request.paths.log, constants.O_RDWR | constants.O_NONBLOCK);
+    await until(() => !isAlive(launcher), "the one that was stalled has ended");
+    closeSync(reader);
+    expect(readFileSync(join(home.folder, "marks"), "utf8")).toBe("other\n");
+  });
+
+  test("goes on asking for launchers while they cannot be made", async () => {
+    let asked = 0;
+    const ask = (): boolean => {
+      asked += 1;
+      return false;
+    };
+    const folder = join(home.folder, "others");
+    const none = new StandbyLaunchers({
+      folder,
+      words: [],
+      count: () => 1,
+      host: { ask },
+      onTrouble: () => {},
+      pauseMs: 2,
+    });
+    none.open();
+    await until(() => asked >= 3, "it has asked again");
+    none.close();
+  });
+
   test("gives an attempt back when the disk is too full to write its claim", async (context) => {
     const small = mountSmall(64);
     if (small === null) return context.skip("needs the right to mount a tmpfs");
@@ -379,6 +425,7 @@ describe("StandbyLaunchers", () => {
       "b\u001f\u001db/x\u001f\u001da/x\u001f\n",
     );
     expect(linesOf({ ...start, variables: { IFS: "x" } }, shorten)).toBeNull();
+    expect(linesOf({ ...start, program: ["-x"] }, shorten)).toBeNull();
     for (const word of ["two\nlines", "\u001f", "\u001d", "x".repeat(5000)])
       expect(linesOf({ ...start, program: ["sh", word] }, shorten)).toBeNull();
   });
@@ -396,12 +443,12 @@ describe("StandbyLaunchers", () => {
     const shorten = shortener(words);
     fc.assert(
       fc.property(fc.array(field, { maxLength: 6 }), (fields) => {
-        const lines = linesOf({ variables: {}, ofLauncher: [], ofProgram: [], program: fields }, shorten);
+        const lines = linesOf({ variables: {}, ofLauncher: [], ofProgram: [], program: ["sh", ...fields] }, shorten);
         const { stdout } = spawnSync("sh", ["-c", program, "sh", "\u001f", "\u001d", ...words], {
           encoding: "utf8",
           input: lines ?? "",
         });
-        expect(stdout).toBe(["0", ...fields].map((each) => `[${each}]`).join(""));
+        expect(stdout).toBe(["0", "sh", ...fields].map((each) => `[${each}]`).join(""));
       }),
       { numRuns: 60 },
     );
