@@ -93,29 +93,29 @@ export class SampleSource implements Source {
   /** Each second: the share of the fleet that is due, unless it is so small that it may wait for more. */
   scan(): void {
     if (this.#taking) return;
-    this.#shelter.run("writing samples", () => {
-      const { monoMs } = now();
-      const periodMs = this.#context.policy().settings.sample_interval_seconds * 1000;
-      const share = (monoMs - this.#startedMonoMs) / periodMs;
-      const due = Math.min(this.#round.length, Math.ceil(share * this.#round.length));
-      const isFew = due - this.#done < SAMPLES_AT_ONCE;
-      // The end of a round waits for nothing: whoever is still due would be left out of it.
-      const mayWait = isFew && share < 1 && monoMs - this.#sampledMonoMs < periodMs * SHARE_GATHERED_MAX;
-      const dueNow = mayWait ? [] : this.#round.slice(this.#done, due);
-      if (!mayWait) this.#sampledMonoMs = monoMs;
-      this.#take(dueNow, () => {
-        if (share >= 1) this.#beginRound(monoMs);
-        this.#hours.push(...this.#beats.gaps.turn(Date.now()));
-        this.#writeHours(GAPS_AT_ONCE);
-      });
+    const { monoMs } = now();
+    const periodMs = this.#context.policy().settings.sample_interval_seconds * 1000;
+    const share = (monoMs - this.#startedMonoMs) / periodMs;
+    const due = Math.min(this.#round.length, Math.ceil(share * this.#round.length));
+    const isFew = due - this.#done < SAMPLES_AT_ONCE;
+    // The end of a round waits for nothing: whoever is still due would be left out of it.
+    const mayWait = isFew && share < 1 && monoMs - this.#sampledMonoMs < periodMs * SHARE_GATHERED_MAX;
+    const dueNow = mayWait ? [] : this.#round.slice(this.#done, due);
+    if (!mayWait) this.#sampledMonoMs = monoMs;
+    this.#take(dueNow, () => {
+      if (share >= 1) this.#beginRound(monoMs);
+      this.#hours.push(...this.#beats.gaps.turn(Date.now()));
+      this.#writeHours(GAPS_AT_ONCE);
     });
   }
 
   #take(workerIds: readonly string[], done: () => void): void {
     this.#taking = true;
-    this.#done += workerIds.length;
     piecemeal(workerIds, {
-      each: (workerId) => this.#sample(workerId),
+      each: (workerId) => {
+        this.#done += 1;
+        this.#sample(workerId);
+      },
       done: () => {
         this.#taking = false;
         done();

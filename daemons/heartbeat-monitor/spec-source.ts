@@ -207,8 +207,14 @@ export class SpecSource implements Source {
   #isOwnWrite(name: string): boolean {
     const seen = this.#seen.get(name.slice(0, -".json".length));
     if (seen === undefined) return false;
-    const stat = statSync(join(this.#context.layout.activeDir, name), { throwIfNoEntry: false });
-    return stat !== undefined && keyOf(stat) === seen;
+    try {
+      const stat = statSync(join(this.#context.layout.activeDir, name), { throwIfNoEntry: false });
+      return stat !== undefined && keyOf(stat) === seen;
+    } catch (error) {
+      // Then it is news, and whoever reads the spec says what is wrong with it.
+      if (weatherCode(error) === null) throw error;
+      return false;
+    }
   }
 
   #onSpec(name: string): void {
