@@ -43,7 +43,7 @@ describe("samples of real workers", () => {
     await home.spawn("a", BEATS);
     const received = (): number =>
       Number(home.line.lines("metrics", "heartbeat-monitor-metrics.json")[0]?.heartbeats_received);
-    await until(() => received() >= 3, "beats were received");
+    await until(() => received() >= 12, "beats were received");
     home.monitor?.kill("SIGTERM");
     await until(() => samplesOf("a").some((line) => line.kind === "gaps"), "the gaps are written");
     const gaps = samplesOf("a").find((line) => line.kind === "gaps");
