@@ -241,7 +241,8 @@ export function onGathered(turn: Turn, event: Extract<Event, { kind: "gathered" 
   if (ending === null || ending.phase === "filing" || ending.phase === "hook") return;
   const exit = ending.exit ?? event.exit;
   turn.set({ ending: { ...ending, exit } });
-  if (event.claimed) return waitForLaunch(turn);
+  // What has ended is not about to start, even if its end was heard of before its start.
+  if (event.claimed && exit === null) return waitForLaunch(turn);
   // What an adopted process leaves behind was never heald's to end.
   if (event.left > 0 && worker.process?.may_signal) return endLeftovers(turn, event.left);
   const since = worker.gone_since_mono_ms ?? turn.now;

@@ -324,6 +324,8 @@ export class SpecSource implements Source {
         this.#readExit(workerId, attempt),
       );
     if (reading.kind !== "ok") return;
+    // Launches are told at leisure, exits at once: the end of a short life must not be told before its beginning.
+    if (worker.process === null && worker.spec.has_launch) this.#readLaunch(workerId, attempt);
     const exit = exitFacts(reading.value, reading.mtimeMs);
     this.#context.offer({ kind: "exit", worker_id: workerId, attempt, exit });
   }

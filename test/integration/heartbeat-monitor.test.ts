@@ -4,6 +4,7 @@ import { existsSync, readFileSync, statSync, utimesSync, writeFileSync } from "n
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { groupMembers, readStat } from "../../lib/platform/processes.js";
 import { SpecStore } from "../../lib/store/specs.js";
+import { startAttempt } from "../../lib/targets/process.js";
 import { until } from "./support/command-line.js";
 import { Monitored } from "./support/monitored.js";
 
@@ -85,6 +86,17 @@ describe("the monitor", () => {
     process.kill(pid, "SIGKILL");
     await until(() => home.requests().includes("a-restart.json"), "a request is filed");
     expect(home.line.read("restart", "queue", "a-restart.json")).toMatchObject({ reason: "killed" });
+  });
+
+  test("tells of the start before the end, and once of each, when an attempt ends at once", async () => {
+    await home.start();
+    const names = Array.from({ length: 5 }, (_, nth) => `short-${nth}`);
+    const specs = names.map((worker_id) => home.specOf(worker_id, "exit 78"));
+    for (const spec of specs) home.specs.createActive(spec);
+    await until(() => names.every((name) => home.isShown(name)), "the monitor knows them all");
+    for (const spec of specs) startAttempt(home.layout, spec);
+    await until(() => home.requests().length === names.length, "each end is filed");
+    for (const name of names) expect(home.types(name), name).toEqual(["worker_registered", "worker_exited"]);
   });
 
   test("keeps a worker that ended with 0 as completed, and asks for no restart", async () => {

@@ -115,6 +115,23 @@ describe("a worker that ends by itself", () => {
     expect(world.evidence.size).toBe(1);
   });
 
+  test("before its start was heard of: it ends once all the same, and is not taken for one about to start", async () => {
+    const { world } = await playWithCrashes(
+      {},
+      ({ world }) => {
+        const worker = world.add("a");
+        worker.launched = false;
+        world.run(1);
+        worker.launched = true;
+        world.end("a", { code: 78 });
+        world.run(5);
+      },
+      same,
+    );
+    expect(world.types("a").filter((type) => type === "worker_exited")).toHaveLength(1);
+    expect([...world.requested]).toEqual([["a.1", 1]]);
+  });
+
   test("its launcher died before the program ran: not started, one request", async () => {
     const { world } = await playWithCrashes(
       {},

@@ -77,9 +77,9 @@ export class Monitored {
     this.monitor = null;
   }
 
-  /** Starts a worker as `heald spawn` does: a shell script in a process of its own. */
-  async spawn(workerId: string, script: string, more: Partial<WorkerSpecRecord> = {}): Promise<number> {
-    const spec: WorkerSpecRecord = {
+  /** The spec of a worker that runs a shell script. */
+  specOf(workerId: string, script: string, more: Partial<WorkerSpecRecord> = {}): WorkerSpecRecord {
+    return {
       worker_id: workerId,
       worker_type: "test-worker",
       task_id: `task-${workerId}`,
@@ -89,6 +89,11 @@ export class Monitored {
       launch: { command: "/bin/sh", args: ["-c", script], stop: { grace_seconds: 1 } },
       ...more,
     };
+  }
+
+  /** Starts a worker as `heald spawn` does: a shell script in a process of its own. */
+  async spawn(workerId: string, script: string, more: Partial<WorkerSpecRecord> = {}): Promise<number> {
+    const spec = this.specOf(workerId, script, more);
     this.specs.createActive(spec);
     startAttempt(this.layout, spec);
     await until(() => this.pidOf(workerId, spec.attempt ?? 1) !== null, `${workerId} runs`);
@@ -131,6 +136,12 @@ export class Monitored {
   log(): string {
     const path = this.layout.daemonLog("heartbeat-monitor");
     return existsSync(path) ? readFileSync(path, "utf8") : "";
+  }
+
+  /** Whether status.json, which the monitor writes, has a worker in it. */
+  isShown(workerId: string): boolean {
+    const path = this.layout.status;
+    return existsSync(path) && readFileSync(path, "utf8").includes(`"${workerId}"`);
   }
 
   state(workerId: string): unknown {
