@@ -1,7 +1,7 @@
 /**
  * Measures the real daemons on real processes.
  *
- * usage: npm run bench -- recovery|hang|mass|idle|startup|parts|churn|patterns|digest|history|replay|backtest|why|all [--workers N] [--seconds N] [--hours N] [--seed N] [--folder F] [--json]
+ * usage: npm run bench -- recovery|mass|neighbours|hang|idle|startup|parts|churn|grouping|patterns|digest|history|replay|backtest|why|all [--workers N] [--seconds N] [--hours N] [--seed N] [--folder F] [--json]
  * @module
  */
 import { parseArgs } from "node:util";
@@ -14,6 +14,7 @@ import type { Wanted } from "./history/ready.js";
 import { history } from "./history.js";
 import { idle } from "./idle.js";
 import { machine } from "./lab.js";
+import { neighbours } from "./neighbours.js";
 import { parts } from "./parts.js";
 import { patterns } from "./patterns.js";
 import { mass, recovery } from "./recovery.js";
@@ -46,6 +47,7 @@ interface Options {
 const BENCHMARKS: Readonly<Record<string, (options: Options) => Promise<Result>>> = {
   recovery: ({ workers }) => recovery(workers ?? 10),
   mass: ({ workers }) => mass(workers ?? 100),
+  neighbours: () => neighbours(),
   hang: ({ workers }) => hang(workers ?? 1000),
   idle: ({ workers, seconds }) => idle(workers ?? 1000, seconds ?? 60),
   parts: () => parts(),
@@ -61,7 +63,7 @@ const BENCHMARKS: Readonly<Record<string, (options: Options) => Promise<Result>>
 };
 
 /** Those that take many minutes. */
-const ONLY_BY_NAME: ReadonlySet<string> = new Set(["churn", "history", "replay", "backtest", "why"]);
+const ONLY_BY_NAME: ReadonlySet<string> = new Set(["neighbours", "churn", "history", "replay", "backtest", "why"]);
 
 /** A week of a thousand workers, unless told otherwise. */
 function historyOf({ folder, workers, hours, seed }: Options): Wanted {
