@@ -32,6 +32,8 @@ export class Performer {
   readonly #beats: BeatSource;
   readonly #specSource: SpecSource;
   readonly #remains = new Remains();
+  /** Called when the end of an attempt is filed. */
+  onFiled: () => void = () => {};
 
   constructor(context: DaemonContext<Event, HeartbeatSettings>, beats: BeatSource, specSource: SpecSource) {
     const { layout } = context;
@@ -82,6 +84,7 @@ export class Performer {
       case "forget_files":
         if (effect.memory_folder !== null) releaseMemoryLimit(effect.memory_folder);
         this.#remains.forget(attemptName(effect.worker_id, effect.attempt));
+        this.onFiled();
         return { kind: "filed", worker_id: effect.worker_id, attempt: effect.attempt };
     }
   };

@@ -179,16 +179,20 @@ function lookInstants(limits: Thresholds): number[] {
 }
 
 function nextSilentDeadline(turn: Turn, silent: number, limits: Thresholds): number | null {
-  const instants = [limits.lateMs, ...lookInstants(limits)];
-  const next = instants.filter((instant) => instant > silent);
+  let next = limits.lateMs > silent ? limits.lateMs : Number.POSITIVE_INFINITY;
+  let isNoneReached = limits.lateMs > silent;
+  for (const instant of lookInstants(limits)) {
+    if (instant <= silent) isNoneReached = false;
+    else if (instant < next) next = instant;
+  }
   const from = (turn.worker as WorkerPart).silent_from_mono_ms;
   const { trust_from_mono_ms: trustFrom } = turn.fleet;
   const soon = turn.now + UNTRUSTED_WAIT_MS;
   // Of a worker that beats in time nothing is left unsaid: with a large fleet, trying again for each would be a load of its own.
-  const isAllSaid = next.length === instants.length && hasNoCondition(turn);
+  const isAllSaid = isNoneReached && hasNoCondition(turn);
   const afterTrust = turn.isTrusted() || isAllSaid ? null : trustFrom > turn.now ? Math.min(trustFrom, soon) : soon;
   const { look_due_mono_ms: asked } = turn.worker as WorkerPart;
-  return earliest(next.length === 0 ? null : from + Math.min(...next), afterTrust, asked);
+  return earliest(next === Number.POSITIVE_INFINITY ? null : from + next, afterTrust, asked);
 }
 
 /** Whether nothing but silence can change what is said of the worker. */

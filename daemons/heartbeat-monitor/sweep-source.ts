@@ -1,16 +1,18 @@
 /**
  * The monitor's pulse: once a second it looks at itself, and asks the kernel whether every known process is still there.
  *
- * The cheap question (does the pid exist) goes to every process each second, the dearer one (is it the same, is it stopped)
- * to a bounded number in turn, so that the cost of a large fleet is spread.
+ * The cheap question (does the pid exist) goes to every process each second in which anything in the kernel was born or
+ * has died, the dearer one (is it the same, is it stopped) to a bounded number in turn, so that the cost of a large fleet
+ * is spread.
  *
  * @module
  */
 
 import { compareClocks } from "../../lib/domain/local-health.js";
 import { type Instant, now } from "../../lib/platform/clock.js";
-import { cpuPressure, hostState } from "../../lib/platform/host.js";
+import { cpuPressure, HostWatch } from "../../lib/platform/host.js";
 import { isAlive, isCorpse, memoryOfTree, readStat } from "../../lib/platform/processes.js";
+import { Stillness } from "../../lib/platform/stillness.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { piecemeal } from "../../lib/runtime/piecemeal.js";
 import type { Event, WorkerPart } from "./facts.js";
@@ -24,6 +26,15 @@ const PRESSURE_EVERY_PULSES = 5;
 /** Memory is sampled four times a second above this share of the limit. */
 const NEAR_LIMIT = 0.8;
 const NEAR_LIMIT_MS = 250;
+/** How old the answer may be whether the host goes down, while nobody ends and when somebody has. */
+const HOST_ASKED_MS = 10_000;
+const HOST_ASKED_AT_END_MS = 1000;
+/** What follows an end comes first. */
+const HOST_ASKED_AFTER_MS = 20;
+/** Asking fewer than this costs no more than finding out whether anybody has died. */
+const STILL_WORKERS_MIN = 200;
+/** Every so many pulses all are asked, whatever the kernel's counters say. */
+const ASK_ALL_PULSES = 10;
 
 export class SweepSource implements Source {
   readonly name = "pulse";
@@ -37,11 +48,21 @@ export class SweepSource implements Source {
   #cursor = 0;
   #sweeping = false;
   #pressure: number | null = null;
+  readonly #host = new HostWatch(() => this.#pulse());
+  #hostTimer: NodeJS.Timeout | null = null;
+  readonly #stillness: Pick<Stillness, "look">;
+  /** The processes that were asked for last; empty unless all of them were there. */
+  #found: readonly WorkerPart["process"][] = [];
 
-  constructor(context: DaemonContext<Event, HeartbeatSettings>, eachPulse: () => void) {
+  constructor(
+    context: DaemonContext<Event, HeartbeatSettings>,
+    eachPulse: () => void,
+    stillness: Pick<Stillness, "look"> = new Stillness(),
+  ) {
     this.#context = context;
     this.#shelter = new Shelter(context);
     this.#eachPulse = eachPulse;
+    this.#stillness = stillness;
   }
 
   start(): void {
@@ -52,6 +73,16 @@ export class SweepSource implements Source {
   stop(): void {
     if (this.#timer) clearInterval(this.#timer);
     if (this.#near) clearTimeout(this.#near);
+    if (this.#hostTimer) clearTimeout(this.#hostTimer);
+    this.#host.close();
+  }
+
+  /** A worker has ended: perhaps because the host goes down, and then nobody is to be brought back. */
+  noteEnd(): void {
+    this.#hostTimer ??= setTimeout(() => {
+      this.#hostTimer = null;
+      this.#host.ask(HOST_ASKED_AT_END_MS);
+    }, HOST_ASKED_AFTER_MS);
   }
 
   /** The gap is looked at before anything else: after a stall nothing else may be believed. */
@@ -64,6 +95,7 @@ export class SweepSource implements Source {
       this.#shelter.run("reading cpu pressure", () => {
         this.#pressure = cpuPressure();
       });
+    this.#host.ask(HOST_ASKED_MS);
     this.#context.offer({
       kind: "pulse",
       gap_ms: Math.round(gapMs),
@@ -72,7 +104,7 @@ export class SweepSource implements Source {
       stepped_ms: Math.round(steppedMs),
       late: gapMs > PULSE_MS + LATE_MS,
       cpu_pressure: this.#pressure,
-      host: hostState(),
+      host: this.#host.state,
     });
     this.#eachPulse();
     this.#sweep();
@@ -83,13 +115,19 @@ export class SweepSource implements Source {
     const workers: WorkerPart[] = [];
     for (const [, worker] of this.#context.partsWith<WorkerPart>("worker:"))
       if (worker.process !== null && worker.ending === null) workers.push(worker);
+    if (!this.#mayHaveDied(workers)) return this.#lookCloser(workers);
     this.#sweeping = true;
+    this.#found = [];
+    let isAnyGone = false;
     piecemeal(workers, {
       each: (worker) => {
-        if (!isAlive(worker.process?.identity.pid ?? 0)) this.#vanished(worker);
+        if (isAlive(worker.process?.identity.pid ?? 0)) return;
+        isAnyGone = true;
+        this.#vanished(worker);
       },
       done: () => {
         this.#sweeping = false;
+        if (!isAnyGone) this.#found = workers.map(({ process }) => process);
         this.#lookCloser(workers);
       },
       within: (piece) => this.#shelter.run("looking at processes", piece),
@@ -97,6 +135,13 @@ export class SweepSource implements Source {
         this.#sweeping = false;
       },
     });
+  }
+
+  /** Not if these are the processes that were all found last, and nobody in the kernel has died since. */
+  #mayHaveDied(workers: readonly WorkerPart[]): boolean {
+    const isStill = workers.length >= STILL_WORKERS_MIN && this.#stillness.look();
+    if (!isStill || this.#pulses % ASK_ALL_PULSES === 0 || workers.length !== this.#found.length) return true;
+    return workers.some(({ process }, nth) => process !== this.#found[nth]);
   }
 
   /** At some, and at those whose memory is measured. */

@@ -43,6 +43,7 @@ const definition: Definition = {
       beats.check();
       status.pulse((piece) => shelter.run("writing status.json", piece));
     });
+    performer.onFiled = () => pulse.noteEnd();
     // First of all, so that nothing is concluded from a silence that only this start is to blame for. Having no time of
     // its own, its scan is called only when bad weather is over.
     const starting = {

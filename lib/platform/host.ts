@@ -1,31 +1,59 @@
 /** What the host itself is doing, and the limits that it sets. @module */
 
-import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { systemCode } from "../errors.js";
+import { runProgram } from "./programs.js";
 
-const STATE_MAX_AGE_MS = 1000;
 const STATE_TIMEOUT_MS = 2000;
 
 export type HostState = "running" | "stopping" | "unknown";
 
-let stateCache: { readonly state: HostState; readonly atMs: number } | null = null;
-
 /**
- * Whether the host is shutting down; asked at most once a second, because the answer costs milliseconds.
+ * Knows whether the host is shutting down, as of the latest answer.
  *
- * `unknown` where no systemd runs, or where it does not answer within 2 s.
+ * Asking costs a program and several milliseconds, so it is asked seldom, and nobody waits for the answer.
  */
-export function hostState(): HostState {
-  const atMs = performance.now();
-  if (stateCache === null || atMs - stateCache.atMs >= STATE_MAX_AGE_MS) stateCache = { state: askState(), atMs };
-  return stateCache.state;
+export class HostWatch {
+  readonly #onChange: () => void;
+  readonly #ask: () => Promise<HostState>;
+  #state: HostState = "unknown";
+  #askedMs = Number.NEGATIVE_INFINITY;
+  #isAsking = false;
+  #closed = false;
+
+  constructor(onChange: () => void, ask: () => Promise<HostState> = askSystemd) {
+    this.#onChange = onChange;
+    this.#ask = ask;
+  }
+
+  /** `unknown` where no systemd runs, where it did not answer within 2 s, and before the first answer. */
+  get state(): HostState {
+    return this.#state;
+  }
+
+  /** Asks, unless it was asked within so many milliseconds. */
+  ask(maxAgeMs: number): void {
+    const nowMs = performance.now();
+    if (this.#isAsking || this.#closed || nowMs - this.#askedMs < maxAgeMs) return;
+    this.#askedMs = nowMs;
+    this.#isAsking = true;
+    void this.#ask().then((state) => {
+      this.#isAsking = false;
+      if (this.#closed || state === this.#state) return;
+      this.#state = state;
+      this.#onChange();
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
 }
 
-function askState(): HostState {
+async function askSystemd(): Promise<HostState> {
   if (!existsSync("/run/systemd/system")) return "unknown";
-  const asked = spawnSync("systemctl", ["is-system-running"], { encoding: "utf8", timeout: STATE_TIMEOUT_MS });
-  const answer = (asked.stdout ?? "").trim();
+  const { stdout } = await runProgram("systemctl", ["is-system-running"], { timeoutMs: STATE_TIMEOUT_MS });
+  const answer = stdout.trim();
   if (answer === "stopping") return "stopping";
   return ["initializing", "starting", "running", "degraded", "maintenance"].includes(answer) ? "running" : "unknown";
 }

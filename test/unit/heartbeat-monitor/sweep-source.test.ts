@@ -1,6 +1,6 @@
 /** Guarantee: each known process is asked about, piece by piece, and what was overtaken meanwhile is not called gone. */
 import { spawnSync } from "node:child_process";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
 import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
 import { SweepSource } from "../../../daemons/heartbeat-monitor/sweep-source.js";
@@ -13,8 +13,10 @@ let workers: Map<string, WorkerPart>;
 let offered: Event[];
 let pulses: number;
 let sweep: SweepSource;
+let isStill: boolean;
 
 beforeEach(() => {
+  isStill = false;
   workers = new Map();
   offered = [];
   pulses = 0;
@@ -25,11 +27,16 @@ beforeEach(() => {
     part: (key: string) => workers.get(key.slice("worker:".length)) ?? null,
     partsWith: () => workers,
   };
-  sweep = new SweepSource(context as unknown as DaemonContext<Event, HeartbeatSettings>, () => {
+  const eachPulse = (): void => {
     pulses += 1;
-  });
+  };
+  const stillness = { look: () => isStill };
+  sweep = new SweepSource(context as unknown as DaemonContext<Event, HeartbeatSettings>, eachPulse, stillness);
 });
-afterEach(() => sweep.stop());
+afterEach(() => {
+  sweep.stop();
+  vi.useRealTimers();
+});
 
 /** A worker of which the monitor knows a process: that of this test, or one that has ended. */
 function add(id: string, isAlive: boolean): void {
@@ -52,6 +59,41 @@ describe("the pulse", () => {
     // By both questions.
     expect(new Set(gone())).toEqual(new Set(["b"]));
     expect(pulses).toBe(1);
+  });
+
+  test("asks nobody while nobody dies, but all when there is another process, and every tenth time", () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "setTimeout", "clearInterval", "clearTimeout"] });
+    for (let nth = 0; nth < 1000; nth++) add(`w-${nth}`, true);
+    sweep.start();
+    expect(pulses).toBe(1);
+    isStill = true;
+    // As if it had died unnoticed. It is too far from the first for the dearer question to come to it.
+    const lost = workers.get("w-999") as WorkerPart;
+    const identity = lost.process?.identity as { pid: number };
+    identity.pid = spawnSync("true").pid;
+    vi.advanceTimersByTime(5000);
+    expect(gone()).toEqual([]);
+    vi.advanceTimersByTime(5000);
+    expect(gone()).toContain("w-999");
+    workers.delete("w-999");
+    vi.advanceTimersByTime(1000);
+    offered = [];
+    add("late", false);
+    vi.advanceTimersByTime(1000);
+    expect(gone()).toEqual(["late"]);
+  });
+
+  test("asks all as soon as anybody has died, and again and again one that is gone", () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "setTimeout", "clearInterval", "clearTimeout"] });
+    for (let nth = 0; nth < 300; nth++) add(`w-${nth}`, true);
+    sweep.start();
+    const lost = workers.get("w-299") as WorkerPart;
+    (lost.process?.identity as { pid: number }).pid = spawnSync("true").pid;
+    vi.advanceTimersByTime(1000);
+    expect(gone()).toEqual(["w-299"]);
+    isStill = true;
+    vi.advanceTimersByTime(1000);
+    expect(gone()).toEqual(["w-299", "w-299"]);
   });
 
   test("lets the loop go on between workers, and says nothing of one that was started anew meanwhile", async () => {
