@@ -75,6 +75,21 @@ describe("the monitor", () => {
     expect(statSync(claim).ino).not.toBe(ino);
   });
 
+  test("does not count the end of an attempt as a failure for which a forced restart waits", async () => {
+    await home.start();
+    const pid = await home.spawn("a", "exec sleep 600");
+    await until(() => home.types("a").includes("worker_registered"), "it is watched");
+    const request = { worker_id: "a", worker_type: "test-worker", attempt: 1, force: true, requested_by: "ops" };
+    writeFileSync(home.layout.queueRequest("a"), JSON.stringify(request), { mode: 0o640 });
+    process.kill(pid, "SIGTERM");
+    await until(() => home.line.list("worker-specs", "completed").length === 1, "its end is filed");
+    expect(home.zombies()).toEqual([]);
+    expect(home.line.read("restart", "queue", "a-restart.json")).toEqual(request);
+    const [exited] = home.events("heartbeat").filter((event) => event.event_type === "worker_exited");
+    expect(exited).toMatchObject({ reason: "stopped" });
+    expect(exited?.incident_id).toBeUndefined();
+  });
+
   test.skipIf(!HAS_PYTHON)("leaves a worker alone whose first thread has ended while another works on", async () => {
     await home.start();
     const pid = await home.spawn("a", `exec python3 -c '${FIRST_THREAD_ENDS}'`);
