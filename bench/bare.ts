@@ -42,8 +42,9 @@ export async function killOne(side: Side, id: string): Promise<number> {
   const from = performance.now();
   process.kill(side.pids.get(id) as number, "SIGKILL");
   const [started] = await side.lab.awaitStarted(1, 30_000);
-  side.pids.set(id, started?.pid ?? 0);
-  return (started?.atMs ?? Number.NaN) - from;
+  if (started?.id !== id) throw new Error(`${started?.id} came back and not ${id}, which was killed`);
+  side.pids.set(id, started.pid);
+  return started.atMs - from;
 }
 
 /** Kills all workers. Returns the milliseconds until the last replacement has said its first word. */

@@ -13,29 +13,29 @@ const BATCH = 20;
 /** runit makes a service wait that ended within a second: each worker lives for twelve of these. */
 const BETWEEN_MS = 120;
 
-/** Somebody who brings workers back, and how to be rid of them. */
-interface Neighbour {
-  readonly side: Side;
-  readonly close: () => Promise<void>;
-}
+/** Somebody who brings workers back. */
+type Neighbour = Side;
+/** Told how to be rid of somebody, as soon as there is something to be rid of. */
+type OnOpen = (close: () => Promise<void>) => void;
 
 export async function neighbours(): Promise<Result> {
-  const names = ["heald", "bare", "two_bare", "runit", "pm2"] as const;
   const openings = { heald: openHeald, bare: openBare, two_bare: openTwo, runit: openRunit, pm2: openPm2 };
   const open = new Map<string, Neighbour>();
   const samples = new Map<string, number[]>();
+  const closing: (() => Promise<void>)[] = [];
   try {
-    for (const name of names) {
-      const neighbour = await openings[name]();
-      if (neighbour !== null) open.set(name, neighbour);
+    for (const [name, opening] of Object.entries(openings)) {
+      const side = await opening((close) => closing.push(close));
+      if (side !== null) open.set(name, side);
     }
     await pause(3000);
     for (let nth = 0; nth < ROUNDS; nth++)
-      for (const [name, { side }] of open) samples.set(name, [...(samples.get(name) ?? []), ...(await batch(side))]);
+      for (const [name, side] of open) samples.set(name, [...(samples.get(name) ?? []), ...(await batch(side))]);
   } finally {
-    for (const { close } of open.values()) await close();
+    const failures = (await Promise.allSettled(closing.map((close) => close()))).filter(isRejected);
+    for (const { reason } of failures) process.stderr.write(`Not everything could be ended: ${String(reason)}\n`);
   }
-  const figures = names.flatMap((name) => {
+  const figures = Object.keys(openings).flatMap((name) => {
     const tookMs = samples.get(name);
     const figure = (share: number): number | null => (tookMs ? round(percentile(tookMs, share)) : null);
     return [
@@ -46,18 +46,22 @@ export async function neighbours(): Promise<Result> {
   return {
     name: "neighbours",
     what: `SIGKILL to a worker until the first instruction of its replacement; ${ROUNDS * BATCH} kills each, one after another, ${WORKERS} workers each, in turn`,
+    policy: "heald: no pacing, no jitter, no first delay, as in recovery; pm2: min_uptime 0; runit: as it comes",
     leaves_out: "whoever is not installed (null): runsv, pm2; what they do besides",
     ...Object.fromEntries(figures),
   };
 }
 
+const isRejected = (result: PromiseSettledResult<void>): result is PromiseRejectedResult =>
+  result.status === "rejected";
+
+/** Kills those first that have lived longest. */
 async function batch(side: Side): Promise<number[]> {
   const tookMs: number[] = [];
   for (let nth = 0; nth < BATCH; nth++) {
-    const ids = [...side.pids.keys()];
-    const id = ids[nth % ids.length] as string;
+    const [id] = side.pids.keys();
+    if (id === undefined) throw new Error("There is nobody to kill");
     tookMs.push(await killOne(side, id));
-    // Moved to the end, so that the next batch goes on with the one that lives longest.
     const pid = side.pids.get(id) as number;
     side.pids.delete(id);
     side.pids.set(id, pid);
@@ -66,35 +70,34 @@ async function batch(side: Side): Promise<number[]> {
   return tookMs;
 }
 
-async function openHeald(): Promise<Neighbour> {
+async function openHeald(onOpen: OnOpen): Promise<Neighbour> {
   const lab = new Lab({ heartbeat: { heartbeat_interval_seconds: 30 }, restart: OPEN_RESTART_POLICY });
+  onOpen(() => lab.close());
   for (const id of ids()) lab.addWorker(id, { launch: true });
   const side = await sideOf(lab);
   await lab.start("heartbeat-monitor", "worker-restart");
-  return { side, close: () => lab.close() };
+  return side;
 }
 
-async function openBare(): Promise<Neighbour> {
+async function openBare(onOpen: OnOpen): Promise<Neighbour> {
   const bare = await BareParent.open(WORKERS);
-  return { side: bare, close: () => bare.close() };
+  onOpen(() => bare.close());
+  return bare;
 }
 
-async function openTwo(): Promise<Neighbour> {
+function openTwo(onOpen: OnOpen): Promise<Neighbour> {
   const lab = new Lab();
   const [a, b] = ["a", "b"].map((name) => join(lab.folder, name)) as [string, string];
   for (const folder of [a, b]) mkdirSync(folder);
   for (const id of ids()) writeFileSync(join(a, id), id);
   const { command, args } = lab.launch();
   const main = join(packageRoot(), "dist", "bench", "meeting-parent.js");
-  const parents = [
-    [a, b],
-    [b, a],
-  ].map((folders) => spawn(process.execPath, [main, ...folders, command, ...args], { stdio: "ignore" }));
-  const side = await sideOf(lab);
-  return { side, close: () => closeParents(side, parents) };
+  const start = (folders: string[]): ChildProcess =>
+    spawn(process.execPath, [main, ...folders, command, ...args], { stdio: "ignore" });
+  return sideUnder(lab, [start([a, b]), start([b, a])], onOpen);
 }
 
-async function openRunit(): Promise<Neighbour | null> {
+function openRunit(onOpen: OnOpen): Promise<Neighbour> | null {
   if (!isInstalled("runsv")) return null;
   const lab = new Lab();
   const { command, args } = lab.launch();
@@ -106,11 +109,10 @@ async function openRunit(): Promise<Neighbour | null> {
     writeFileSync(join(folder, "run"), script, { mode: 0o750 });
     return spawn("runsv", [folder], { stdio: "ignore" });
   });
-  const side = await sideOf(lab);
-  return { side, close: () => closeParents(side, services) };
+  return sideUnder(lab, services, onOpen);
 }
 
-async function openPm2(): Promise<Neighbour | null> {
+function openPm2(onOpen: OnOpen): Promise<Neighbour> | null {
   if (!isInstalled("pm2")) return null;
   const lab = new Lab();
   const { command, args } = lab.launch();
@@ -126,13 +128,12 @@ async function openPm2(): Promise<Neighbour | null> {
   }));
   const ecosystem = join(lab.folder, "bench.config.json");
   writeFileSync(ecosystem, JSON.stringify({ apps }));
-  execFileSync("pm2", ["start", ecosystem, "--silent"], { env, stdio: "ignore" });
-  const side = await sideOf(lab);
-  const close = async (): Promise<void> => {
+  onOpen(() => {
     execFileSync("pm2", ["kill", "--silent"], { env, stdio: "ignore" });
-    await lab.close();
-  };
-  return { side, close };
+    return lab.close();
+  });
+  execFileSync("pm2", ["start", ecosystem, "--silent"], { env, stdio: "ignore" });
+  return sideOf(lab);
 }
 
 async function sideOf(lab: Lab): Promise<Side> {
@@ -140,11 +141,25 @@ async function sideOf(lab: Lab): Promise<Side> {
   return { lab, pids: new Map(started.map(({ id, pid }) => [id, pid])) };
 }
 
-/** Whoever starts workers anew goes first. */
-async function closeParents(side: Side, parents: readonly ChildProcess[]): Promise<void> {
-  for (const parent of parents) parent.kill("SIGKILL");
-  for (const pid of side.pids.values()) process.kill(pid, "SIGKILL");
-  await side.lab.close();
+/** The workers of parents that are children of this process. Whoever starts workers anew goes first. */
+async function sideUnder(lab: Lab, parents: readonly ChildProcess[], onOpen: OnOpen): Promise<Side> {
+  let pids: ReadonlyMap<string, number> = new Map();
+  onOpen(async () => {
+    for (const parent of parents) parent.kill("SIGKILL");
+    for (const pid of pids.values()) killIfThere(pid);
+    await lab.close();
+  });
+  const side = await sideOf(lab);
+  pids = side.pids;
+  return side;
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 function ids(): string[] {

@@ -241,8 +241,13 @@ export function onGathered(turn: Turn, event: Extract<Event, { kind: "gathered" 
   if (ending === null || ending.phase === "filing" || ending.phase === "hook") return;
   const exit = ending.exit ?? event.exit;
   turn.set({ ending: { ...ending, exit } });
-  // What has ended is not about to start, even if its end was heard of before its start.
   if (event.claimed && exit === null) return waitForLaunch(turn);
+  // Its end was heard of before its start: now that its process is known, what that has left behind is looked for.
+  if (event.process !== undefined) {
+    const ranMs = turn.stamp.atMs - event.process.started_at_ms;
+    if (worker.process === null) turn.set({ process: event.process, started_mono_ms: turn.now - ranMs });
+    return gatherNow(turn);
+  }
   // What an adopted process leaves behind was never heald's to end.
   if (event.left > 0 && worker.process?.may_signal) return endLeftovers(turn, event.left);
   const since = worker.gone_since_mono_ms ?? turn.now;

@@ -250,6 +250,8 @@ export type Event =
       readonly exit_pending: boolean;
       /** The attempt has a claim although no process of it is known: it may be about to run. */
       readonly claimed: boolean;
+      /** The process that the claim names, where it was not known before. */
+      readonly process?: KnownProcess;
     }
   | { readonly kind: "filed"; readonly worker_id: string; readonly attempt: number }
   | { readonly kind: "released"; readonly worker_id: string }

@@ -161,7 +161,7 @@ export class Performer {
 
   #gather(effect: Extract<Effect, { kind: "gather" }>): Event {
     const { worker_id, attempt, process } = effect;
-    const claimed = effect.withdraw && this.#isClaimed(worker_id, attempt);
+    const claim = effect.withdraw ? this.#withdraw(worker_id, attempt) : { claimed: false, process: null };
     const left = process === null ? 0 : this.#countLeft(attemptName(worker_id, attempt), process);
     const logTail = left > 0 ? "" : readTail(this.#context.layout.workerLog(worker_id, attempt), LOG_TAIL_BYTES);
     let exit = this.#specSource.exitOf(worker_id, attempt);
@@ -177,7 +177,8 @@ export class Performer {
       left,
       exit,
       exit_pending: exitPending,
-      claimed,
+      claimed: claim.claimed,
+      ...(claim.process === null ? {} : { process: claim.process }),
     };
   }
 
@@ -186,20 +187,21 @@ export class Performer {
     return this.#remains.count(attempt, process.identity, process.launcher_pid !== null);
   }
 
-  /** Takes the claim of an attempt that nobody has started, so that a late launcher finds it and leaves. */
-  #isClaimed(workerId: string, attempt: number): boolean {
+  /** Takes the claim of an attempt that nobody has started, so that a late launcher finds it and leaves; else says whose it is. */
+  #withdraw(workerId: string, attempt: number): { readonly claimed: boolean; readonly process: KnownProcess | null } {
     const path = this.#context.layout.launch(workerId, attempt);
     const claim = `${JSON.stringify({ worker_id: workerId, attempt, withdrawn_by: "heartbeat-monitor" })}\n`;
-    if (createExclusive(path, claim)) return false;
+    if (createExclusive(path, claim)) return { claimed: false, process: null };
     const reading = readRecord(path, launchRecordSchema, { maxBytes: MAX_BYTES.request, nowMs: Date.now() });
-    if (reading.kind === "unfinished") return true;
+    if (reading.kind === "unfinished") return { claimed: true, process: null };
     if (reading.kind === "ok") {
       const { launcher_pid, launcher_start_time } = reading.value;
-      if (processOf(reading.value) !== null || launcherLives(launcher_pid, launcher_start_time)) return true;
+      const process = processOf(reading.value);
+      if (process !== null || launcherLives(launcher_pid, launcher_start_time)) return { claimed: true, process };
     }
     // In its place, so that whoever created the claim, and was stopped since, finds that it is no more its own.
     replaceFile(path, claim);
-    return false;
+    return { claimed: false, process: null };
   }
 
   /** Evidence is a copy of the spec as it last was, with its end; written once, never changed. */

@@ -325,7 +325,8 @@ export class SpecSource implements Source {
       );
     if (reading.kind !== "ok") return;
     // Launches are told at leisure, exits at once: the end of a short life must not be told before its beginning.
-    if (worker.process === null && worker.spec.has_launch) this.#readLaunch(workerId, attempt);
+    if (worker.process === null && worker.spec.has_launch)
+      this.#shelter.run("reading launches/", () => this.#readLaunch(workerId, attempt));
     const exit = exitFacts(reading.value, reading.mtimeMs, this.#isRestartForced(workerId, attempt));
     this.#context.offer({ kind: "exit", worker_id: workerId, attempt, exit });
   }

@@ -10,7 +10,7 @@
 
 import { compareClocks } from "../../lib/domain/local-health.js";
 import { type Instant, now } from "../../lib/platform/clock.js";
-import { cpuPressure, HostWatch } from "../../lib/platform/host.js";
+import { cpuPressure, HostWatch, type HostWatchOptions } from "../../lib/platform/host.js";
 import { isAlive, isCorpse, memoryOfTree, readStat } from "../../lib/platform/processes.js";
 import { Stillness } from "../../lib/platform/stillness.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
@@ -26,9 +26,6 @@ const PRESSURE_EVERY_PULSES = 5;
 /** Memory is sampled four times a second above this share of the limit. */
 const NEAR_LIMIT = 0.8;
 const NEAR_LIMIT_MS = 250;
-/** How old the answer may be whether the host goes down, while nobody ends and when somebody has. */
-const HOST_ASKED_MS = 10_000;
-const HOST_ASKED_AT_END_MS = 1000;
 /** What follows an end comes first. */
 const HOST_ASKED_AFTER_MS = 20;
 /** Asking fewer than this costs no more than finding out whether anybody has died. */
@@ -48,8 +45,9 @@ export class SweepSource implements Source {
   #cursor = 0;
   #sweeping = false;
   #pressure: number | null = null;
-  readonly #host = new HostWatch(() => this.#pulse());
+  readonly #host: HostWatch;
   #hostTimer: NodeJS.Timeout | null = null;
+  #stopped = false;
   readonly #stillness: Pick<Stillness, "look">;
   /** The processes that were asked for last; empty unless all of them were there. */
   #found: readonly WorkerPart["process"][] = [];
@@ -57,20 +55,26 @@ export class SweepSource implements Source {
   constructor(
     context: DaemonContext<Event, HeartbeatSettings>,
     eachPulse: () => void,
-    stillness: Pick<Stillness, "look"> = new Stillness(),
+    options: { readonly stillness?: Pick<Stillness, "look">; readonly host?: Omit<HostWatchOptions, "onChange"> } = {},
   ) {
     this.#context = context;
     this.#shelter = new Shelter(context);
     this.#eachPulse = eachPulse;
-    this.#stillness = stillness;
+    this.#stillness = options.stillness ?? new Stillness();
+    this.#host = new HostWatch({ ...options.host, onChange: () => this.#offerPulse() });
   }
 
-  start(): void {
+  /** Whoever starts while the host goes down must know it before it hears of those that have ended. */
+  async start(): Promise<void> {
+    this.#host.look();
+    await this.#host.first;
+    if (this.#stopped) return;
     this.#pulse();
     this.#timer = setInterval(() => this.#pulse(), PULSE_MS);
   }
 
   stop(): void {
+    this.#stopped = true;
     if (this.#timer) clearInterval(this.#timer);
     if (this.#near) clearTimeout(this.#near);
     if (this.#hostTimer) clearTimeout(this.#hostTimer);
@@ -81,12 +85,19 @@ export class SweepSource implements Source {
   noteEnd(): void {
     this.#hostTimer ??= setTimeout(() => {
       this.#hostTimer = null;
-      this.#host.ask(HOST_ASKED_AT_END_MS);
+      this.#host.want();
     }, HOST_ASKED_AFTER_MS);
   }
 
-  /** The gap is looked at before anything else: after a stall nothing else may be believed. */
   #pulse(): void {
+    this.#offerPulse();
+    this.#eachPulse();
+    this.#sweep();
+    this.#host.look();
+  }
+
+  /** The gap is looked at before anything else: after a stall nothing else may be believed. */
+  #offerPulse(): void {
     const current = now();
     const { gapMs, suspendedMs, steppedMs } =
       this.#last === null ? { gapMs: 0, suspendedMs: 0, steppedMs: 0 } : compareClocks(this.#last, current);
@@ -95,7 +106,6 @@ export class SweepSource implements Source {
       this.#shelter.run("reading cpu pressure", () => {
         this.#pressure = cpuPressure();
       });
-    this.#host.ask(HOST_ASKED_MS);
     this.#context.offer({
       kind: "pulse",
       gap_ms: Math.round(gapMs),
@@ -106,8 +116,6 @@ export class SweepSource implements Source {
       cpu_pressure: this.#pressure,
       host: this.#host.state,
     });
-    this.#eachPulse();
-    this.#sweep();
   }
 
   #sweep(): void {
@@ -115,7 +123,10 @@ export class SweepSource implements Source {
     const workers: WorkerPart[] = [];
     for (const [, worker] of this.#context.partsWith<WorkerPart>("worker:"))
       if (worker.process !== null && worker.ending === null) workers.push(worker);
-    if (!this.#mayHaveDied(workers)) return this.#lookCloser(workers);
+    if (!this.#mayHaveDied(workers)) {
+      this.#shelter.run("looking at processes", () => this.#lookCloser(workers));
+      return;
+    }
     this.#sweeping = true;
     this.#found = [];
     let isAnyGone = false;

@@ -1,29 +1,57 @@
 /** What the host itself is doing, and the limits that it sets. @module */
 
-import { existsSync, readFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { systemCode } from "../errors.js";
-import { runProgram } from "./programs.js";
-
-const STATE_TIMEOUT_MS = 2000;
+import { type Watch, watchDirectory } from "./watching.js";
 
 export type HostState = "running" | "stopping" | "unknown";
+
+/** Changes whenever a unit starts or stops, so also within a millisecond after systemd has begun to take the host down. */
+const UNITS_PATH = "/run/systemd/units";
+const ANSWER_WITHIN_MS = 2000;
+/** How old an answer may become while nothing hints at a change, and where there is nothing that could hint. */
+const ASKED_SELDOM_MS = 10_000;
+const ASKED_OFTEN_MS = 1000;
+/** The time between two questions at least. A host that goes down may answer for no more than a tenth of a second. */
+const APART_MS = 250;
+
+export interface HostWatchOptions {
+  /** Called when another state was answered than before. */
+  readonly onChange: () => void;
+  /** systemd unless said otherwise. */
+  readonly ask?: (signal: AbortSignal) => Promise<HostState>;
+  /** What differs when the state may be another; null if that cannot be had. */
+  readonly hint?: () => number | null;
+  /** Calls back when it may be. */
+  readonly watch?: (onHint: () => void) => Watch;
+}
 
 /**
  * Knows whether the host is shutting down, as of the latest answer.
  *
- * Asking costs a program and several milliseconds, so it is asked seldom, and nobody waits for the answer.
+ * Asking costs a program and several milliseconds, so it is asked when something hints at a change, else seldom, and nobody
+ * waits for the answer but who asks first.
  */
 export class HostWatch {
-  readonly #onChange: () => void;
-  readonly #ask: () => Promise<HostState>;
+  readonly #options: Required<HostWatchOptions>;
+  readonly #aborting = new AbortController();
+  readonly #watch: Watch;
   #state: HostState = "unknown";
   #askedMs = Number.NEGATIVE_INFINITY;
+  #askedHint: number | null = null;
+  #isWanted = false;
   #isAsking = false;
-  #closed = false;
+  #timer: NodeJS.Timeout | null = null;
+  #answered: () => void = () => {};
+  /** Resolves with the first answer, after two seconds at most. */
+  readonly first: Promise<void> = new Promise((resolve) => {
+    this.#answered = resolve;
+  });
 
-  constructor(onChange: () => void, ask: () => Promise<HostState> = askSystemd) {
-    this.#onChange = onChange;
-    this.#ask = ask;
+  constructor(options: HostWatchOptions) {
+    this.#options = { ask: askSystemd, hint: unitsChangedMs, watch: watchUnits, ...options };
+    this.#watch = this.#options.watch(() => this.want());
   }
 
   /** `unknown` where no systemd runs, where it did not answer within 2 s, and before the first answer. */
@@ -31,29 +59,93 @@ export class HostWatch {
     return this.#state;
   }
 
-  /** Asks, unless it was asked within so many milliseconds. */
-  ask(maxAgeMs: number): void {
-    const nowMs = performance.now();
-    if (this.#isAsking || this.#closed || nowMs - this.#askedMs < maxAgeMs) return;
-    this.#askedMs = nowMs;
-    this.#isAsking = true;
-    void this.#ask().then((state) => {
-      this.#isAsking = false;
-      if (this.#closed || state === this.#state) return;
-      this.#state = state;
-      this.#onChange();
-    });
+  /** To be called each second: asks if something hints at a change, or the answer is old. */
+  look(): void {
+    const hint = this.#options.hint();
+    const oldMs = hint === null ? ASKED_OFTEN_MS : ASKED_SELDOM_MS;
+    // A timer that is a moment early must not put it off for a second.
+    const isOld = performance.now() - this.#askedMs >= oldMs - ASKED_OFTEN_MS / 2;
+    if (isOld || hint !== this.#askedHint) this.want();
   }
 
+  /** Wants an answer to a question that is asked from now on; it is asked within a quarter of a second. */
+  want(): void {
+    this.#isWanted = true;
+    this.#askIfDue();
+  }
+
+  /** Nobody is told of anything any more. */
   close(): void {
-    this.#closed = true;
+    this.#watch.close();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#aborting.abort();
+    this.#answered();
+  }
+
+  #askIfDue(): void {
+    if (!this.#isWanted || this.#isAsking || this.#timer !== null || this.#aborting.signal.aborted) return;
+    const leftMs = this.#askedMs + APART_MS - performance.now();
+    if (leftMs > 0) {
+      this.#timer = setTimeout(() => {
+        this.#timer = null;
+        this.#askIfDue();
+      }, leftMs);
+      return;
+    }
+    this.#isWanted = false;
+    this.#isAsking = true;
+    this.#askedMs = performance.now();
+    this.#askedHint = this.#options.hint();
+    this.#options.ask(this.#aborting.signal).then(
+      (state) => this.#told(state),
+      () => this.#told("unknown"),
+    );
+  }
+
+  #told(state: HostState): void {
+    this.#isAsking = false;
+    if (this.#aborting.signal.aborted) return;
+    this.#answered();
+    // Late in a shutdown nobody answers any more: only a word to the contrary takes it back.
+    const isNews = state !== this.#state && !(this.#state === "stopping" && state === "unknown");
+    if (isNews) {
+      this.#state = state;
+      this.#options.onChange();
+    }
+    this.#askIfDue();
   }
 }
 
-async function askSystemd(): Promise<HostState> {
-  if (!existsSync("/run/systemd/system")) return "unknown";
-  const { stdout } = await runProgram("systemctl", ["is-system-running"], { timeoutMs: STATE_TIMEOUT_MS });
-  const answer = stdout.trim();
+function unitsChangedMs(): number | null {
+  try {
+    return statSync(UNITS_PATH, { throwIfNoEntry: false })?.mtimeMs ?? null;
+  } catch (error) {
+    if (systemCode(error) === null) throw error;
+    return null;
+  }
+}
+
+function watchUnits(onHint: () => void): Watch {
+  if (!isUnderSystemd()) return { close: () => undefined };
+  // Where it cannot be watched, its time is looked at each second.
+  return watchDirectory(UNITS_PATH, onHint, () => undefined);
+}
+
+function isUnderSystemd(): boolean {
+  return existsSync("/run/systemd/system");
+}
+
+function askSystemd(signal: AbortSignal): Promise<HostState> {
+  if (!isUnderSystemd()) return Promise.resolve("unknown");
+  // From the root: the folder in which a daemon was started may be gone.
+  const options = { timeout: ANSWER_WITHIN_MS, killSignal: "SIGKILL", cwd: "/", signal } as const;
+  return new Promise((resolve) => {
+    // It ends with an error for every state but one; what it says counts.
+    execFile("systemctl", ["is-system-running"], options, (_error, stdout) => resolve(stateOf(stdout.trim())));
+  });
+}
+
+function stateOf(answer: string): HostState {
   if (answer === "stopping") return "stopping";
   return ["initializing", "starting", "running", "degraded", "maintenance"].includes(answer) ? "running" : "unknown";
 }

@@ -3,7 +3,7 @@
  *
  * The kernel counts births (`processes` in /proc/stat, which only grows) and threads (/proc/loadavg). Where both are what
  * they were, nobody has died, and a thousand processes need not be asked whether they are still there. On a host where
- * something starts every second this never holds, and costs two reads.
+ * something starts every second this never holds, and costs three reads.
  * @module
  */
 import { readFileSync, statSync } from "node:fs";
@@ -49,8 +49,12 @@ function kernelReader(): (counter: Counter) => number | null {
 }
 
 function isOfProc(path: string): boolean {
-  const file = statSync(path, { throwIfNoEntry: false });
-  return file !== undefined && file.dev === statSync("/proc").dev;
+  try {
+    return statSync(path).dev === statSync("/proc").dev;
+  } catch (error) {
+    if (systemCode(error) === null) throw error;
+    return false;
+  }
 }
 
 function read(path: string, pattern: RegExp): number | null {

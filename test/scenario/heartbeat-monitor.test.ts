@@ -115,7 +115,7 @@ describe("a worker that ends by itself", () => {
     expect(world.evidence.size).toBe(1);
   });
 
-  test("before its start was heard of: it ends once all the same, and is not taken for one about to start", async () => {
+  test("before its start was heard of: it ends once all the same, and what it left behind is ended", async () => {
     const { world } = await playWithCrashes(
       {},
       ({ world }) => {
@@ -123,6 +123,7 @@ describe("a worker that ends by itself", () => {
         worker.launched = false;
         world.run(1);
         worker.launched = true;
+        world.processOf("a").children = 2;
         world.end("a", { code: 78 });
         world.run(5);
       },
@@ -130,6 +131,8 @@ describe("a worker that ends by itself", () => {
     );
     expect(world.types("a").filter((type) => type === "worker_exited")).toHaveLength(1);
     expect([...world.requested]).toEqual([["a.1", 1]]);
+    expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM"]);
+    expect(world.queue.get("a")).toMatchObject({ ended: { ran_ms: 1000 } });
   });
 
   test("its launcher died before the program ran: not started, one request", async () => {

@@ -521,6 +521,7 @@ export class MonitorWorld implements World<Event, Effect> {
     const worker = this.workers.get(worker_id) ?? this.gone.get(worker_id);
     const process = effect.process === null ? null : worker?.process;
     const left = process ? (process.alive && !process.otherBoot ? 1 : 0) + process.children : 0;
+    const claimedBy = effect.withdraw && worker?.launched ? worker.process : null;
     return {
       kind: "gathered",
       worker_id,
@@ -530,6 +531,7 @@ export class MonitorWorld implements World<Event, Effect> {
       exit: this.exits.get(`${worker_id}.${attempt}`) ?? null,
       exit_pending: false,
       claimed: effect.withdraw && (worker?.launched ?? false),
+      ...(claimedBy === null ? {} : { process: claimedBy.known }),
     };
   }
 

@@ -2,9 +2,10 @@
  * Guarantee: a step that a kill has cut off from its answer may be made again, forwards and backwards: the second time changes
  * nothing. What is compared is every file of the home.
  */
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { Acting } from "../../../daemons/auto-fix/acting.js";
 import { planOfFix } from "../../../daemons/auto-fix/plans.js";
 import type { RunPart } from "../../../daemons/auto-fix/state.js";
@@ -112,7 +113,10 @@ describe("a step", () => {
 
   test("whose folder is behind a link moves none of its folders", async () => {
     const second = join(layout.home.home, "agents/workers/press-1/link");
-    symlinkSync("/tmp", second);
+    // A small one: newer Nodes follow links when everything is listed.
+    const outside = mkdtempSync(join(tmpdir(), "heald-outside-"));
+    onTestFinished(() => rmSync(outside, { recursive: true }));
+    symlinkSync(outside, second);
     const paths = ["agents/workers/{worker_id}/state", "agents/workers/{worker_id}/link"];
     const prepared = runOf({ type: "clean-state", paths });
     const run = { ...prepared, before: acting.prepare(prepared) };

@@ -31,7 +31,10 @@ beforeEach(() => {
     pulses += 1;
   };
   const stillness = { look: () => isStill };
-  sweep = new SweepSource(context as unknown as DaemonContext<Event, HeartbeatSettings>, eachPulse, stillness);
+  sweep = new SweepSource(context as unknown as DaemonContext<Event, HeartbeatSettings>, eachPulse, {
+    stillness,
+    host: { ask: () => Promise.resolve("running"), hint: () => 1 },
+  });
 });
 afterEach(() => {
   sweep.stop();
@@ -50,50 +53,84 @@ function add(id: string, isAlive: boolean): void {
   workers.set(id, { ...part, process: { ...part.process, identity } });
 }
 
+/** Lets a pulse come to its end, which goes on in pieces. */
+async function settled(): Promise<void> {
+  for (let piece = 0; piece < 20; piece++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Lets seconds of faked time pass. */
+async function seconds(count: number): Promise<void> {
+  for (let nth = 0; nth < count; nth++) {
+    vi.advanceTimersByTime(1000);
+    await settled();
+  }
+}
+
 const gone = (): string[] => offered.flatMap((event) => (event.kind === "vanished" ? [event.worker_id] : []));
 
 describe("the pulse", () => {
-  test("finds each worker whose process is gone, and no other", () => {
+  test("finds each worker whose process is gone, and no other", async () => {
     for (const id of ["a", "b", "c"]) add(id, id !== "b");
-    sweep.start();
+    await sweep.start();
     // By both questions.
     expect(new Set(gone())).toEqual(new Set(["b"]));
     expect(pulses).toBe(1);
   });
 
-  test("asks nobody while nobody dies, but all when there is another process, and every tenth time", () => {
+  test("asks nobody while nobody dies, but all when there is another process, and every tenth time", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "setTimeout", "clearInterval", "clearTimeout"] });
     for (let nth = 0; nth < 1000; nth++) add(`w-${nth}`, true);
-    sweep.start();
+    await sweep.start();
+    await settled();
     expect(pulses).toBe(1);
     isStill = true;
     // As if it had died unnoticed. It is too far from the first for the dearer question to come to it.
     const lost = workers.get("w-999") as WorkerPart;
     const identity = lost.process?.identity as { pid: number };
     identity.pid = spawnSync("true").pid;
-    vi.advanceTimersByTime(5000);
+    await seconds(5);
     expect(gone()).toEqual([]);
-    vi.advanceTimersByTime(5000);
+    await seconds(5);
     expect(gone()).toContain("w-999");
     workers.delete("w-999");
-    vi.advanceTimersByTime(1000);
+    await seconds(1);
     offered = [];
     add("late", false);
-    vi.advanceTimersByTime(1000);
+    await seconds(1);
     expect(gone()).toEqual(["late"]);
   });
 
-  test("asks all as soon as anybody has died, and again and again one that is gone", () => {
+  test("asks all as soon as anybody has died, and again and again one that is gone", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "setTimeout", "clearInterval", "clearTimeout"] });
     for (let nth = 0; nth < 300; nth++) add(`w-${nth}`, true);
-    sweep.start();
+    await sweep.start();
     const lost = workers.get("w-299") as WorkerPart;
     (lost.process?.identity as { pid: number }).pid = spawnSync("true").pid;
-    vi.advanceTimersByTime(1000);
+    await seconds(1);
     expect(gone()).toEqual(["w-299"]);
     isStill = true;
-    vi.advanceTimersByTime(1000);
+    await seconds(1);
     expect(gone()).toEqual(["w-299", "w-299"]);
+  });
+
+  test("lives through bad weather also while nobody dies", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "setTimeout", "clearInterval", "clearTimeout"] });
+    for (let nth = 0; nth < 300; nth++) add(`w-${nth}`, true);
+    const part = workers.get("w-0") as WorkerPart;
+    const { process } = part;
+    let isBroken = false;
+    const broken = {
+      ...process,
+      get identity() {
+        if (isBroken) throw Object.assign(new Error("a failing disk"), { code: "EIO" });
+        return process?.identity;
+      },
+    };
+    workers.set("w-0", { ...part, process: broken as WorkerPart["process"] });
+    await sweep.start();
+    [isStill, isBroken] = [true, true];
+    await seconds(8);
+    expect(pulses).toBe(9);
   });
 
   test("lets the loop go on between workers, and says nothing of one that was started anew meanwhile", async () => {
@@ -103,7 +140,7 @@ describe("the pulse", () => {
     for (let nth = 0; nth < 30_000; nth++) workers.set(`other-${nth}`, first);
     add("last", false);
     const last = workers.get("last") as WorkerPart;
-    sweep.start();
+    await sweep.start();
     expect(gone().at(-1)).not.toBe("last");
     workers.set("last", { ...last, process: { ...last.process } as WorkerPart["process"] });
     const renewed = workers.get("last") as { process: { identity: object } };
