@@ -13,8 +13,12 @@ const ANSWER_WITHIN_MS = 2000;
 /** How old an answer may become while nothing hints at a change, and where there is nothing that could hint. */
 const ASKED_SELDOM_MS = 10_000;
 const ASKED_OFTEN_MS = 1000;
-/** The time between two questions at least. A host that goes down may answer for no more than a tenth of a second. */
-const APART_MS = 250;
+/** The time between two questions at least: for a few it is the shortest, then it doubles to the longest. */
+const APART_MS_MIN = 50;
+const APART_MS_MAX = 1000;
+const CLOSE_QUESTIONS = 5;
+/** When nothing was asked for so long, they begin anew. Shorter than the time between two questions of a quiet host. */
+const QUIET_MS = 5000;
 
 export interface HostWatchOptions {
   /** Called when another state was answered than before. */
@@ -40,7 +44,10 @@ export class HostWatch {
   #state: HostState = "unknown";
   #askedMs = Number.NEGATIVE_INFINITY;
   #askedHint: number | null = null;
-  #isWanted = false;
+  /** How many questions are to be asked. */
+  #wanted = 0;
+  /** How many were asked since it was quiet. */
+  #asked = 0;
   #isAsking = false;
   #timer: NodeJS.Timeout | null = null;
   #answered: () => void = () => {};
@@ -51,7 +58,7 @@ export class HostWatch {
 
   constructor(options: HostWatchOptions) {
     this.#options = { ask: askSystemd, hint: unitsChangedMs, watch: watchUnits, ...options };
-    this.#watch = this.#options.watch(() => this.want());
+    this.#watch = this.#options.watch(() => this.#hinted());
   }
 
   /** `unknown` where no systemd runs, where it did not answer within 2 s, and before the first answer. */
@@ -68,9 +75,15 @@ export class HostWatch {
     if (isOld || hint !== this.#askedHint) this.want();
   }
 
-  /** Wants an answer to a question that is asked from now on; it is asked within a quarter of a second. */
+  /** Wants an answer to a question that is asked from now on; it is asked within a second. */
   want(): void {
-    this.#isWanted = true;
+    this.#wanted = Math.max(this.#wanted, 1);
+    this.#askIfDue();
+  }
+
+  /** The first unit stops some hundredths of a second before systemd says so itself, and soon nobody answers: asked twice. */
+  #hinted(): void {
+    this.#wanted = 2;
     this.#askIfDue();
   }
 
@@ -83,16 +96,18 @@ export class HostWatch {
   }
 
   #askIfDue(): void {
-    if (!this.#isWanted || this.#isAsking || this.#timer !== null || this.#aborting.signal.aborted) return;
-    const leftMs = this.#askedMs + APART_MS - performance.now();
-    if (leftMs > 0) {
+    if (this.#wanted === 0 || this.#isAsking || this.#timer !== null || this.#aborting.signal.aborted) return;
+    const sinceMs = performance.now() - this.#askedMs;
+    const apartMs = Math.min(APART_MS_MAX, APART_MS_MIN * 2 ** Math.max(0, this.#asked - CLOSE_QUESTIONS));
+    if (sinceMs < apartMs) {
       this.#timer = setTimeout(() => {
         this.#timer = null;
         this.#askIfDue();
-      }, leftMs);
+      }, apartMs - sinceMs);
       return;
     }
-    this.#isWanted = false;
+    this.#asked = sinceMs >= QUIET_MS ? 1 : this.#asked + 1;
+    this.#wanted -= 1;
     this.#isAsking = true;
     this.#askedMs = performance.now();
     this.#askedHint = this.#options.hint();

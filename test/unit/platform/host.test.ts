@@ -100,19 +100,31 @@ describe("whether the host goes down", () => {
     expect(asked).toHaveLength(2);
   });
 
-  test("is asked within a quarter of a second when a unit starts or stops, however young the last answer is", async () => {
+  test("is asked twice when a unit starts or stops, since the first of them stops before systemd says so", async () => {
     changed();
     await answer("running");
-    await vi.advanceTimersByTimeAsync(100);
-    changed();
-    changed();
+    await vi.advanceTimersByTimeAsync(40);
     expect(asked).toHaveLength(1);
-    await vi.advanceTimersByTimeAsync(150);
+    await vi.advanceTimersByTimeAsync(10);
     expect(asked).toHaveLength(2);
     await answer("stopping");
     await vi.advanceTimersByTimeAsync(5000);
     expect(asked).toHaveLength(2);
     expect(told).toEqual(["running", "stopping"]);
+  });
+
+  test("is asked less and less often while units start and stop all the time, once a second at last", async () => {
+    const instants: number[] = [];
+    for (let ms = 0; ms < 5000; ms += 10) {
+      const before = asked.length;
+      changed();
+      if (asked.length > before) instants.push(ms);
+      await answer("running");
+      await vi.advanceTimersByTimeAsync(10);
+      if (asked.length > before && instants.at(-1) !== ms) instants.push(ms + 10);
+    }
+    const apart = instants.slice(1).map((ms, nth) => ms - (instants[nth] as number));
+    expect(apart).toEqual([50, 50, 50, 50, 50, 100, 200, 400, 800, 1000, 1000, 1000]);
   });
 
   test("is asked once more when it is wanted while an answer is awaited, which is of before", async () => {
