@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { end, isAlive, startedHere, until } from "./support/launched.js";
+import { end, endAll, isAlive, until } from "./support/launched.js";
 
 const MAIN = resolve("dist/daemons/worker-restart/main.js");
 const POLICY = {
@@ -41,8 +41,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   for (const daemon of daemons) if (daemon.pid !== undefined) end(daemon.pid);
-  for (const pid of startedHere(home)) end(pid);
-  await until(() => startedHere(home).length === 0, "everything that was started has ended");
+  await endAll(home);
   rmSync(home, { recursive: true, force: true });
 });
 

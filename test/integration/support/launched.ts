@@ -37,17 +37,22 @@ export function makeHome(folder: string = mkdtempSync(join(tmpdir(), "heald-laun
     ...more,
   });
   const close = async () => {
-    // A process shows no environment for a moment while it becomes another program, so one empty look proves little.
-    let emptyLooks = 0;
-    await until(() => {
-      const pids = startedHere(folder);
-      for (const pid of pids) end(pid);
-      emptyLooks = pids.length === 0 ? emptyLooks + 1 : 0;
-      return emptyLooks === 3;
-    }, "everything started in this home has ended");
+    await endAll(folder);
     rmSync(folder, { recursive: true, force: true });
   };
   return { folder, request, close };
+}
+
+/** Ends whatever was started in a home, however late it shows itself. */
+export async function endAll(folder: string): Promise<void> {
+  // A process shows no environment for a moment while it becomes another program, so one empty look proves little.
+  let emptyLooks = 0;
+  await until(() => {
+    const pids = startedHere(folder);
+    for (const pid of pids) end(pid);
+    emptyLooks = pids.length === 0 ? emptyLooks + 1 : 0;
+    return emptyLooks === 3;
+  }, "everything that was started in this home has ended");
 }
 
 /** Finds processes by the home in their environment: exact, so that nothing else on this machine is touched. */
