@@ -13,14 +13,12 @@ const BATCH = 20;
 /** runit makes a service wait that ended within a second: each worker lives for twelve of these. */
 const BETWEEN_MS = 120;
 
-/** Somebody who brings workers back. */
-type Neighbour = Side;
 /** Told how to be rid of somebody, as soon as there is something to be rid of. */
 type OnOpen = (close: () => Promise<void>) => void;
 
 export async function neighbours(): Promise<Result> {
   const openings = { heald: openHeald, bare: openBare, two_bare: openTwo, runit: openRunit, pm2: openPm2 };
-  const open = new Map<string, Neighbour>();
+  const open = new Map<string, Side>();
   const samples = new Map<string, number[]>();
   const closing: (() => Promise<void>)[] = [];
   try {
@@ -70,7 +68,7 @@ async function batch(side: Side): Promise<number[]> {
   return tookMs;
 }
 
-async function openHeald(onOpen: OnOpen): Promise<Neighbour> {
+async function openHeald(onOpen: OnOpen): Promise<Side> {
   const lab = new Lab({ heartbeat: { heartbeat_interval_seconds: 30 }, restart: OPEN_RESTART_POLICY });
   onOpen(() => lab.close());
   for (const id of ids()) lab.addWorker(id, { launch: true });
@@ -79,13 +77,13 @@ async function openHeald(onOpen: OnOpen): Promise<Neighbour> {
   return side;
 }
 
-async function openBare(onOpen: OnOpen): Promise<Neighbour> {
+async function openBare(onOpen: OnOpen): Promise<Side> {
   const bare = await BareParent.open(WORKERS);
   onOpen(() => bare.close());
   return bare;
 }
 
-function openTwo(onOpen: OnOpen): Promise<Neighbour> {
+function openTwo(onOpen: OnOpen): Promise<Side> {
   const lab = new Lab();
   const [a, b] = ["a", "b"].map((name) => join(lab.folder, name)) as [string, string];
   for (const folder of [a, b]) mkdirSync(folder);
@@ -97,7 +95,7 @@ function openTwo(onOpen: OnOpen): Promise<Neighbour> {
   return sideUnder(lab, [start([a, b]), start([b, a])], onOpen);
 }
 
-function openRunit(onOpen: OnOpen): Promise<Neighbour> | null {
+function openRunit(onOpen: OnOpen): Promise<Side> | null {
   if (!isInstalled("runsv")) return null;
   const lab = new Lab();
   const { command, args } = lab.launch();
@@ -112,7 +110,7 @@ function openRunit(onOpen: OnOpen): Promise<Neighbour> | null {
   return sideUnder(lab, services, onOpen);
 }
 
-function openPm2(onOpen: OnOpen): Promise<Neighbour> | null {
+function openPm2(onOpen: OnOpen): Promise<Side> | null {
   if (!isInstalled("pm2")) return null;
   const lab = new Lab();
   const { command, args } = lab.launch();

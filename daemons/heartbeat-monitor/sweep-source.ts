@@ -10,7 +10,8 @@
 
 import { compareClocks } from "../../lib/domain/local-health.js";
 import { type Instant, now } from "../../lib/platform/clock.js";
-import { cpuPressure, HostWatch, type HostWatchOptions } from "../../lib/platform/host.js";
+import { cpuPressure } from "../../lib/platform/host.js";
+import { HostWatch, type HostWatchOptions } from "../../lib/platform/host-watch.js";
 import { isAlive, isCorpse, memoryOfTree, readStat } from "../../lib/platform/processes.js";
 import { Stillness } from "../../lib/platform/stillness.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
@@ -90,6 +91,10 @@ export class SweepSource implements Source {
   }
 
   #pulse(): void {
+    if (this.#pulses++ % PRESSURE_EVERY_PULSES === 0)
+      this.#shelter.run("reading cpu pressure", () => {
+        this.#pressure = cpuPressure();
+      });
     this.#offerPulse();
     this.#eachPulse();
     this.#sweep();
@@ -102,10 +107,6 @@ export class SweepSource implements Source {
     const { gapMs, suspendedMs, steppedMs } =
       this.#last === null ? { gapMs: 0, suspendedMs: 0, steppedMs: 0 } : compareClocks(this.#last, current);
     this.#last = current;
-    if (this.#pulses++ % PRESSURE_EVERY_PULSES === 0)
-      this.#shelter.run("reading cpu pressure", () => {
-        this.#pressure = cpuPressure();
-      });
     this.#context.offer({
       kind: "pulse",
       gap_ms: Math.round(gapMs),

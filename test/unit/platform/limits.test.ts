@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { TaskTimedOut } from "../../../lib/errors.js";
-import { cpuPressure, HostWatch, limits } from "../../../lib/platform/host.js";
+import { cpuPressure, limits } from "../../../lib/platform/host.js";
 import { readStat } from "../../../lib/platform/processes.js";
 import { runProgram } from "../../../lib/platform/programs.js";
 import { notifySystemd, watchdogIntervalMs } from "../../../lib/platform/readiness.js";
@@ -212,17 +212,6 @@ describe("watchdogIntervalMs()", () => {
 });
 
 describe("the host", () => {
-  test("is known to run or not known, and never said to stop while this test runs", async () => {
-    let changes = 0;
-    const host = new HostWatch({ onChange: () => (changes += 1) });
-    onTestFinished(() => host.close());
-    expect(host.state).toBe("unknown");
-    host.look();
-    await host.first;
-    const hasSystemd = existsSync("/run/systemd/system");
-    expect([host.state, changes]).toEqual(hasSystemd ? ["running", 1] : ["unknown", 0]);
-  });
-
   test("tells its limits", async () => {
     const ulimit = async (flag: string) => (await runProgram("sh", ["-c", `ulimit ${flag}`])).stdout.trim();
     const { openFiles, inotify } = limits();

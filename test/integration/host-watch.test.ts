@@ -8,7 +8,7 @@ import { bootSystemd } from "./support/real-systemd.js";
 /** What is known, line by line, as a daemon would know it that systemd does not end. */
 const KNOWS = `
 import { appendFileSync } from "node:fs";
-import { HostWatch } from "/opt/heald/dist/lib/platform/host.js";
+import { HostWatch } from "/opt/heald/dist/lib/platform/host-watch.js";
 process.on("SIGTERM", () => undefined);
 const say = (what) => appendFileSync(process.argv[2], what + " " + Date.now() + "\\n");
 const host = new HostWatch({ onChange: () => say(host.state) });
