@@ -55,7 +55,7 @@ function apply(turn: Turn, event: Event): void {
     case "beat":
       return onBeat(turn, event.beat);
     case "exit":
-      return onExit(turn, event.attempt, event.exit);
+      return onExit(turn, event.attempt, event.exit, event.remains);
     case "vanished":
       return isCurrent(turn, event.attempt) ? lookNow(turn) : undefined;
     case "stat":

@@ -2,7 +2,7 @@
 import type { EndReason } from "../../lib/schema/catalogue.js";
 import type { Gate } from "../../lib/schema/events.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
-import type { Ending, Event, WorkerPart } from "./facts.js";
+import type { Ending, Event, RemainsFacts, WorkerPart } from "./facts.js";
 import { file } from "./filing.js";
 import { askGates, countCleanup, holdFor, isPlainFact, sayHeld } from "./gates.js";
 import { type Beginning, sayExit, sayZombie } from "./telling.js";
@@ -47,7 +47,9 @@ export function beginEnding(turn: Turn, beginning: Beginning): void {
   turn.wakeAt(null);
   if (!zombie) {
     sayExit(turn, beginning);
-    return gatherNow(turn);
+    const { remains } = beginning;
+    if (remains === undefined) return gatherNow(turn);
+    return endsRemains(turn, remains) ? undefined : file(turn, remains.log_tail);
   }
   turn.openIncident();
   turn.enter("zombie");
@@ -248,14 +250,21 @@ export function onGathered(turn: Turn, event: Extract<Event, { kind: "gathered" 
     if (worker.process === null) turn.set({ process: event.process, started_mono_ms: turn.now - ranMs });
     return gatherNow(turn);
   }
-  // What an adopted process leaves behind was never heald's to end.
-  if (event.left > 0 && worker.process?.may_signal) return endLeftovers(turn, event.left);
+  if (endsRemains(turn, event)) return;
   const since = worker.gone_since_mono_ms ?? turn.now;
   if (exit === null && event.exit_pending && turn.now - since < EXIT_RECORD_MS) {
     turn.set({ gone_since_mono_ms: since });
     return turn.wakeAt(turn.now + EXIT_LOOK_MS);
   }
   file(turn, event.log_tail);
+}
+
+/** Begins to end what is left of an attempt, or goes on with it. Returns whether anything is. */
+function endsRemains(turn: Turn, { left }: RemainsFacts): boolean {
+  // What an adopted process leaves behind was never heald's to end.
+  if (left === 0 || !turn.worker?.process?.may_signal) return false;
+  endLeftovers(turn, left);
+  return true;
 }
 
 /** Somebody is starting it in this very moment: its process will be known soon, and is ended then if that is still due. */

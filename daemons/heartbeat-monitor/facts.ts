@@ -209,6 +209,14 @@ export interface BeatFacts {
   readonly key: string;
 }
 
+/** What is left of an attempt. */
+export interface RemainsFacts {
+  /** Its processes that still run. */
+  readonly left: number;
+  /** Its last words; empty while something of it runs. */
+  readonly log_tail: string;
+}
+
 export type Event =
   | { readonly kind: "spec"; readonly worker_id: string; readonly spec: SpecFacts | null }
   | {
@@ -219,7 +227,14 @@ export type Event =
       readonly launcher_alive: boolean;
     }
   | { readonly kind: "beat"; readonly worker_id: string; readonly beat: BeatFacts }
-  | { readonly kind: "exit"; readonly worker_id: string; readonly attempt: number; readonly exit: ExitFacts }
+  | {
+      readonly kind: "exit";
+      readonly worker_id: string;
+      readonly attempt: number;
+      readonly exit: ExitFacts;
+      /** Looked at together with the exit, where it was known whose remains to look for. */
+      readonly remains?: RemainsFacts;
+    }
   | { readonly kind: "vanished"; readonly worker_id: string; readonly attempt: number }
   | { readonly kind: "stat"; readonly worker_id: string; readonly attempt: number; readonly paused: boolean }
   | { readonly kind: "memory"; readonly worker_id: string; readonly attempt: number; readonly rss_bytes: number }

@@ -24,15 +24,15 @@ export function file(turn: Turn, logTail: string): void {
   const { worker_id } = worker;
   const { attempt } = worker.spec;
   const status = stopped ? "cancelled" : finished ? "completed" : "zombie";
-  turn.do({
+  turn.doFirst({
     kind: "file_end",
     worker_id,
     attempt,
     into: completed ? "completed" : "zombie",
     patch: evidencePatch(turn, status, logTail),
   });
-  turn.do({ kind: "remove_active", worker_id, attempt });
-  if (wantsMore) turn.do({ kind: "file_request", worker_id, request: requestFor(turn) });
+  turn.doFirst({ kind: "remove_active", worker_id, attempt });
+  if (wantsMore) turn.doFirst({ kind: "file_request", worker_id, request: requestFor(turn) });
   if (ending.zombie) sayCleaned(turn);
   if (stopped)
     turn.say("worker_stopped", {

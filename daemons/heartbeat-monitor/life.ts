@@ -6,7 +6,16 @@ import { addGap, GAPS_NONE } from "../../lib/domain/phi.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { DesiredState } from "../../lib/schema/records.js";
 import { beginEnding, callOff, gatherNow, tryEnding } from "./ending.js";
-import type { BeatFacts, Event, ExitFacts, KnownProcess, LastBeat, SpecFacts, WorkerPart } from "./facts.js";
+import type {
+  BeatFacts,
+  Event,
+  ExitFacts,
+  KnownProcess,
+  LastBeat,
+  RemainsFacts,
+  SpecFacts,
+  WorkerPart,
+} from "./facts.js";
 import { countMonitored, endSuspicion, monitoredCount } from "./fleet.js";
 import { advance, lookNow } from "./silence.js";
 import { tightenStop } from "./stopping.js";
@@ -343,7 +352,7 @@ export function blockKey(lastSeen: unknown, sequence: unknown, score: unknown): 
 }
 
 /** The process ended: the restart path begins at once, with no timer. */
-export function onExit(turn: Turn, attempt: number, exit: ExitFacts): void {
+export function onExit(turn: Turn, attempt: number, exit: ExitFacts, remains?: RemainsFacts): void {
   const { worker } = turn;
   if (worker === null || worker.spec.attempt !== attempt) return;
   // While the host goes down everything exits; the next boot will know by its boot id.
@@ -355,11 +364,12 @@ export function onExit(turn: Turn, attempt: number, exit: ExitFacts): void {
     turn.set({ ending: { ...worker.ending, exit } });
     return worker.ending.phase === "stopping" || worker.ending.phase === "killing" ? gatherNow(turn) : undefined;
   }
-  if (exit.wanted) return beginEnding(turn, { reason: "stopped", evidence: "forced_restart", zombie: false, exit });
+  const known = { zombie: false, exit, remains };
+  if (exit.wanted) return beginEnding(turn, { reason: "stopped", evidence: "forced_restart", ...known });
   const finished = exit.exit_code === 0 && worker.spec.restart_when !== "always";
   if (!finished) turn.openIncident();
   const reason = exit.oom_kills > 0 ? "memory_limit" : exit.signal !== null ? "killed" : "exited";
-  beginEnding(turn, { reason, evidence: "exit_record", zombie: false, exit });
+  beginEnding(turn, { reason, evidence: "exit_record", ...known });
 }
 
 /** It was stopped, or goes on, as far as one field of /proc can tell: a look tells which. */

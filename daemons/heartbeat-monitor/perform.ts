@@ -2,7 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ProcessLook } from "../../lib/domain/verdict.js";
-import { createExclusive, readTail, replaceFile, safetyOf } from "../../lib/platform/files.js";
+import { createExclusive, replaceFile, safetyOf } from "../../lib/platform/files.js";
 import { oomKills, releaseMemoryLimit } from "../../lib/platform/memory-limit.js";
 import { isSame, look } from "../../lib/platform/processes.js";
 import { runProgram } from "../../lib/platform/programs.js";
@@ -18,10 +18,9 @@ import type { BeatSource } from "./beat-source.js";
 import type { Effect, Event, KnownProcess, Looked } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { processOf } from "./read-facts.js";
-import { Remains } from "./remains.js";
+import type { Remains } from "./remains.js";
 import { launcherLives, type SpecSource } from "./spec-source.js";
 
-const LOG_TAIL_BYTES = 8 * 1024;
 /** A hook that exits so asks to be asked again later (EX_TEMPFAIL). */
 const HOOK_LATER = 75;
 
@@ -31,12 +30,18 @@ export class Performer {
   readonly #queue: Mailbox;
   readonly #beats: BeatSource;
   readonly #specSource: SpecSource;
-  readonly #remains = new Remains();
+  readonly #remains: Remains;
   /** Called when the end of an attempt is filed. */
   onFiled: () => void = () => {};
 
-  constructor(context: DaemonContext<Event, HeartbeatSettings>, beats: BeatSource, specSource: SpecSource) {
+  constructor(
+    context: DaemonContext<Event, HeartbeatSettings>,
+    beats: BeatSource,
+    specSource: SpecSource,
+    remains: Remains,
+  ) {
     const { layout } = context;
+    this.#remains = remains;
     this.#context = context;
     this.#specs = new SpecStore(layout);
     this.#queue = new Mailbox(layout.queueDir, {
@@ -162,8 +167,6 @@ export class Performer {
   #gather(effect: Extract<Effect, { kind: "gather" }>): Event {
     const { worker_id, attempt, process } = effect;
     const claim = effect.withdraw ? this.#withdraw(worker_id, attempt) : { claimed: false, process: null };
-    const left = process === null ? 0 : this.#countLeft(attemptName(worker_id, attempt), process);
-    const logTail = left > 0 ? "" : readTail(this.#context.layout.workerLog(worker_id, attempt), LOG_TAIL_BYTES);
     let exit = this.#specSource.exitOf(worker_id, attempt);
     if (exit !== null && exit.oom_kills === 0 && process?.memory_folder)
       exit = { ...exit, oom_kills: oomKills(process.memory_folder) ?? 0 };
@@ -173,18 +176,12 @@ export class Performer {
       kind: "gathered",
       worker_id,
       attempt,
-      log_tail: logTail,
-      left,
+      ...this.#remains.look(worker_id, attempt, process),
       exit,
       exit_pending: exitPending,
       claimed: claim.claimed,
       ...(claim.process === null ? {} : { process: claim.process }),
     };
-  }
-
-  /** A launcher starts its program in a session of its own; of an adopted one nothing is known. */
-  #countLeft(attempt: string, process: KnownProcess): number {
-    return this.#remains.count(attempt, process.identity, process.launcher_pid !== null);
   }
 
   /** Takes the claim of an attempt that nobody has started, so that a late launcher finds it and leaves; else says whose it is. */

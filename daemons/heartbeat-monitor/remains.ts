@@ -1,11 +1,12 @@
 /**
- * Ends an attempt's process and what it started, and counts what is left of it.
+ * Ends an attempt's process and what it started, counts what is left of it, and reads its last words.
  *
  * The tree is noted before the first signal, because a child whose parent is gone can no longer be told from a stranger's.
  * A child that had left both its parent and its group by then is not found, and not touched.
  *
  * @module
  */
+import { readTail } from "../../lib/platform/files.js";
 import {
   descendantsOf,
   groupMembers,
@@ -20,9 +21,27 @@ import {
   type SignalOutcome,
   signalIdentity,
 } from "../../lib/platform/processes.js";
+import { attemptName } from "../../lib/schema/worker-spec.js";
+import type { Layout } from "../../lib/store/layout.js";
+import type { KnownProcess, RemainsFacts } from "./facts.js";
+
+const LOG_TAIL_BYTES = 8 * 1024;
 
 export class Remains {
+  readonly #layout: Layout;
   readonly #noted = new Map<string, Map<string, Identity>>();
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+  }
+
+  /** The processes that are left of an attempt, or else its last words. */
+  look(workerId: string, attempt: number, process: KnownProcess | null): RemainsFacts {
+    // A launcher starts its program in a session of its own; of an adopted one nothing is known.
+    const isLeader = process?.launcher_pid != null;
+    const left = process === null ? 0 : this.count(attemptName(workerId, attempt), process.identity, isLeader);
+    return { left, log_tail: left > 0 ? "" : readTail(this.#layout.workerLog(workerId, attempt), LOG_TAIL_BYTES) };
+  }
 
   /** Signals the program or its group; SIGKILL to the group reaches noted children outside of it as well. */
   signal(attempt: string, identity: Identity, signal: NodeJS.Signals, scope: "main" | "group"): SignalOutcome {

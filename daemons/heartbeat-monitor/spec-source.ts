@@ -19,10 +19,11 @@ import { namesIn } from "../../lib/store/entries.js";
 import { type Hold, readHolds } from "../../lib/store/holds.js";
 import { MAX_BYTES, type Reading, readRecord } from "../../lib/store/records.js";
 import { SpecStore } from "../../lib/store/specs.js";
-import type { Event, ExitFacts, FleetPart, HoldFacts, WorkerPart } from "./facts.js";
+import type { Event, ExitFacts, FleetPart, HoldFacts, RemainsFacts, WorkerPart } from "./facts.js";
 import { monitoredCount } from "./fleet.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { exitFacts, processOf, specFacts } from "./read-facts.js";
+import type { Remains } from "./remains.js";
 import { Shelter } from "./shelter.js";
 
 const SCAN_EVERY_SECONDS = 10;
@@ -49,6 +50,7 @@ export class SpecSource implements Source {
   readonly name = "specs";
   readonly scanEverySeconds = SCAN_EVERY_SECONDS;
   readonly #context: DaemonContext<Event, HeartbeatSettings>;
+  readonly #remains: Remains;
   readonly #specs: SpecStore;
   readonly #shelter: Shelter;
   readonly #watches: Watch[] = [];
@@ -63,8 +65,9 @@ export class SpecSource implements Source {
   #holds: readonly Hold[] | null = null;
   #holdsKey = "";
 
-  constructor(context: DaemonContext<Event, HeartbeatSettings>) {
+  constructor(context: DaemonContext<Event, HeartbeatSettings>, remains: Remains) {
     this.#context = context;
+    this.#remains = remains;
     this.#specs = new SpecStore(context.layout);
     this.#shelter = new Shelter(context);
   }
@@ -147,7 +150,6 @@ export class SpecSource implements Source {
   /** Whether a request waits that makes worker-restart end this very attempt. */
   #isRestartForced(workerId: string, attempt: number): boolean {
     const path = this.#context.layout.queueRequest(workerId);
-    if (!existsSync(path)) return false;
     const options = { maxBytes: MAX_BYTES.request, nowMs: Date.now(), what: "request" };
     const reading = readRecord(path, restartRequestSchema, options);
     return reading.kind === "ok" && reading.value.force === true && (reading.value.attempt ?? attempt) === attempt;
@@ -155,7 +157,6 @@ export class SpecSource implements Source {
 
   #readExitRecord(workerId: string, attempt: number): Reading<ExitRecord> {
     const path = this.#context.layout.exit(workerId, attempt);
-    if (!existsSync(path)) return { kind: "absent" };
     const reading = readRecord(path, exitRecordSchema, {
       maxBytes: MAX_BYTES.request,
       nowMs: Date.now(),
@@ -328,7 +329,19 @@ export class SpecSource implements Source {
     if (worker.process === null && worker.spec.has_launch)
       this.#shelter.run("reading launches/", () => this.#readLaunch(workerId, attempt));
     const exit = exitFacts(reading.value, reading.mtimeMs, this.#isRestartForced(workerId, attempt));
-    this.#context.offer({ kind: "exit", worker_id: workerId, attempt, exit });
+    this.#context.offer({ kind: "exit", worker_id: workerId, attempt, exit, ...this.#remainsOf(workerId, attempt) });
+  }
+
+  /** Looked at along with the exit, where it is known whose they are. */
+  #remainsOf(workerId: string, attempt: number): { readonly remains?: RemainsFacts } {
+    const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
+    if (worker === null || worker.process === null || worker.ending !== null) return {};
+    try {
+      return { remains: this.#remains.look(workerId, attempt, worker.process) };
+    } catch {
+      // Then the ending looks for itself, and tells of what is in the way.
+      return {};
+    }
   }
 
   #onDesired(name: string): void {

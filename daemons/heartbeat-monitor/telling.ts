@@ -1,6 +1,6 @@
 /** What is said when an attempt has ended or is about to be ended. @module */
 import type { EndReason } from "../../lib/schema/catalogue.js";
-import type { Ending, ExitFacts, WorkerPart } from "./facts.js";
+import type { Ending, ExitFacts, RemainsFacts, WorkerPart } from "./facts.js";
 import type { Turn } from "./turn.js";
 
 /** Why an ending begins, and on what evidence. */
@@ -9,6 +9,8 @@ export interface Beginning {
   readonly evidence: string;
   readonly zombie: boolean;
   readonly exit?: ExitFacts;
+  /** What is left of it, where that was looked at already. */
+  readonly remains?: RemainsFacts | undefined;
   readonly killAtOnce?: boolean;
 }
 

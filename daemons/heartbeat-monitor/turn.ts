@@ -18,6 +18,7 @@ export class Turn {
   readonly stamp: Stamp;
   readonly policy: HeartbeatPolicy;
   readonly #effects: (Effect | Wake)[] = [];
+  readonly #first: Effect[] = [];
   #decision: DecisionDraft | undefined;
   #said = 0;
   /** Worked out once for a decision: the search for a time-out takes a while. */
@@ -45,6 +46,11 @@ export class Turn {
 
   do(effect: Effect | Wake): void {
     this.#effects.push(effect);
+  }
+
+  /** What others wait for comes before what is said in the same decision. */
+  doFirst(effect: Effect): void {
+    this.#first.push(effect);
   }
 
   set(patch: Partial<WorkerPart>): void {
@@ -127,7 +133,8 @@ export class Turn {
   }
 
   done(): Decided<Slice, Effect> {
-    return { slice: { worker: this.worker, fleet: this.fleet }, effects: this.#effects, decision: this.#decision };
+    const effects = this.#first.length === 0 ? this.#effects : [...this.#first, ...this.#effects];
+    return { slice: { worker: this.worker, fleet: this.fleet }, effects, decision: this.#decision };
   }
 }
 

@@ -10,6 +10,7 @@ import { Performer } from "./perform.js";
 import { type HeartbeatSettings, heartbeatPolicy } from "./policy.js";
 import { ProbeSource } from "./probe-source.js";
 import { readyFacts } from "./recount.js";
+import { Remains } from "./remains.js";
 import { SampleSource } from "./sample-source.js";
 import { Shelter } from "./shelter.js";
 import { SpecSource } from "./spec-source.js";
@@ -31,13 +32,14 @@ const definition: Definition = {
   core,
   open: (context) => {
     const beats = new BeatSource(context);
-    const specs = new SpecSource(context);
+    const remains = new Remains(context.layout);
+    const specs = new SpecSource(context, remains);
     const status = new StatusFile(context);
     const shelter = new Shelter(context);
     const samples = new SampleSource(context, beats);
     const { heartbeats_received: before } = loadTotals(context.layout, "heartbeat-monitor", ["heartbeats_received"]);
     specs.onMet = (workerId) => beats.greet(workerId);
-    const performer = new Performer(context, beats, specs);
+    const performer = new Performer(context, beats, specs, remains);
     context.reporter.onReported(() => status.touch());
     const pulse = new SweepSource(context, () => {
       beats.check();

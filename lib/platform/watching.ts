@@ -38,7 +38,7 @@ const QUIET_MS = 4;
 /** How long a burst mostly takes: looking earlier whether it is over is one more waking of the process. */
 const BURST_MS = 8;
 /** In a storm of starts, nothing is put off for longer. */
-const GATHERED_MS_MAX = 300;
+const GATHERED_MS_MAX = 1000;
 
 /**
  * Watches a folder whose changes come in bursts and are in no hurry: when it is quiet again, each name is hinted once.

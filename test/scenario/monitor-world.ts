@@ -16,6 +16,7 @@ import type {
   HoldFacts,
   KnownProcess,
   Looked,
+  RemainsFacts,
   Slice,
   SpecFacts,
   WorkerPart,
@@ -208,7 +209,8 @@ export class MonitorWorld implements World<Event, Effect> {
     };
     this.exits.set(`${id}.${worker.spec.attempt}`, exit);
     process.launcherAlive = false;
-    this.#hint(() => ({ kind: "exit", worker_id: id, attempt: worker.spec.attempt, exit }));
+    const { attempt } = worker.spec;
+    this.#hint(() => this.#exitEvent(id, attempt, exit));
   }
 
   removeSpec(id: string): void {
@@ -367,7 +369,21 @@ export class MonitorWorld implements World<Event, Effect> {
     if (worker.deadClaim)
       offer({ kind: "launch", worker_id: id, attempt: worker.spec.attempt, process: null, launcher_alive: false });
     const exit = this.exits.get(`${id}.${worker.spec.attempt}`);
-    if (exit) offer({ kind: "exit", worker_id: id, attempt: worker.spec.attempt, exit });
+    if (exit) offer(this.#exitEvent(id, worker.spec.attempt, exit));
+  }
+
+  /** As the monitor's source tells it: with what is left, once the process is known. */
+  #exitEvent(id: string, attempt: number, exit: ExitFacts): Event {
+    const known = new Map(this.#simulationParts()).get(id);
+    const isKnown = known !== undefined && known.process !== null && known.ending === null;
+    const worker = this.workers.get(id) ?? this.gone.get(id);
+    return {
+      kind: "exit",
+      worker_id: id,
+      attempt,
+      exit,
+      ...(isKnown ? { remains: remainsOf(worker?.process ?? null) } : {}),
+    };
   }
 
   #offerBeats(offer: (event: Event) => void): void {
@@ -519,15 +535,13 @@ export class MonitorWorld implements World<Event, Effect> {
   #gather(effect: Extract<Effect, { kind: "gather" }>): Event {
     const { worker_id, attempt } = effect;
     const worker = this.workers.get(worker_id) ?? this.gone.get(worker_id);
-    const process = effect.process === null ? null : worker?.process;
-    const left = process ? (process.alive && !process.otherBoot ? 1 : 0) + process.children : 0;
+    const process = effect.process === null ? null : (worker?.process ?? null);
     const claimedBy = effect.withdraw && worker?.launched ? worker.process : null;
     return {
       kind: "gathered",
       worker_id,
       attempt,
-      log_tail: left > 0 ? "" : "last words",
-      left,
+      ...remainsOf(process),
       exit: this.exits.get(`${worker_id}.${attempt}`) ?? null,
       exit_pending: false,
       claimed: effect.withdraw && (worker?.launched ?? false),
@@ -811,4 +825,9 @@ export async function playWithCrashes(
     return { performed: scene.simulation.performed, end: scene.world.end_() };
   }, expectSame);
   return calm as Scene;
+}
+
+function remainsOf(process: FakeProcess | null): RemainsFacts {
+  const left = process === null ? 0 : (process.alive && !process.otherBoot ? 1 : 0) + process.children;
+  return { left, log_tail: left > 0 ? "" : "last words" };
 }
