@@ -14,7 +14,7 @@ import type { PatternRecord } from "../../lib/schema/pattern.js";
 import { isId, readInstant } from "../../lib/schema/primitives.js";
 import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { jsonNamesIn } from "../../lib/store/entries.js";
-import { heldBy, readHolds } from "../../lib/store/holds.js";
+import { type Hold, heldBy, readHolds } from "../../lib/store/holds.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { SpecStore } from "../../lib/store/specs.js";
 import { scalarOf, valueAt } from "../../lib/store/template-edit.js";
@@ -79,8 +79,7 @@ export class FactReader {
       fleet.specs,
     );
     const bad = template?.kind === "bad" ? template.sentence : null;
-    const holds = readHolds(this.#layout, nowMs);
-    const hold = heldBy(holds, "fix", { worker_type: scope, target: plan.target_name ?? undefined }, nowMs);
+    const hold = this.#holdOn(plan, scope, namedWorkers(plan, scope, pattern, fleet.specs), fleet.specs, nowMs);
     return {
       hold: hold === null ? null : { name: hold.name, why: hold.why, until_ms: hold.expiresAtMs },
       component: { name: scope, is_valid: isValid, is_known: isKnown || isWorker },
@@ -93,6 +92,27 @@ export class FactReader {
       prerequisites: this.#prerequisites(scope, pattern, prerequisites, nowMs),
       memory: memoryOf(fields, scope, fleet.specs, typed.length),
     };
+  }
+
+  /** A hold on the type, on the target, or on a worker that the fix would touch by name. */
+  #holdOn(
+    plan: Plan,
+    scope: string,
+    workers: Iterable<string>,
+    specs: readonly WorkerSpecRecord[],
+    nowMs: number,
+  ): Hold | null {
+    const holds = readHolds(this.#layout, nowMs);
+    const of = { worker_type: scope, target: plan.target_name ?? undefined };
+    const onType = heldBy(holds, "fix", of, nowMs);
+    if (onType !== null) return onType;
+    for (const worker_id of workers) {
+      const spec = specs.find((each) => each.worker_id === worker_id);
+      const worker = { worker_id, worker_type: spec?.worker_type ?? scope, task_id: spec?.task_id ?? undefined };
+      const onWorker = heldBy(holds, "fix", { ...of, ...worker }, nowMs);
+      if (onWorker !== null) return onWorker;
+    }
+    return null;
   }
 
   /** Ids of workers that have a request waiting in the queue. */
@@ -225,6 +245,21 @@ function whyNotOne(scope: string, count: number): string | null {
   if (count === 1) return null;
   if (count === 0) return `no worker of ${scope} is active`;
   return `${count} workers of ${scope} run, and nothing says which is meant: use restart-service, or name a worker`;
+}
+
+/** The workers that a plan touches by name: the one that its scope is, whose state is moved, and who is restarted. */
+function namedWorkers(
+  { actions }: Plan,
+  scope: string,
+  pattern: PatternRecord | null,
+  specs: readonly WorkerSpecRecord[],
+): Set<string> {
+  const failed = pattern?.workers ?? [];
+  const running = specs.filter((spec) => spec.worker_type === scope && failed.includes(spec.worker_id));
+  const named: (string | undefined)[] = [scope];
+  if (actions.some(({ type }) => type === "clean-state")) named.push(failed.at(-1));
+  if (actions.some(({ type }) => type === "restart-worker")) named.push(running.at(-1)?.worker_id);
+  return new Set(named.filter((id) => id !== undefined));
 }
 
 const isOfOneWorker = (action: FixAction): boolean => action.type === "restart-worker" || needsNoTemplate(action);

@@ -14,6 +14,7 @@ import type { DecisionRecord } from "../../lib/schema/events.js";
 import { settingsFor } from "../../lib/schema/policy.js";
 import { decide } from "./decide.js";
 import type { Event, Slice } from "./facts.js";
+import { heardIn } from "./own-words.js";
 import type { HeartbeatPolicy } from "./policy.js";
 import { stretched, Turn } from "./turn.js";
 
@@ -50,7 +51,7 @@ export function closedSilenceIn(event: Readonly<Record<string, unknown>>): Close
     reported: typeof reported === "number" ? reported : null,
     first: first === true,
     local_health: typeof local_health === "number" ? local_health : 0,
-    own: typeof own === "object" && own !== null ? (own as OwnThresholds) : {},
+    own: heardIn(own),
   };
 }
 

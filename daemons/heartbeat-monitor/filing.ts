@@ -3,6 +3,7 @@ import type { EndReason } from "../../lib/schema/catalogue.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { Ending, WorkerPart } from "./facts.js";
 import { countMonitored, endSuspicion } from "./fleet.js";
+import { isOrphaned } from "./orphaned.js";
 import { gate, type Turn } from "./turn.js";
 import { wishFor } from "./wishes.js";
 
@@ -13,13 +14,15 @@ const NO_REQUEST: ReadonlySet<string> = new Set(["cancelled", "forced_restart"])
 export function file(turn: Turn, logTail: string): void {
   const worker = turn.worker as WorkerPart;
   const ending = worker.ending as Ending;
-  const finished = !ending.zombie && ending.exit?.exit_code === 0 && ending.reason === "exited";
+  // Where it is always to run, an end is no success, whatever its code.
+  const mayFinish = !ending.zombie && worker.spec.restart_when !== "always";
+  const finished = mayFinish && ending.exit?.exit_code === 0 && ending.reason === "exited";
   const wish = wishFor(worker);
   const stopped = wish !== null || ending.reason === "stopped";
   const completed = finished || stopped;
   // A person who changed their mind while it was being stopped gets it back.
   const mayReturn = wish === null && !NO_REQUEST.has(ending.evidence) && mayResume(turn, ending);
-  const wantsMore = mayReturn && (!finished || worker.spec.restart_when === "always");
+  const wantsMore = mayReturn && !finished;
   turn.set({ ending: { ...ending, phase: "filing" } });
   const { worker_id } = worker;
   const { attempt } = worker.spec;
@@ -94,7 +97,7 @@ function evidencePatch(turn: Turn, status: string, logTail: string): Record<stri
     },
     last_words: {
       reason: ending.reason,
-      classification: null,
+      classification: classOf(ending.reason),
       evidence: ending.evidence,
       killed_by:
         exit?.signal === null || exit === null ? null : ending.signalled || ending.exit?.wanted ? "heald" : "other",
@@ -124,6 +127,8 @@ const CLASSES: Readonly<Partial<Record<EndReason, string>>> = {
   stopped: "stopped",
 };
 
+const classOf = (reason: EndReason): string => CLASSES[reason] ?? "silent";
+
 function requestFor(turn: Turn): Record<string, unknown> {
   const worker = turn.worker as WorkerPart;
   const ending = worker.ending as Ending;
@@ -138,13 +143,13 @@ function requestFor(turn: Turn): Record<string, unknown> {
     ...(worker.incident_id ? { incident_id: worker.incident_id } : {}),
     requested_by: "heartbeat-monitor",
     ended: {
-      class: CLASSES[ending.reason] ?? "silent",
+      class: classOf(ending.reason),
       exit_code: ending.exit?.exit_code ?? null,
       signal: ending.exit?.signal ?? null,
       ran_ms:
         started === null ? null : Math.max(0, Math.round((ending.exit?.ended_at_ms ?? turn.stamp.atMs) - started)),
       by_itself: !ending.signalled,
-      spends_retry: ending.reason !== "host_reboot" && ending.reason !== "stopped",
+      spends_retry: ending.reason !== "host_reboot" && ending.reason !== "stopped" && !isOrphaned(worker),
       detected_at_ms: turn.stamp.atMs,
     },
   };

@@ -17,6 +17,7 @@ import type {
   WorkerPart,
 } from "./facts.js";
 import { countMonitored, endSuspicion, monitoredCount } from "./fleet.js";
+import { saidOf } from "./own-words.js";
 import { advance, lookNow } from "./silence.js";
 import { tightenStop } from "./stopping.js";
 import type { Turn } from "./turn.js";
@@ -297,7 +298,7 @@ function closedSilence(
   silentMs: number,
   last: LastBeat | null,
 ): Record<string, unknown> {
-  const own = Object.entries(worker.spec.own).filter(([, seconds]) => typeof seconds === "number");
+  const own = Object.entries(saidOf(worker.spec.own)).filter(([, seconds]) => typeof seconds === "number");
   return {
     silent_seconds: Math.round(silentMs / 100) / 10,
     interval_seconds: turn.thresholds().intervalMs / 1000,

@@ -8,6 +8,7 @@ import { beginEnding, continueEnding, tryEnding } from "./ending.js";
 import type { Looked, WorkerPart } from "./facts.js";
 import { beginSuspicion, endSuspicion } from "./fleet.js";
 import { afterReboot, onBeat, onExit, onRunsAgain, writeBlock } from "./life.js";
+import { isOrphaned, ORPHANED_MS } from "./orphaned.js";
 import { tryStop } from "./stopping.js";
 import type { Turn } from "./turn.js";
 
@@ -41,7 +42,9 @@ export function advance(turn: Turn): void {
   const limits = turn.thresholds();
   if (silent >= limits.warningMs && lookIsDue(turn, silent, limits)) return lookNow(turn);
   const { look_due_mono_ms: lookDue } = turn.worker as WorkerPart;
-  turn.wakeAt(earliest(nextSilentDeadline(turn, silent, limits), nextOwnDeadline(turn), condition, lookDue));
+  turn.wakeAt(
+    earliest(nextSilentDeadline(turn, silent, limits), nextOwnDeadline(turn), condition, lookDue, neverStarted),
+  );
 }
 
 /** Asks for a look after so long, and wakes the worker for it or for an earlier deadline. */
@@ -53,9 +56,10 @@ function lookAgainIn(turn: Turn, afterMs: number | null): void {
   turn.wakeAt(earliest(due, deadline, nextOwnDeadline(turn)));
 }
 
-/** When an attempt that nobody started, and of which no beat is awaited, is given up. */
+/** When an attempt that nobody started is given up: soon where it was only waiting for its launcher, else when no beat is awaited. */
 function neverStartedAtMs(turn: Turn): number | null {
   const worker = turn.worker as WorkerPart;
+  if (isOrphaned(worker)) return worker.silent_from_mono_ms + ORPHANED_MS;
   if (worker.process !== null || !worker.spec.has_launch || worker.mode === "required") return null;
   return worker.silent_from_mono_ms + turn.thresholds().graceMs;
 }

@@ -2,7 +2,9 @@
  * Guarantee: every end of a worker is seen, once, by evidence and not before its time; nobody else is touched; and a
  * monitor that is killed after any of its effects brings everything to the same end.
  */
+
 import { describe, expect, test } from "vitest";
+import { closedSilenceIn } from "../../daemons/heartbeat-monitor/detection.js";
 import { type Ending, openScene, playWithCrashes } from "./monitor-world.js";
 
 const same = (end: Ending, expected: Ending, crashAfter: number): void =>
@@ -53,14 +55,16 @@ describe("a worker that ends by itself", () => {
     expect([...world.events.values()].map((event) => event.incident_id)).toEqual([undefined, undefined, undefined]);
   });
 
-  test("with 0 where restart.when is always: completed, and a request follows", async () => {
+  test("with 0 where restart.when is always: that is no success, and a request follows", async () => {
     const { world } = openScene();
     world.add("a", { restart_when: "always" });
     world.run(40);
     world.end("a", { code: 0 });
     world.run(2);
-    expect([...world.evidence.keys()]).toEqual(["completed/a.attempt-1"]);
+    expect([...world.evidence.keys()]).toEqual(["zombie/a.attempt-1"]);
+    expect(world.types("a")).not.toContain("worker_completed");
     expect([...world.requested.keys()]).toEqual(["a.1"]);
+    expect(world.lastWords("zombie/a.attempt-1")).toMatchObject({ reason: "exited", classification: "exit" });
   });
 
   test("without an exit record: a process that is gone is found within a second", async () => {
@@ -149,9 +153,25 @@ describe("a worker that ends by itself", () => {
     expect(world.signals).toEqual([]);
   });
 
-  test("nobody ever started it and no beat is awaited: given up after the grace time, not before", () => {
+  test.each([
+    ["that beats", {}],
+    ["of which no beat is awaited", { has_heartbeat: false, beatEvery: 0 }],
+  ])("whoever was to start a worker %s did not live to: started again after half a minute, for no retry", (_, plan) => {
+    const { world } = openScene();
+    const worker = world.add("a", plan);
+    worker.process = null;
+    worker.launched = false;
+    worker.beating = false;
+    world.run(29);
+    expect(world.queue.size).toBe(0);
+    world.run(3);
+    expect(world.queue.get("a")).toMatchObject({ reason: "not_started", ended: { spends_retry: false } });
+  });
+
+  test("nobody ever started a later attempt and no beat is awaited: given up after the grace time, not before", () => {
     const { world } = openScene();
     const worker = world.add("a", { has_heartbeat: false, beatEvery: 0 });
+    worker.spec = { ...worker.spec, attempt: 2 };
     worker.process = null;
     worker.launched = false;
     world.run(299);
@@ -286,6 +306,19 @@ describe("a silent worker", () => {
     );
     expect(world.queue.get("a")).toMatchObject({ reason: "lost" });
     expect(world.signals).toEqual([]);
+  });
+
+  test("with thresholds of its own that beats again: the word for its time-out is in no field of the log", () => {
+    const { world } = openScene();
+    world.add("a", { own: { timeout_seconds: 70, zombie_threshold_seconds: 400 } });
+    world.run(60);
+    world.silence("a");
+    world.run(100);
+    world.beatAgain("a");
+    world.run(40);
+    const [resumed] = world.eventsOf("heartbeat_resumed", "a");
+    expect(JSON.stringify(resumed)).not.toMatch(/timeout|missed/);
+    expect(closedSilenceIn(resumed as never)?.own).toEqual({ timeout_seconds: 70, zombie_threshold_seconds: 400 });
   });
 
   test("that beats again closes the incident, and the next silence is another", async () => {

@@ -37,3 +37,42 @@ describe("a worker type without a template", () => {
     expect(isKnown()).toBe(true);
   });
 });
+
+describe("a hold on one worker", () => {
+  const cleaning = { actions: [{ type: "clean-state", paths: ["state/{worker_id}"] }], target: "process" };
+  const restarting = { actions: [{ type: "restart-worker" }], target: "process" };
+  const changing = { actions: [{ type: "restart-service" }], target: "process" };
+  const pattern = { worker_type: "scan-worker", workers: ["scan-2", "scan-1"] } as unknown as PatternRecord;
+  const heldBy = (plan: object): string | null =>
+    new FactReader(layout, () => ({ commands: [] }) as never).read(plan as Plan, "scan-worker", pattern, {}, Date.now())
+      .hold?.name ?? null;
+  const hold = (scope: string, name: string): void =>
+    writeFileSync(
+      join(layout.holdsDir, "by-hand.json"),
+      JSON.stringify({ scope, name, acts: ["fix"], by: "ann", why: "I look at it" }),
+      { mode: 0o640 },
+    );
+
+  beforeEach(() => {
+    const spec = { worker_id: "scan-1", worker_type: "scan-worker", task_id: "task-1", status: "running" };
+    writeFileSync(layout.activeSpec("scan-1"), JSON.stringify(spec), { mode: 0o640 });
+  });
+
+  test.each([
+    ["the worker", "worker", "scan-1"],
+    ["its task", "target", "task-1"],
+  ])("keeps a fix from moving its state and from restarting it: on %s", (_, scope, name) => {
+    hold(scope, name);
+    expect([heldBy(cleaning), heldBy(restarting)]).toEqual(["by-hand.json", "by-hand.json"]);
+  });
+
+  test("does not hold a fix of others", () => {
+    hold("worker", "scan-2");
+    expect([heldBy(cleaning), heldBy(restarting)]).toEqual([null, null]);
+  });
+
+  test("does not hold a fix of the whole type, which worker-restart then leaves it out of", () => {
+    hold("worker", "scan-1");
+    expect(heldBy(changing)).toBeNull();
+  });
+});
