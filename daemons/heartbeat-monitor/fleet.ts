@@ -1,5 +1,6 @@
 /** The fleet as a whole: the monitor's own health, the mass guard, holds; and the counts that they need. @module */
 
+import { under } from "../../lib/domain/counts.js";
 import { isOwnStall, step } from "../../lib/domain/local-health.js";
 import { type GuardFacts, guard, nextCanaries } from "../../lib/domain/mass-guard.js";
 import type { Event, FleetPart, HoldFacts, WorkerPart } from "./facts.js";
@@ -13,7 +14,7 @@ const MINUTE_MS = 60_000;
 const PULSE_MS = 1000;
 
 export function countMonitored(turn: Turn, workerType: string, change: number): void {
-  const count = Math.max(0, (turn.fleet.monitored[workerType] ?? 0) + change);
+  const count = Math.max(0, (under(turn.fleet.monitored, workerType) ?? 0) + change);
   const { [workerType]: _, ...others } = turn.fleet.monitored;
   turn.setFleet({ monitored: count === 0 ? others : { ...others, [workerType]: count } });
 }
@@ -54,7 +55,7 @@ export function suspectsWith(
   bucket: number,
   change: number,
 ): FleetPart["suspects"] {
-  const ofType = suspects[type] ?? {};
+  const ofType = under(suspects, type) ?? {};
   const count = (ofType[bucket] ?? 0) + change;
   const { [bucket]: _, ...otherBuckets } = ofType;
   const buckets = count > 0 ? { ...otherBuckets, [bucket]: count } : otherBuckets;

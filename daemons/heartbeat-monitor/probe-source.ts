@@ -4,6 +4,7 @@ import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { connect } from "node:net";
 import { isAbsolute, join } from "node:path";
+import { now } from "../../lib/platform/clock.js";
 import { runProgram } from "../../lib/platform/programs.js";
 import { type Bulkhead, bulkhead } from "../../lib/platform/tasks.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
@@ -24,7 +25,8 @@ export class ProbeSource implements Source {
   readonly #specs: SpecStore;
   readonly #shelter: Shelter;
   readonly #pool: Bulkhead = bulkhead(CONCURRENT_PROBES);
-  readonly #nextAt = new Map<string, number>();
+  /** When each worker is asked next, on the clock that nobody sets: its silence counts on it too. */
+  readonly #nextMonoMs = new Map<string, number>();
   #timer: NodeJS.Timeout | null = null;
   #sequence = 0;
 
@@ -43,18 +45,22 @@ export class ProbeSource implements Source {
   }
 
   #round(): void {
-    const nowMs = Date.now();
+    const { monoMs, atMs } = now();
+    const asked = new Set<string>();
     for (const [workerId, worker] of this.#context.partsWith<WorkerPart>("worker:")) {
-      if (!worker.spec.probe || worker.ending !== null || nowMs < (this.#nextAt.get(workerId) ?? 0)) continue;
-      const reading = this.#specs.readActive(workerId, nowMs);
+      if (!worker.spec.probe) continue;
+      asked.add(workerId);
+      if (worker.ending !== null || monoMs < (this.#nextMonoMs.get(workerId) ?? 0)) continue;
+      const reading = this.#specs.readActive(workerId, atMs);
       const probe = reading.kind === "ok" ? reading.value.probe : null;
       if (!probe) continue;
       const interval =
         probe.interval_seconds ??
         settingsFor(this.#context.policy(), worker.spec.worker_type).heartbeat_interval_seconds;
-      this.#nextAt.set(workerId, nowMs + interval * 1000);
+      this.#nextMonoMs.set(workerId, monoMs + interval * 1000);
       void this.#pool.run(() => this.#ask(workerId, worker.spec.attempt, probe));
     }
+    for (const workerId of this.#nextMonoMs.keys()) if (!asked.has(workerId)) this.#nextMonoMs.delete(workerId);
   }
 
   async #ask(workerId: string, attempt: number, probe: Probe): Promise<void> {

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { under } from "../../lib/domain/counts.js";
 import type { FleetPart, WorkerPart } from "./facts.js";
 
 /** What the fleet's counts must be, given its workers. */
@@ -16,9 +17,9 @@ export function readyFacts(workers: Iterable<WorkerPart>): Pick<FleetPart, "moni
     // One whose end is being filed has been taken off already.
     if (worker.ending?.phase === "filing") continue;
     const type = worker.spec.worker_type;
-    monitored[type] = (monitored[type] ?? 0) + 1;
+    monitored[type] = (under(monitored, type) ?? 0) + 1;
     if (worker.suspect_bucket === null) continue;
-    const buckets = suspects[type] ?? {};
+    const buckets = under(suspects, type) ?? {};
     suspects[type] = { ...buckets, [worker.suspect_bucket]: (buckets[worker.suspect_bucket] ?? 0) + 1 };
   }
   return { monitored, suspects };
