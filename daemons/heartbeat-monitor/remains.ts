@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { FileRefused, systemCode } from "../../lib/errors.js";
 import { readTail } from "../../lib/platform/files.js";
 import {
   descendantsOf,
@@ -40,7 +41,7 @@ export class Remains {
     // A launcher starts its program in a session of its own; of an adopted one nothing is known.
     const isLeader = process?.launcher_pid != null;
     const left = process === null ? 0 : this.count(attemptName(workerId, attempt), process.identity, isLeader);
-    return { left, log_tail: left > 0 ? "" : readTail(this.#layout.workerLog(workerId, attempt), LOG_TAIL_BYTES) };
+    return { left, log_tail: left > 0 ? "" : lastWords(this.#layout.workerLog(workerId, attempt)) };
   }
 
   /** Signals the program or its group; SIGKILL to the group reaches noted children outside of it as well. */
@@ -87,6 +88,17 @@ export class Remains {
       if (known !== null && known.start_time === child.start_time) noted.set(`${known.pid}:${known.start_time}`, known);
     }
     return noted;
+  }
+}
+
+/** What a log ends with. One that is no plain file, or somebody else's, must not keep its worker from coming back: it says so. */
+function lastWords(path: string): string {
+  try {
+    return readTail(path, LOG_TAIL_BYTES);
+  } catch (error) {
+    if (error instanceof FileRefused) return `(${error.message})`;
+    if (systemCode(error) !== "EACCES") throw error;
+    return `(Cannot read ${JSON.stringify(path)}: it may not be read)`;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Guarantee: the real monitor sees real deaths and hangs, ends what hangs, files each once, and touches nobody else. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { groupMembers, readStat } from "../../lib/platform/processes.js";
 import { SpecStore } from "../../lib/store/specs.js";
@@ -101,6 +101,19 @@ describe("the monitor", () => {
     process.kill(pid, "SIGKILL");
     await until(() => home.requests().includes("a-restart.json"), "a request is filed");
     expect(home.line.read("restart", "queue", "a-restart.json")).toMatchObject({ reason: "killed" });
+  });
+
+  test("brings a worker back whose log somebody has put a link in place of, and reads nothing through it", async () => {
+    await home.start();
+    const pid = await home.spawn("a", "exec sleep 600");
+    await until(() => home.types("a").includes("worker_registered"), "it is watched");
+    const log = home.layout.workerLog("a", 1);
+    rmSync(log);
+    symlinkSync("/etc/hostname", log);
+    process.kill(pid, "SIGKILL");
+    await until(() => home.requests().includes("a-restart.json"), "a request is filed");
+    const { last_words } = home.line.read("worker-specs", "zombie", "a.attempt-1.json") as { last_words: object };
+    expect(last_words).toMatchObject({ log_tail: `(Cannot read "${log}": a symbolic link)` });
   });
 
   test("tells of the start before the end, and once of each, when an attempt ends at once", async () => {

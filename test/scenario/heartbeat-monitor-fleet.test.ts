@@ -35,17 +35,20 @@ describe("the mass guard", () => {
     expect(world.fleet.waiting).toHaveLength(10);
   });
 
-  test.each(["constructor", "toString", "valueOf"])("counts a worker whose type is called %s like any other", (type) => {
-    const { world } = openScene();
-    const ids = fleetOf(world, 20);
-    world.add("odd", { worker_type: type });
-    world.run(60);
-    expect(Object.entries(world.fleet.monitored).find(([each]) => each === type)).toEqual([type, 1]);
-    world.silence(...ids.slice(0, 10), "odd");
-    world.run(400);
-    expect(world.fleet.guard.state).toBe("holding");
-    expect(world.signals).toEqual([]);
-  });
+  test.each(["constructor", "toString", "valueOf"])(
+    "counts a worker whose type is called %s like any other",
+    (type) => {
+      const { world } = openScene();
+      const ids = fleetOf(world, 20);
+      world.add("odd", { worker_type: type });
+      world.run(60);
+      expect(Object.entries(world.fleet.monitored).find(([each]) => each === type)).toEqual([type, 1]);
+      world.silence(...ids.slice(0, 10), "odd");
+      world.run(400);
+      expect(world.fleet.guard.state).toBe("holding");
+      expect(world.signals).toEqual([]);
+    },
+  );
 
   test("all of a fleet silent at a threshold that is the time-out too: not even the first is killed", () => {
     const { world } = openScene({ heartbeat_timeout_seconds: 120, zombie_threshold_seconds: 120 });
