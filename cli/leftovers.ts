@@ -17,10 +17,12 @@ import { makeEvent } from "../lib/schema/events.js";
 import { launchRecordSchema } from "../lib/schema/records.js";
 import { readAttemptName, type WorkerSpecRecord, workerSpecSchema } from "../lib/schema/worker-spec.js";
 import { namesIn } from "../lib/store/entries.js";
+import type { Hold } from "../lib/store/holds.js";
 import type { Layout } from "../lib/store/layout.js";
 import { EventLogWriter } from "../lib/store/logs.js";
 import { MAX_BYTES, readRecord } from "../lib/store/records.js";
 import { identityIn } from "./fleet.js";
+import { person } from "./person.js";
 
 const GRACE_SECONDS = 30;
 const KILL_MS = 5000;
@@ -73,12 +75,17 @@ export type Ended =
   | { readonly kind: "refused"; readonly why: string }
   | { readonly kind: "left"; readonly pids: readonly number[] };
 
-/** Ends one attempt's processes: its stop signal, its grace time, SIGKILL. Each signal checks the identity again. */
-export async function endLeftover(layout: Layout, leftover: Leftover): Promise<Ended> {
+/**
+ * Ends one attempt's processes: its stop signal, its grace time, SIGKILL. Each signal checks the identity again.
+ *
+ * Each line in the log names the person who ordered it, and the hold that was passed over by name, if there was one.
+ */
+export async function endLeftover(layout: Layout, leftover: Leftover, passedHold: Hold | null): Promise<Ended> {
   const { identity, spec } = leftover;
   if (identity === null || leftover.alive.length === 0) return { kind: "ended", processes: 0 };
-  const journal = new CleanupLog(layout, leftover);
-  journal.write("zombie_cleanup_started", `What attempt ${leftover.attempt} left running is ended`, {
+  const journal = new CleanupLog(layout, leftover, passedHold);
+  const passing = passedHold === null ? "" : `, over the hold ${JSON.stringify(passedHold.name.slice(0, 60))}`;
+  journal.write("zombie_cleanup_started", `What attempt ${leftover.attempt} left running is ended by hand${passing}`, {
     pids: leftover.alive,
   });
   const children = leftover.alive.flatMap((pid) => (pid === identity.pid ? [] : (identityOf(pid) ?? [])));
@@ -113,12 +120,15 @@ async function isGone(identity: Identity, children: readonly Identity[], ms: num
 class CleanupLog {
   readonly #writer: EventLogWriter;
   readonly #leftover: Leftover;
+  readonly #order: Readonly<Record<string, unknown>>;
   #nth = 0;
   readonly #stamp: { readonly id: string; readonly atMs: number; readonly monoMs: number };
 
-  constructor(layout: Layout, leftover: Leftover) {
+  constructor(layout: Layout, leftover: Leftover, passedHold: Hold | null) {
     const atMs = Date.now();
     this.#leftover = leftover;
+    const override = passedHold && { gate: "holds", hold: passedHold.name, by: passedHold.by, why: passedHold.why };
+    this.#order = { by: person(), with: "heald cleanup", ...(override === null ? {} : { override }) };
     this.#stamp = { id: newEventIdBase(atMs), atMs, monoMs: 0 };
     this.#writer = new EventLogWriter(layout.eventLog("zombie-cleanup"), {
       maxBytes: Number.MAX_SAFE_INTEGER,
@@ -138,7 +148,7 @@ class CleanupLog {
       attempt,
       incident_id: incident as string | undefined,
     };
-    const content = { message, reason: "cleanup", data: { ...data, by: "heald cleanup", at: utc(Date.now()) } };
+    const content = { message, reason: "cleanup", data: { ...data, ...this.#order, at: utc(Date.now()) } };
     this.#writer.append({
       ...makeEvent({ ...this.#stamp, atMs: Date.now() }, this.#nth, "cleanup", type, subject, content),
     });

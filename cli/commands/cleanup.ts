@@ -98,7 +98,7 @@ async function clean(layout: Layout, zombie: Leftover, isDry: boolean, isOverrid
   };
   const hold = heldBy(readHolds(layout, Date.now()), "kill", subject, Date.now());
   if (!isOverridden) refuseHeld(hold, `end what is left of ${workerId}`);
-  const ended = await endLeftover(layout, zombie);
+  const ended = await endLeftover(layout, zombie, hold);
   if (ended.kind === "ended") return { ...line, result: "ended", message: `ended ${ended.processes} processes` };
   const why = ended.kind === "refused" ? ended.why : `still there: ${ended.pids.join(", ")}`;
   return { ...line, result: "failed", message: `could not be ended: ${why}` };

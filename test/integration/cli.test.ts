@@ -381,6 +381,25 @@ describe("heald cleanup", () => {
       err: expect.stringContaining("--override-hold passes it"),
     });
     expect((await at.heald("cleanup", "z", "--override-hold")).code).toBe(0);
+    const [started, ...rest] = at.lines("events", "zombie-cleanup-events.jsonl");
+    const ordered = {
+      by: expect.stringMatching(/^person:./),
+      override: { gate: "holds", hold: "worker_type.t", by: expect.stringMatching(/^person:./) },
+    };
+    expect(started).toMatchObject({
+      event_type: "zombie_cleanup_started",
+      message: 'What attempt 1 left running is ended by hand, over the hold "worker_type.t"',
+      data: ordered,
+    });
+    for (const line of rest) expect(line).toMatchObject({ data: ordered });
+  });
+
+  test("names the person in the log, and no hold where none was in the way", async () => {
+    await zombie();
+    expect((await at.heald("cleanup", "z", "--override-hold")).code).toBe(0);
+    const [started] = at.lines("events", "zombie-cleanup-events.jsonl");
+    expect(started).toMatchObject({ data: { by: expect.stringMatching(/^person:./), with: "heald cleanup" } });
+    expect(started?.data).not.toHaveProperty("override");
   });
 
   test("signals nobody on the word of a launch record whose pid is another's now", async () => {
