@@ -196,16 +196,17 @@ class Daemon<
   }
 
   async #begin(): Promise<void> {
+    const last = lastRunOf(this.#layout, this.#definition.name);
     this.#pidFile = new PidFile(
       this.#layout.pidFile(this.#definition.name),
       this.#flags.pidFile,
       this.#definition.name,
+      last,
       this.#log,
     );
     this.#signals();
     this.#sayHost();
     this.#hooks.start();
-    const last = lastRunOf(this.#layout, this.#definition.name);
     this.#policyFile.start(last?.policy_hash ?? null, this.#policyListener());
     this.#openLoop();
     for (const source of this.#body?.sources ?? []) await source.start();

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { identityIn } from "../../cli/fleet.js";
 import { packageRoot } from "../../lib/platform/package.js";
 import { presenceOf } from "../../lib/platform/processes.js";
@@ -682,5 +682,25 @@ describe("the daemons in the background", () => {
     });
     child.kill("SIGTERM");
     expect(await ended).toMatchObject({ code: 0 });
+  });
+
+  test("of two homes share a pid file without one taking it from the other", async () => {
+    const other = new CommandLine();
+    onTestFinished(() => other.close());
+    const pidFile = join(at.home, "shared.pid");
+    const start = (line: CommandLine) =>
+      line.start(process.execPath, [MAIN, "daemon", "auto-fix", "--pid-file", pidFile, "--console", "none"]);
+    const first = start(at);
+    await until(() => at.list("run").includes("auto-fix.pid"), "the first is ready");
+    const second = start(other);
+    await until(() => other.list("run").includes("auto-fix.pid"), "the second is ready");
+    expect(readFileSync(pidFile, "utf8")).toBe(`${first.pid}\n`);
+    expect(readFileSync(join(other.home, "agents", "logs", "system", "auto-fix-daemon.log"), "utf8")).toContain(
+      `names pid ${first.pid}, the auto-fix of another home; it is left alone`,
+    );
+    const ended = finished(second);
+    second.kill("SIGTERM");
+    await ended;
+    expect(readFileSync(pidFile, "utf8")).toBe(`${first.pid}\n`);
   });
 });
