@@ -2,7 +2,13 @@
 import { NotFound, Refused, UsageError } from "../lib/errors.js";
 import { utc } from "../lib/platform/clock.js";
 import { isId, readInstant } from "../lib/schema/primitives.js";
-import { attemptName, type Launch, readAttemptName, type WorkerSpecRecord } from "../lib/schema/worker-spec.js";
+import {
+  attemptName,
+  type Launch,
+  type Requirement,
+  readAttemptName,
+  type WorkerSpecRecord,
+} from "../lib/schema/worker-spec.js";
 import { readDesired, writeDesired } from "../lib/store/desired.js";
 import { namesIn } from "../lib/store/entries.js";
 import type { Layout } from "../lib/store/layout.js";
@@ -10,6 +16,7 @@ import { attemptOf, SpecStore } from "../lib/store/specs.js";
 import { resolveAttempt, TemplateStore } from "../lib/store/templates.js";
 import { takeLease } from "../lib/store/tokens.js";
 import { startAttempt } from "../lib/targets/process.js";
+import { askRequirements } from "../lib/targets/requirements.js";
 import { person } from "./person.js";
 
 /** What a person says of a new worker; only what was said becomes an override of the template. */
@@ -26,9 +33,16 @@ export interface Order {
   readonly tokens?: number | undefined;
   readonly deadline?: string | undefined;
   readonly priority?: string | undefined;
+  /** Start it although something that it requires is missing. */
+  readonly overrideRequires?: boolean | undefined;
 }
 
-/** Writes `active/<id>.json` exclusively, status pending. @throws {Refused} If the id that was asked for is active. */
+/**
+ * Writes `active/<id>.json` exclusively, status pending.
+ *
+ * What the worker requires is asked before anything is written: a start that is refused leaves nothing behind.
+ * @throws {Refused} If the id that was asked for is active, something required is missing, or tokens are.
+ */
 export async function createWorker(layout: Layout, order: Order, nowMs: number): Promise<WorkerSpecRecord> {
   const found = new TemplateStore(layout).resolve(order.type);
   if (found.kind === "bad") throw new Refused(found.sentence);
@@ -40,9 +54,15 @@ export async function createWorker(layout: Layout, order: Order, nowMs: number):
       `Nothing says how to start a ${JSON.stringify(order.type)}: there is no template of that name, and no command after --`,
     );
   const specs = new SpecStore(layout);
+  const missing = await missingOf(layout, specs, resolved.requires ?? [], nowMs);
+  if (missing.length > 0 && order.overrideRequires !== true)
+    throw new Refused(
+      `Refused to spawn a ${JSON.stringify(order.type)}: it requires ${missing.join(", ")}; --override-requires starts it all the same`,
+    );
   const record = place(layout, specs, order, {
     ...recordOf(order, nowMs),
     ...resolved,
+    ...(missing.length > 0 ? { passed_over: [{ gate: "requires", found: missing, by: person() }] } : {}),
     ...(Object.keys(overrides).length > 0 ? { overrides } : {}),
   });
   await takeTokens(layout, specs, record);
@@ -51,6 +71,16 @@ export async function createWorker(layout: Layout, order: Order, nowMs: number):
   if (wish !== null && wish.state !== "running")
     writeDesired(layout, record.worker_id, { state: "running", by: person(), why: "spawned", at: utc(nowMs) });
   return record;
+}
+
+async function missingOf(
+  layout: Layout,
+  specs: SpecStore,
+  requires: readonly Requirement[],
+  nowMs: number,
+): Promise<string[]> {
+  const answers = await askRequirements(layout, specs, requires, nowMs);
+  return answers.filter(({ met }) => !met).map(({ what }) => what);
 }
 
 /** Starts the first attempt; takes the spec back if the host cannot start anything, because then nothing has begun. */

@@ -18,7 +18,7 @@ const POLL_MS = 10;
 export const command: CommandDefinition = {
   summary: "start a new worker",
   description:
-    "Its template says how to start it (coordination/worker-specs/templates/<type>.json, else the one that comes with heald); what is given here wins. Works while no daemon runs; nobody watches the worker then.",
+    "Its template says how to start it (coordination/worker-specs/templates/<type>.json, else the one that comes with heald); what is given here wins. What it requires must be there. Works while no daemon runs; nobody watches the worker then.",
   arguments: "[command...]",
   options: [
     { flags: "--type <type>", description: "type of worker" },
@@ -32,6 +32,10 @@ export const command: CommandDefinition = {
     { flags: "--priority <priority>", description: "kept in its spec" },
     { flags: "--cwd <dir>", description: "working directory" },
     { flags: "--env <name=value...>", description: "environment variables" },
+    {
+      flags: "--override-requires",
+      description: "start it although something it requires is missing; kept in its spec",
+    },
     JSON_OPTION,
   ],
   examples: [
@@ -76,6 +80,7 @@ function orderOf({ options, args }: Call): Order {
     tokens: numberOption(options, "tokens", "--tokens", { min: 0, max: 1e12, whole: true }),
     deadline: textOption(options, "deadline"),
     priority: textOption(options, "priority"),
+    overrideRequires: flagOption(options, "overrideRequires"),
   };
 }
 

@@ -1,8 +1,8 @@
 /** Ends the old attempt of a worker for which a person asked with force: its stop signal, its grace, then SIGKILL. @module */
 import { signalIdentity } from "../../lib/platform/processes.js";
 import type { SpecStore } from "../../lib/store/specs.js";
+import { identityOfLaunch, launchedAtMs, launchOf } from "../../lib/targets/attempts.js";
 import type { Effect } from "./messages.js";
-import { identityOfLaunch, launchedAtMs, launchOf } from "./processes.js";
 import type { Context } from "./queue-source.js";
 
 type EndOld = Extract<Effect, { kind: "end-old" }>;

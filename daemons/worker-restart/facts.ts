@@ -22,10 +22,10 @@ import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
 import { attemptOf, SpecStore } from "../../lib/store/specs.js";
 import { type ResolvedAttempt, resolveAttempt, TemplateStore } from "../../lib/store/templates.js";
 import { readBudget } from "../../lib/store/tokens.js";
+import { isAttemptAlive, survivorsOf } from "../../lib/targets/attempts.js";
+import { askRequirements, type Required } from "../../lib/targets/requirements.js";
 import type { Facts, Request } from "./messages.js";
 import { fingerprint, ownFilesOf } from "./own-files.js";
-import { isAttemptAlive, survivorsOf } from "./processes.js";
-import { askRequirements, type Required } from "./requires.js";
 
 export interface SubjectOfRequest {
   readonly worker_id: string;

@@ -8,6 +8,7 @@ import type { StartEffect } from "./messages.js";
 const OF_THE_ATTEMPT = [
   ...["status", "attempt", "created_at", "execution", "last_words", "heartbeat", "restart", "launch", "resources"],
   ...["template_hash", "incident_id", "token_budget", "probe", "requires", "max_runtime_seconds", "why"],
+  "passed_over",
   ...["timeouts", "retry", "processing", "rate_limits"],
 ];
 

@@ -6,7 +6,7 @@ import { type Watch, watchDirectory, watchDirectoryAtLeisure } from "../../lib/p
 import type { Source } from "../../lib/runtime/daemon.js";
 import { readAttemptName } from "../../lib/schema/worker-spec.js";
 import { rotateHistory } from "../../lib/store/history.js";
-import { identityOfLaunch, launchedAtMs, launchOf } from "./processes.js";
+import { identityOfLaunch, launchedAtMs, launchOf } from "../../lib/targets/attempts.js";
 import { type Context, type QueueSource, SPEC_GATES } from "./queue-source.js";
 import type { WorkerPart } from "./state.js";
 

@@ -58,6 +58,12 @@ export const RECORDS: readonly DescribedRecord[] = [
       overrides: "What was given explicitly for this worker; stands over the template at each start.",
       ...EXECUTION,
       template_hash: "The template that the attempt was resolved from.",
+      passed_over: "Gates that a person passed over by name when this attempt was spawned.",
+      ...under("passed_over[]", {
+        gate: "The gate, such as requires.",
+        found: "What it found, such as the things that were missing.",
+        by: "Who passed it over.",
+      }),
       ...CONFIGURED,
     },
   },

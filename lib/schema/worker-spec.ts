@@ -145,6 +145,9 @@ export const workerSpecSchema = z.looseObject({
   overrides: z.record(z.string(), z.unknown()).nullish(),
   execution: executionSchema.nullish(),
   template_hash: z.string().nullish(),
+  passed_over: z
+    .array(z.looseObject({ gate: z.string(), found: z.array(z.string()).nullish(), by: z.string().nullish() }))
+    .nullish(),
   ...templateBlocks,
 });
 /** The record as it stands on disk: every optional field may be missing or null, unknown fields are kept. */

@@ -168,6 +168,53 @@ describe("heald spawn", () => {
     });
   });
 
+  describe("of a type that requires something", () => {
+    const requires = [{ path: "model.bin" }, { tcp: "127.0.0.1:1" }, { worker_type: "store-worker" }];
+    const template = (blocks: object): void =>
+      writeFileSync(
+        at.path("worker-specs", "templates", "needy-worker.json"),
+        JSON.stringify({ worker_type: "needy-worker", launch: { command: "sleep", args: ["300"] }, ...blocks }),
+        { mode: 0o640 },
+      );
+
+    test("refuses while that is missing, names it, and leaves nothing behind", async () => {
+      template({ requires, token_budget: { allocated: 10 } });
+      writeFileSync(at.path("token-budget.json"), '{"total_budget":100,"total_used":0}');
+      expect(await at.heald("spawn", "--type", "needy-worker", "--id", "n")).toMatchObject({
+        code: 4,
+        out: "",
+        err: expect.stringContaining(
+          'Refused to spawn a "needy-worker": it requires path model.bin, tcp 127.0.0.1:1, a running store-worker; --override-requires',
+        ),
+      });
+      expect(at.list("worker-specs", "active")).toEqual([]);
+      expect([...at.list("launches"), ...at.list("desired")]).toEqual([]);
+      expect(at.read("token-budget.json")).toMatchObject({ total_used: 0 });
+      expect(existsSync(join(at.home, "agents", "logs", "workers", "n"))).toBe(false);
+    });
+
+    test("starts it once all of it is there", async () => {
+      template({ requires: [requires[0], requires[2]] });
+      writeFileSync(join(at.home, "model.bin"), "");
+      expect((await at.heald("spawn", "--type", "needy-worker")).code).toBe(4);
+      expect((await at.heald("spawn", "--type", "store-worker", "--", "sleep", "300")).code).toBe(0);
+      expect(await at.heald("spawn", "--type", "needy-worker")).toMatchObject({ code: 0 });
+      expect(at.read("worker-specs", "active", "worker-needy-1.json")).not.toHaveProperty("passed_over");
+    });
+
+    test("starts it all the same when a person passes the gate by name, and keeps who and what in its spec", async () => {
+      template({ requires });
+      expect((await at.heald("spawn", "--type", "needy-worker", "--id", "n", "--override-requires")).code).toBe(0);
+      expect(at.read("worker-specs", "active", "n.json").passed_over).toEqual([
+        {
+          gate: "requires",
+          found: ["path model.bin", "tcp 127.0.0.1:1", "a running store-worker"],
+          by: expect.stringMatching(/^person:./),
+        },
+      ]);
+    });
+  });
+
   test("works under the runbook's script names, with --timeout for the zombie threshold", async () => {
     const script = join(packageRoot(), "scripts", "spawn-worker.sh");
     const ran = await at.run(script, [

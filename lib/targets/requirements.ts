@@ -1,11 +1,16 @@
-/** Looks whether what a worker requires is there: a path, an address that answers, a live worker of another type. @module */
+/**
+ * Looks whether what a worker requires is there: a path, an address that answers, a live worker of another type.
+ *
+ * One place for all who start attempts: `heald spawn` refuses, worker-restart puts the request back.
+ * @module
+ */
 import { existsSync } from "node:fs";
 import { connect } from "node:net";
 import { resolve } from "node:path";
-import type { Requirement } from "../../lib/schema/worker-spec.js";
-import type { Layout } from "../../lib/store/layout.js";
-import type { SpecStore } from "../../lib/store/specs.js";
-import { isAttemptAlive } from "./processes.js";
+import type { Requirement } from "../schema/worker-spec.js";
+import type { Layout } from "../store/layout.js";
+import type { SpecStore } from "../store/specs.js";
+import { isAttemptAlive } from "./attempts.js";
 
 export interface Required {
   readonly what: string;

@@ -1,10 +1,10 @@
 /** What is left of an attempt's processes, known only from its own launch record. @module */
-import { hasGroupMembers, type Identity, isGroupGone, presenceOf } from "../../lib/platform/identity.js";
-import { groupMembers } from "../../lib/platform/processes.js";
-import { readInstant } from "../../lib/schema/primitives.js";
-import { type LaunchRecord, launchRecordSchema } from "../../lib/schema/records.js";
-import type { Layout } from "../../lib/store/layout.js";
-import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
+import { hasGroupMembers, type Identity, isGroupGone, presenceOf } from "../platform/identity.js";
+import { groupMembers } from "../platform/processes.js";
+import { readInstant } from "../schema/primitives.js";
+import { type LaunchRecord, launchRecordSchema } from "../schema/records.js";
+import type { Layout } from "../store/layout.js";
+import { MAX_BYTES, readRecord } from "../store/records.js";
 
 /** The launch record of an attempt; null if there is none that can be read. */
 export function launchOf(layout: Layout, workerId: string, attempt: number, nowMs: number): LaunchRecord | null {
