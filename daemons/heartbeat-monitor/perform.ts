@@ -1,11 +1,10 @@
 /** Does what was decided: looks, writes, signals, files. Each is harmless to repeat; what it found is the answer. @module */
 import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
 import type { ProcessLook } from "../../lib/domain/verdict.js";
-import { createExclusive, replaceFile, safetyOf } from "../../lib/platform/files.js";
+import { createExclusive, replaceFile } from "../../lib/platform/files.js";
 import { oomKills, releaseMemoryLimit } from "../../lib/platform/memory-limit.js";
 import { isSame, look } from "../../lib/platform/processes.js";
-import { runProgram } from "../../lib/platform/programs.js";
+import { askHook } from "../../lib/runtime/asked-hooks.js";
 import type { Perform, PerformContext } from "../../lib/runtime/core.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
 import { launchRecordSchema } from "../../lib/schema/records.js";
@@ -15,14 +14,11 @@ import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
 import { type SpecPatch, SpecStore } from "../../lib/store/specs.js";
 import { returnTokens } from "../../lib/store/tokens.js";
 import type { BeatSource } from "./beat-source.js";
-import type { Effect, Event, KnownProcess, Looked } from "./facts.js";
+import type { Effect, Event, KnownProcess, Looked, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { processOf } from "./read-facts.js";
 import type { Remains } from "./remains.js";
 import { launcherLives, type SpecSource } from "./spec-source.js";
-
-/** A hook that exits so asks to be asked again later (EX_TEMPFAIL). */
-const HOOK_LATER = 75;
 
 export class Performer {
   readonly #context: DaemonContext<Event, HeartbeatSettings>;
@@ -71,7 +67,7 @@ export class Performer {
           this.#specSource.noteOwnWrite(effect.worker_id);
         return undefined;
       case "run_hook":
-        return this.#runHook(effect);
+        return this.#runHook(effect, performing);
       case "signal":
         return this.#signal(effect);
       case "gather":
@@ -115,38 +111,25 @@ export class Performer {
     };
   }
 
-  async #runHook(effect: Extract<Effect, { kind: "run_hook" }>): Promise<Event> {
-    const { worker_id, attempt } = effect;
-    const answer = (later: boolean, message: string): Event => ({
-      kind: "hook_answered",
+  async #runHook(effect: Extract<Effect, { kind: "run_hook" }>, performing: PerformContext): Promise<Event> {
+    const { worker_id, attempt, hook, input } = effect;
+    const worker = this.#context.part<WorkerPart>(`worker:${worker_id}`);
+    const reason = String(input.reason);
+    const subject = {
       worker_id,
+      worker_type: worker?.spec.worker_type,
+      task_id: worker?.spec.task_id ?? undefined,
       attempt,
-      later,
-      message,
-    });
-    const path = join(this.#context.layout.hooksDir, effect.hook);
-    if (!existsSync(path)) return answer(false, "no hook");
-    const unsafe = safetyOf(path);
-    if (unsafe !== null) {
-      this.#context.reporter.news("record_refused", {
-        message: `Cannot run hook "hooks/${effect.hook}": ${unsafe}`,
-        reason: "unsafe",
-        data: { path },
-      });
-      return answer(false, "refused");
-    }
-    const result = await runProgram(path, [], {
-      input: `${JSON.stringify(effect.input)}\n`,
-      timeoutMs: effect.timeout_ms,
-      cwd: this.#context.layout.coordination,
-    });
-    if (result.exitCode !== 0) {
-      const how = result.timedOut
-        ? `did not end within ${effect.timeout_ms / 1000} s`
-        : (result.failedToStart ?? `ended with ${result.exitCode ?? result.signal}`);
-      this.#context.log.warn({ hook: effect.hook, worker_id }, `hooks/${effect.hook} ${how}`);
-    }
-    return answer(result.exitCode === HOOK_LATER, result.stdout.trim().split("\n")[0]?.slice(0, 100) ?? "");
+      incident_id: worker?.incident_id ?? undefined,
+    };
+    const content = {
+      message: `Attempt ${attempt} of ${worker_id} is about to be ended: ${reason}`,
+      reason,
+      data: { pid: input.pid, evidence: input.evidence },
+    };
+    const question = { hook, source: "heartbeat-monitor", subject, content, timeoutMs: effect.timeout_ms } as const;
+    const { later, note } = await askHook(this.#context, question, performing);
+    return { kind: "hook_answered", worker_id, attempt, later, message: note };
   }
 
   #signal(effect: Extract<Effect, { kind: "signal" }>): Event {

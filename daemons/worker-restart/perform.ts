@@ -78,7 +78,7 @@ export class Performer {
       case "reject":
         return void this.#mailbox.reject(effect.name, effect.why);
       case "ask-hook":
-        return this.#hook.ask(effect);
+        return this.#hook.ask(effect, performing);
       case "check":
         return this.#check(effect);
       case "append-history":

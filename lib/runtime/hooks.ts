@@ -18,6 +18,7 @@ import type { EventRecord } from "../schema/events.js";
 import { nearestName } from "../schema/problems.js";
 import { namesIn } from "../store/entries.js";
 import type { Layout } from "../store/layout.js";
+import { ASKED_HOOKS } from "./asked-hooks.js";
 
 export interface HookLimits {
   /** Hooks of one daemon that run at once. */
@@ -29,8 +30,8 @@ export interface HookLimits {
 
 export const HOOK_LIMITS: HookLimits = { concurrency: 4, waitingMax: 1000, timeoutMs: 30_000 };
 
-/** Hooks that are asked and waited for; they belong to the daemons that ask them. */
-const ASKED = new Set(["before_kill", "before_restart"]);
+/** They are no event's, and belong to the daemons that ask them. */
+const ASKED: ReadonlySet<string> = new Set(ASKED_HOOKS);
 
 export class Hooks {
   readonly #layout: Layout;

@@ -21,9 +21,12 @@ export const eventSchema = z.looseObject({
 });
 
 /** An event as heald writes it. */
-export interface EventRecord {
+export type EventRecord = RecordOfType<EventType>;
+
+/** A record in the shape of an event; its type may be one that stands in no log, such as that of a hook that is asked first. */
+export interface RecordOfType<Type extends string> {
   readonly event_id: string;
-  readonly event_type: EventType;
+  readonly event_type: Type;
   readonly timestamp: string;
   readonly at_ms: number;
   readonly severity: "info" | "warning" | "critical";
@@ -78,12 +81,25 @@ export function makeEvent(
   subject: EventSubject,
   content: EventContent,
 ): EventRecord {
+  const severity = content.severity ?? EVENTS[type].severity;
+  return makeRecord(`${stamp.id}-${nth}`, stamp, source, type, subject, { ...content, severity });
+}
+
+/** Makes a record in the shape of an event. */
+export function makeRecord<Type extends string>(
+  id: string,
+  stamp: Stamp,
+  source: string,
+  type: Type,
+  subject: EventSubject,
+  content: EventContent & Required<Pick<EventContent, "severity">>,
+): RecordOfType<Type> {
   return {
-    event_id: `${stamp.id}-${nth}`,
+    event_id: id,
     event_type: type,
     timestamp: writeInstant(stamp.atMs),
     at_ms: Math.round(stamp.atMs),
-    severity: content.severity ?? EVENTS[type].severity,
+    severity: content.severity,
     source,
     ...defined("worker_id", subject.worker_id),
     ...defined("worker_type", subject.worker_type),

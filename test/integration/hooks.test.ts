@@ -7,11 +7,14 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { openLog } from "../../lib/platform/log.js";
 import { packageRoot } from "../../lib/platform/package.js";
 import { isAlive } from "../../lib/platform/processes.js";
+import { ASKED_HOOKS, type AskedHook, askHook, type HookQuestion } from "../../lib/runtime/asked-hooks.js";
 import { type HookLimits, Hooks } from "../../lib/runtime/hooks.js";
 import type { EventType } from "../../lib/schema/catalogue.js";
 import { type EventRecord, makeEvent } from "../../lib/schema/events.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { temporaryLayout } from "../unit/store/temporary-home.js";
+import { Healing } from "./support/healing.js";
+import { SHORT } from "./support/monitored.js";
 
 async function until(holds: () => boolean, what: string): Promise<void> {
   for (const end = performance.now() + 10_000; !holds(); ) {
@@ -212,6 +215,90 @@ describe("hooks", () => {
       "hooks are too slow: events are passed over until there is room",
       "8 events had no hook started for them",
     ]);
+  });
+});
+
+/** What the hooks below write of how they were run: into the working directory, whatever that is. */
+const TELL =
+  'cat > "$HEALD_EVENT_TYPE.json"; echo "$HEALD_EVENT_TYPE $HEALD_HOME $HEALD_COORDINATION_DIR" > "$HEALD_EVENT_TYPE.env"';
+
+describe("a hook that is asked first", () => {
+  const question = (hook: AskedHook): HookQuestion => ({
+    hook,
+    source: "heartbeat-monitor",
+    subject: { worker_id: "scan-1", attempt: 2, incident_id: "inc-1" },
+    content: { message: "m", reason: "hung", data: { pid: 4711 } },
+    timeoutMs: 300,
+  });
+  const stamp = { id: "s1", atMs: 1000, monoMs: 0 };
+
+  async function asked(bench: Bench, hook: AskedHook = "before_kill") {
+    const news: unknown[] = [];
+    const log = openLog(bench.layout.daemonLog("auto-fix"), { name: "auto-fix" });
+    const reporter = { news: (...what: unknown[]) => void news.push(what) };
+    const answer = await askHook({ layout: bench.layout, log, reporter }, question(hook), { stamp });
+    log.close();
+    return { answer, news };
+  }
+
+  test.each(ASKED_HOOKS)(
+    "%s is run as others are: in the home, with its environment, an event on its input",
+    async (hook) => {
+      const bench = new Bench();
+      bench.write(hook, `${TELL}; echo no; echo not now; exit 75`);
+      expect((await asked(bench, hook)).answer).toEqual({ later: true, note: "not now" });
+      const { home } = bench.layout.home;
+      expect(bench.text(`${hook}.env`)).toBe(`${hook} ${home} ${bench.layout.coordination}\n`);
+      expect(JSON.parse(bench.text(`${hook}.json`))).toEqual({
+        ...{ event_id: "s1-hook", event_type: hook, timestamp: "1970-01-01T00:00:01Z", at_ms: 1000, severity: "info" },
+        ...{ source: "heartbeat-monitor", worker_id: "scan-1", attempt: 2, incident_id: "inc-1", reason: "hung" },
+        ...{ message: "m", data: { pid: 4711 } },
+      });
+    },
+  );
+
+  test.each([
+    ["exit 3", "hooks/before_kill ended with 3; it goes on"],
+    ["kill -KILL $$", "hooks/before_kill was ended by SIGKILL; it goes on"],
+    ["exec sleep 600", "hooks/before_kill took longer than 0.3 s and was ended; it goes on"],
+  ])("holds nothing back where it does %j, and that is one line in the log", async (body, line) => {
+    const bench = new Bench();
+    bench.write("before_kill", body);
+    expect((await asked(bench)).answer).toMatchObject({ later: false });
+    expect(bench.log.map(({ msg }) => msg)).toEqual([line]);
+  });
+
+  test("is refused by name where others can write it", async () => {
+    const bench = new Bench();
+    bench.write("before_kill", "exit 75", 0o777);
+    const { answer, news } = await asked(bench);
+    expect(answer.later).toBe(false);
+    expect(news).toEqual([["record_refused", expect.objectContaining({ reason: "unsafe" })]]);
+  });
+
+  test("by the daemons: both are told of the incident and the attempt that they are about", async () => {
+    const healing = new Healing();
+    onTestFinished(() => healing.close());
+    healing.config("heartbeat-policy", SHORT);
+    healing.template("mute-worker", "exec sleep 600", { heartbeat: { mode: "required" } });
+    for (const hook of ASKED_HOOKS)
+      writeFileSync(join(healing.layout.hooksDir, hook), `#!/bin/sh\n${TELL}\n`, { mode: 0o750 });
+    await healing.start("heartbeat-monitor", "worker-restart");
+    expect((await healing.line.heald("spawn", "--type", "mute-worker", "--task-id", "t", "--id", "m")).code).toBe(0);
+    const told = (hook: AskedHook) => JSON.parse(readFileSync(join(healing.line.home, `${hook}.json`), "utf8"));
+    await until(() => healing.launch("m", 2) !== null, "the worker is started again");
+    const about = { worker_id: "m", worker_type: "mute-worker", task_id: "t", at_ms: expect.any(Number) };
+    const [kill, restart] = [told("before_kill"), told("before_restart")];
+    expect(kill).toMatchObject({
+      ...about,
+      ...{ event_type: "before_kill", source: "heartbeat-monitor", attempt: 1, incident_id: expect.any(String) },
+      data: { pid: healing.launch("m", 1)?.pid, evidence: expect.any(String) },
+    });
+    expect(restart).toMatchObject({ ...about, source: "worker-restart", attempt: 2, incident_id: kill.incident_id });
+    for (const hook of ASKED_HOOKS)
+      expect(readFileSync(join(healing.line.home, `${hook}.env`), "utf8")).toBe(
+        `${hook} ${healing.line.home} ${healing.line.coordination}\n`,
+      );
   });
 });
 
