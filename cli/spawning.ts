@@ -1,22 +1,16 @@
 /** Makes a new worker's spec from its template and what was said on the command line, and starts its first attempt. @module */
 import { NotFound, Refused, UsageError } from "../lib/errors.js";
 import { utc } from "../lib/platform/clock.js";
-import { isId, readInstant } from "../lib/schema/primitives.js";
-import {
-  attemptName,
-  type Launch,
-  type Requirement,
-  readAttemptName,
-  type WorkerSpecRecord,
-} from "../lib/schema/worker-spec.js";
+import { readInstant } from "../lib/schema/primitives.js";
+import { attemptName, type Launch, type Requirement, type WorkerSpecRecord } from "../lib/schema/worker-spec.js";
 import { readDesired, writeDesired } from "../lib/store/desired.js";
-import { namesIn } from "../lib/store/entries.js";
 import type { Layout } from "../lib/store/layout.js";
 import { attemptOf, SpecStore } from "../lib/store/specs.js";
 import { resolveAttempt, TemplateStore } from "../lib/store/templates.js";
 import { takeLease } from "../lib/store/tokens.js";
 import { startAttempt } from "../lib/targets/process.js";
 import { askRequirements } from "../lib/targets/requirements.js";
+import { createNumbered } from "./numbering.js";
 import { person } from "./person.js";
 
 /** What a person says of a new worker; only what was said becomes an override of the template. */
@@ -159,22 +153,5 @@ function place(
     if (specs.createActive(named)) return named;
     throw new Refused(`Cannot spawn ${JSON.stringify(order.id)}: it is active already; see heald why ${order.id}`);
   }
-  const stem = `worker-${order.type.replace(/-worker$/, "")}-`;
-  for (let number = highestNumber(layout, stem) + 1; ; number++) {
-    const numbered = { worker_id: `${stem}${number}`, ...record };
-    if (!isId(numbered.worker_id))
-      throw new UsageError(`The type ${JSON.stringify(order.type)} is too long for a default id; give one with --id`);
-    if (specs.createActive(numbered)) return numbered;
-  }
-}
-
-/** The highest number that a worker of this stem has or had, so that no old evidence or wish meets a new worker. */
-function highestNumber(layout: Layout, stem: string): number {
-  const evidence = [layout.zombieDir, layout.completedDir, layout.failedDir, layout.launchesDir];
-  const ids = [
-    ...[layout.activeDir, layout.desiredDir].flatMap(namesIn).map((name) => name.replace(/\.json$/, "")),
-    ...evidence.flatMap(namesIn).flatMap((name) => readAttemptName(name)?.workerId ?? []),
-  ];
-  const numbers = ids.filter((id) => id.startsWith(stem) && /^\d{1,9}$/.test(id.slice(stem.length)));
-  return Math.max(0, ...numbers.map((id) => Number(id.slice(stem.length))));
+  return createNumbered(layout, specs, order.type, record);
 }

@@ -94,6 +94,8 @@ describe("a wrong command line", () => {
     [["fix", "approve", "x"], 3, /No fix "x"/],
     [["breaker", "reset", "t"], 3, /No circuit breaker for "t"/],
     [["daemons", "start", "cron"], 3, /No daemon "cron"/],
+    [["adopt"], 2, /--pid is missing/],
+    [["adopt", "--pid", "1"], 4, /Refused to adopt pid 1/],
     [["adopt", "--pid", "1", "--id", "a", "--type", "b"], 4, /Refused to adopt pid 1/],
   ])("heald %j exits %i and says why", async (args, code, sentence) => {
     const ran = await shared.heald(...args);
@@ -377,6 +379,38 @@ describe("steering", () => {
       err: expect.stringContaining("attempt 1 of old already"),
     });
     expect((await at.heald("workers")).out).toMatch(new RegExp(`old +legacy +unknown .*${pid}`));
+  });
+});
+
+describe("heald adopt", () => {
+  const sleeping = (): string => String(at.start("sleep", ["300"]).pid);
+
+  test("needs the pid alone: id and type are given as spawn does", async () => {
+    const pids = [sleeping(), sleeping(), sleeping()] as const;
+    expect(await at.heald("adopt", "--pid", pids[0])).toMatchObject({
+      code: 0,
+      out: `worker-adopted-1  adopted pid ${pids[0]}; it is never signalled\n`,
+    });
+    expect(await at.json("adopt", "--pid", pids[1])).toMatchObject({ worker_id: "worker-adopted-2", attempt: 1 });
+    expect((await at.heald("adopt", "--pid", pids[2], "--type", "web-worker")).out).toMatch(/^worker-web-1 {2}adopted/);
+    expect(at.read("worker-specs", "active", "worker-adopted-1.json")).toMatchObject({
+      worker_type: "adopted-worker",
+      attempt: 1,
+      restart: { when: "never" },
+      execution: { pid: Number(pids[0]), origin: "adopted", may_signal: false },
+    });
+  });
+
+  test("gives an id that has ended before its type back, and its next attempt", async () => {
+    writeFileSync(
+      at.path("worker-specs", "zombie", "old.attempt-4.json"),
+      JSON.stringify({ worker_id: "old", worker_type: "billing", attempt: 4 }),
+    );
+    expect(await at.json("adopt", "--pid", sleeping(), "--id", "old")).toMatchObject({
+      worker_id: "old",
+      worker_type: "billing",
+      attempt: 5,
+    });
   });
 });
 
