@@ -147,7 +147,8 @@ export const RECORDS: readonly DescribedRecord[] = [
       incident_id: "The incident that the restart belongs to.",
       not_before: "Not earlier than this.",
       requested_by: "Who asks. A person's request spends no retry.",
-      expires_at: "After this it is refused; one hour after created_at unless given.",
+      expires_at:
+        "After this it is refused. Unless given: one hour after created_at, and never for one that tells of a death (with attempt, and by a daemon or with ended).",
       force: "true: also if the worker is alive.",
       override: "Gates that a person passes over by name, such as holds or circuit_breaker.",
       ended: "How the attempt ended; written by the monitor.",

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { requestOf } from "../../../daemons/worker-restart/request-file.js";
 
@@ -22,6 +23,23 @@ describe("requestOf()", () => {
   test("lets a person's retry wait for ever too where it stands for the death of an attempt", () => {
     const retry = { ...NAMED, requested_by: "person:ops", attempt: 2, ended: { exit_code: 1 } };
     expect(requestOf(retry, MTIME_MS)).toMatchObject({ by_person: true, spends: false, expires_at_ms: null });
+  });
+
+  test("expires as the page of the format says", () => {
+    const page = readFileSync(new URL("../../../docs/formats/restart-request.md", import.meta.url), "utf8");
+    const [, sentence] = /^\| `expires_at` \| instant \| (.*) \|$/m.exec(page) ?? [];
+    expect(sentence).toBe(
+      "After this it is refused. Unless given: one hour after created_at, and never for one that tells of a death (with attempt, and by a daemon or with ended).",
+    );
+    const hours = (more: object): number | null => {
+      const { expires_at_ms } = requestOf({ ...NAMED, created_at: "2026-11-21T12:00:00Z", ...more }, MTIME_MS);
+      return expires_at_ms === null ? null : (expires_at_ms - Date.parse("2026-11-21T12:00:00Z")) / 3_600_000;
+    };
+    const ended = { exit_code: 1 };
+    expect([hours({}), hours({ attempt: 1 }), hours({ ended }), hours({ requested_by: "auto-fix" })]).toEqual([
+      1, 1, 1, 1,
+    ]);
+    expect([hours({ attempt: 1, ended }), hours({ attempt: 1, requested_by: "auto-fix" })]).toEqual([null, null]);
   });
 
   test("says of a file whether a deferral stands in it", () => {
