@@ -15,6 +15,7 @@ const MORE = "More:";
 
 export const COMMANDS: readonly CommandEntry[] = [
   entry(FIRST, "status", "what runs, what does not, and why", () => import("./commands/status.js")),
+  entry(FIRST, "top", "the fleet, live", () => import("./commands/top.js")),
   entry(FIRST, "workers", "the workers that should be alive", () => import("./commands/workers.js")),
   entry(FIRST, "why", "the story of a worker, an incident or a decision", () => import("./commands/why.js")),
   entry(FIRST, "logs", "what a worker printed", () => import("./commands/logs.js")),

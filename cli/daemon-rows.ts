@@ -1,6 +1,6 @@
 /** Shows the state of daemons, as a table or as JSON. @module */
 import type { DaemonState } from "./running.js";
-import { paint, printTable } from "./screen.js";
+import { paint, print, tableLines } from "./screen.js";
 import { age } from "./times.js";
 
 export function asJson(state: DaemonState) {
@@ -18,6 +18,11 @@ export function asJson(state: DaemonState) {
 }
 
 export function printDaemons(states: readonly DaemonState[], nowMs: number): void {
+  for (const line of daemonLines(states, nowMs)) print(line);
+}
+
+/** The lines of the table, for `print`. */
+export function daemonLines(states: readonly DaemonState[], nowMs: number): string[] {
   const rows = states.map(({ name, running, stopped, identity, version, startedAt, loopLagMs }) => [
     name,
     stopped ? paint("yellow", "stopped (SIGSTOP)") : running ? paint("green", "runs") : paint("red", "does not run"),
@@ -26,5 +31,5 @@ export function printDaemons(states: readonly DaemonState[], nowMs: number): voi
     running ? (version ?? "-") : "-",
     running && loopLagMs !== null ? `${loopLagMs} ms` : "-",
   ]);
-  printTable(["DAEMON", "STATE", "PID", "FOR", "VERSION", "LOOP LAG"], rows);
+  return tableLines(["DAEMON", "STATE", "PID", "FOR", "VERSION", "LOOP LAG"], rows);
 }

@@ -25,8 +25,12 @@ export function paint(colour: Colour, text: string): string {
 }
 
 export function print(text = ""): void {
-  const shown = isColourful() ? safe(text).replace(MARK, (_, code: string) => `\u001b[${code}m`) : plain(safe(text));
-  process.stdout.write(`${shown}\n`);
+  process.stdout.write(`${shown(text)}\n`);
+}
+
+/** The text as it goes to standard output: safe, and with its colours where they are wanted. */
+export function shown(text: string, colourful = isColourful()): string {
+  return colourful ? safe(text).replace(MARK, (_, code: string) => `\u001b[${code}m`) : plain(safe(text));
 }
 
 /** JSON with every character that a terminal would act upon written as an escape. */
@@ -65,15 +69,25 @@ export function printTable(
   rows: readonly (readonly string[])[],
   notes: readonly string[] = [],
 ): void {
+  for (const line of tableLines(headings, rows, notes)) print(line);
+}
+
+/** The lines of a table, for `print`. */
+export function tableLines(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  notes: readonly string[] = [],
+): string[] {
   const cells = [headings.map((heading) => paint("dim", heading)), ...rows].map((row) =>
     row.map((cell) => safe(cell).replace(/\n/g, " ")),
   );
   const widths = headings.map((_, column) => Math.max(...cells.map((row) => plain(row[column] ?? "").length)));
-  for (const [nth, row] of cells.entries()) {
-    print(cutToWidth(row.map((cell, column) => pad(cell, widths[column] ?? 0)).join("  ")));
+  return cells.flatMap((row, nth) => {
+    const line = cutToWidth(row.map((cell, column) => pad(cell, widths[column] ?? 0)).join("  "));
     const about = notes[nth - 1] ?? "";
-    if (about !== "") print(wrap(`  ${safe(about).replace(/\n/g, " ")}`, columns() ?? NOTE_WIDTH, "  "));
-  }
+    if (about === "") return [line];
+    return [line, ...wrap(`  ${safe(about).replace(/\n/g, " ")}`, columns() ?? NOTE_WIDTH, "  ").split("\n")];
+  });
 }
 
 /** Where the output goes to no terminal. */
@@ -84,7 +98,7 @@ function pad(cell: string, width: number): string {
 }
 
 /** Cut at the width of the terminal; a mark that is cut open would colour all that follows, so it is closed. */
-function cutToWidth(line: string): string {
+export function cutToWidth(line: string): string {
   const width = columns();
   const bare = line.trimEnd();
   if (width === null || plain(bare).length <= width) return bare;
