@@ -38,6 +38,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry(WORKERS, "adopt", "watch a process that is already running", () => import("./commands/adopt.js")),
   entry(WORKERS, "beat", "beat once for a worker", () => import("./commands/beat.js")),
   entry(WORKERS, "cleanup", "end what zombies left running", () => import("./commands/cleanup.js")),
+  entry(MORE, "drill", "practise on the daemons that run", () => import("./commands/drill.js")),
   entry(MORE, "breaker", "list and reset circuit breakers", () => import("./commands/breaker.js")),
   entry(MORE, "patterns", "what fails again and again, and why", () => import("./commands/patterns.js")),
   entry(

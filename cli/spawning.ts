@@ -27,6 +27,10 @@ export interface Order {
   readonly tokens?: number | undefined;
   readonly deadline?: string | undefined;
   readonly priority?: string | undefined;
+  /** Whose numbers its default id has, if not its type's: `drill` gives worker-drill-1. */
+  readonly numberedAs?: string | undefined;
+  /** The person who calls, unless said otherwise. */
+  readonly createdBy?: string | undefined;
   /** Start it although something that it requires is missing. */
   readonly overrideRequires?: boolean | undefined;
 }
@@ -110,7 +114,7 @@ function recordOf(order: Order, nowMs: number): Omit<WorkerSpecRecord, "worker_i
     status: "pending",
     attempt: 1,
     created_at: utc(nowMs),
-    created_by: person(),
+    created_by: order.createdBy ?? person(),
     ...(order.deadline === undefined ? {} : { deadline: order.deadline }),
   };
 }
@@ -153,5 +157,5 @@ function place(
     if (specs.createActive(named)) return named;
     throw new Refused(`Cannot spawn ${JSON.stringify(order.id)}: it is active already; see heald why ${order.id}`);
   }
-  return createNumbered(layout, specs, order.type, record);
+  return createNumbered(layout, specs, order.numberedAs ?? order.type, record);
 }

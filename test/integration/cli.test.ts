@@ -34,8 +34,7 @@ describe("the command line", () => {
   test("explains every command with an example, and exits 0", async () => {
     const { out } = await at.heald("--help");
     const names = [...out.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map((match) => match[1] as string);
-    expect(names).toEqual(expect.arrayContaining(["status", "top", "why", "spawn", "events"]));
-    expect(names).not.toContain("drill");
+    expect(names).toEqual(expect.arrayContaining(["status", "top", "why", "spawn", "drill", "events"]));
     const helps = await Promise.all(
       names.filter((name) => name !== "help").map(async (name) => ({ name, ...(await at.heald(name, "--help")) })),
     );
