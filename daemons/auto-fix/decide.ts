@@ -1,6 +1,6 @@
 /**
- * Decides which fix is applied to what, whether it has helped, and whether it is taken back. Reads no clock, no file, no
- * process.
+ * Decides which fix is applied to what, whether it has helped, and whether it is taken back; and for what other daemons
+ * have found a person is called. Reads no clock, no file, no process.
  *
  * A pattern or a condition is looked at (everything that the gates need, in one event), the gates are asked in their
  * order, what stands there is written down, the steps are made, and the window is watched. It never changes anything
@@ -9,8 +9,10 @@
  * @module
  */
 import type { Core, Stamped } from "../../lib/runtime/core.js";
+import { followedKey } from "../../lib/runtime/followed-log.js";
 import { type Policy, settingsFor } from "../../lib/schema/policy.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
+import { onCallOld, onCallsBegin, onLines, onSign } from "./calling.js";
 import { onConsider } from "./consider.js";
 import { onLadderCleared, onLadderEnded, onTroubleOver, onTroubleSeen } from "./ladder.js";
 import type { Effect, Event, Of, Step } from "./messages.js";
@@ -30,17 +32,44 @@ import {
   onWithdrawn,
 } from "./running.js";
 import { shadowing } from "./shadow.js";
-import { addressOf, HEALER_NEW, LEARNING_NEW, MATCH_NEW, type RunPart, refOf, type Slice } from "./state.js";
+import {
+  type Address,
+  addressOf,
+  callKey,
+  HEALER_NEW,
+  LEARNING_NEW,
+  MATCH_NEW,
+  type RunPart,
+  refOf,
+  type Slice,
+} from "./state.js";
 
 const NOBODY = { run_id: "", fix_id: "", subject: "", learn: "" };
 
-function address(event: Event): { readonly [Part in keyof Slice]: string } {
-  return addressOf("run_id" in event ? event : NOBODY);
+function address(event: Event): Address {
+  switch (event.kind) {
+    case "calls-begin":
+      return ofCalls({ calls: "calls" });
+    case "lines-read":
+      return ofCalls({ log: followedKey(event.log), calls: "calls" });
+    case "sign-seen":
+      return ofCalls({ call: callKey(event.sign.subject), calls: "calls" });
+    case "call-old":
+      return ofCalls({ call: callKey(event.subject), calls: "calls" });
+    default:
+      return addressOf("run_id" in event ? event : NOBODY);
+  }
 }
+
+/** What comes of other daemons' logs reads nothing of fixes: its decisions are recorded, and computed again, without. */
+const ofCalls = (parts: Pick<Partial<Address>, "log" | "call" | "calls">): Address => parts as Address;
 
 function blank(part: keyof Slice): Slice[keyof Slice] {
   switch (part) {
     case "run":
+    case "log":
+    case "call":
+    case "calls":
       return null;
     case "match":
       return MATCH_NEW;
@@ -68,6 +97,14 @@ export function decide(slice: Slice, event: Stamped<Event>, policy: Policy<AutoF
       return onTroubleSeen(slice, event, settingsFor(policy, event.component));
     case "trouble-over":
       return onTroubleOver(slice, event);
+    case "calls-begin":
+      return onCallsBegin(slice, event);
+    case "lines-read":
+      return onLines(slice, event);
+    case "sign-seen":
+      return onSign(slice, event);
+    case "call-old":
+      return onCallOld(slice, event);
     case "person-clears-breaker":
       return {
         slice: { ...slice, healer: { ...slice.healer, tripped_at_ms: null, verdicts: [] } },
@@ -104,6 +141,10 @@ type OtherEvent = {
     | "ladder-ended"
     | "trouble-seen"
     | "trouble-over"
+    | "calls-begin"
+    | "lines-read"
+    | "sign-seen"
+    | "call-old"
     | "person-clears-breaker";
 };
 type RunEvent = Exclude<Stamped<Event>, OtherEvent>;

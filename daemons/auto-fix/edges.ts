@@ -21,7 +21,7 @@ export function edgeOf(record: EventRecord): NotificationEdge | null {
     kind,
     incident_id: record.incident_id ?? record.event_id,
     severity: record.severity,
-    component: record.worker_type ?? "auto-fix",
+    component: record.worker_type ?? text("component") ?? "auto-fix",
     title: text("title") ?? record.message.slice(0, 120),
     seen: text("seen") ?? record.message,
     tried,

@@ -15,6 +15,7 @@ import { PatternSource } from "./pattern-source.js";
 import { Performer } from "./perform.js";
 import { type AutoFixSettings, autoFixPolicy } from "./policy.js";
 import { Rules } from "./rules.js";
+import { SignSource } from "./sign-source.js";
 import type { RunPart, Slice } from "./state.js";
 
 type Definition = DaemonDefinition<Slice, Event, Effect, AutoFixSettings, Parameters<typeof autoFixPolicy.complete>[0]>;
@@ -40,9 +41,10 @@ export const definition: Definition = {
       run.pattern_id === null ? metrics.approved(run, by) : patterns.approved(run, by),
     );
     const holds = new HoldSource(context, () => patterns.lookAtAll());
+    const signs = new SignSource(context);
     return {
-      perform: new Performer({ context, acting, reader, patterns, metrics, notifications }).perform,
-      sources: [notifications, rules, approvals, patterns, metrics, holds],
+      perform: new Performer({ context, acting, reader, patterns, metrics, signs, notifications }).perform,
+      sources: [notifications, rules, approvals, patterns, metrics, holds, signs],
       figures: () => ({ ...figuresOf(context), ...notifications.notifier.figures() }),
       policyChanged: () => patterns.lookAtAll(),
     };

@@ -3,8 +3,10 @@ import type { Counted } from "../../lib/domain/fix-verdict.js";
 import type { ConditionAnswer } from "../../lib/domain/metric-conditions.js";
 import type { QuietAnswer } from "../../lib/domain/quiet-moment.js";
 import type { Decided, Stamped, Wake } from "../../lib/runtime/core.js";
+import type { LinesRead, ReadOn } from "../../lib/runtime/followed-log.js";
 import type { ReportEffect } from "../../lib/runtime/reporting.js";
 import type { FixHistory, PendingRecord, RunRecord } from "../../lib/schema/fix-records.js";
+import type { Sign } from "./signs.js";
 import type { BeforeImage, Diff, MatchPart, Plan, RunPart, RunRef, Slice } from "./state.js";
 
 export interface PatternFacts {
@@ -112,10 +114,19 @@ export type Event =
       readonly person_after_seconds: number;
     }
   | { readonly kind: "trouble-over"; readonly component: string; readonly policy: string }
-  | { readonly kind: "person-clears-breaker"; readonly by: string };
+  | { readonly kind: "person-clears-breaker"; readonly by: string }
+  /** The logs of other daemons are read for the first time. */
+  | { readonly kind: "calls-begin" }
+  | LinesRead<Sign>
+  | { readonly kind: "sign-seen"; readonly sign: Sign }
+  /** A call that is followed no further, or may not be: the core looks. */
+  | { readonly kind: "call-old"; readonly subject: string };
 
 export type Effect =
   | ReportEffect
+  | ReadOn
+  /** Has one sign decided upon by itself. */
+  | { readonly kind: "take-sign"; readonly sign: Sign }
   | (RunRef & { readonly kind: "prepare"; readonly run: RunPart })
   | (RunRef & { readonly kind: "apply"; readonly run: RunPart; readonly step: number })
   | (RunRef & { readonly kind: "undo"; readonly run: RunPart; readonly step: number })

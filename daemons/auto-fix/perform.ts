@@ -14,6 +14,7 @@ import type { PatternSource } from "./pattern-source.js";
 import { endQuarantine, letThrough } from "./requests.js";
 import { ROLL_MS_MAX, Rolling } from "./rolling.js";
 import type { Context } from "./rules.js";
+import type { SignSource } from "./sign-source.js";
 import { type RunPart, refOf } from "./state.js";
 
 type Of<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
@@ -27,6 +28,7 @@ export interface Parts {
   readonly reader: FactReader;
   readonly patterns: PatternSource;
   readonly metrics: MetricSource;
+  readonly signs: SignSource;
   readonly notifications: Notifications;
 }
 
@@ -42,6 +44,10 @@ export class Performer {
     switch (effect.kind) {
       case "report":
         return this.#report(effect, performing);
+      case "read-on":
+        return this.#parts.signs.readOn(effect);
+      case "take-sign":
+        return { kind: "sign-seen", sign: effect.sign };
       case "prepare":
         return { kind: "prepared", ...refOf(effect), before: this.#parts.acting.prepare(effect.run) };
       case "apply":
@@ -69,8 +75,11 @@ export class Performer {
 
   /** People first: the same edge twice is told once, and the same line twice would be two. */
   #report(effect: Of<"report">, performing: PerformContext): undefined {
+    const { notifier } = this.#parts.notifications;
     const edge = edgeOf(effect.record);
-    if (edge !== null) this.#parts.notifications.notifier.notify(edge);
+    // Of what nobody was told, as while people were not to be told, nobody is told that it is over.
+    const isNews = edge !== null && (edge.kind !== "resolved" || notifier.incident(edge.incident_id) !== null);
+    if (isNews) notifier.notify(edge);
     this.#parts.context.reporter.report(effect, performing);
     return undefined;
   }

@@ -1,6 +1,8 @@
 /** What auto-fix remembers, as plain JSON: one part for each match, run and record of trust, and one for the healer itself. @module */
 import type { PastVerdict } from "../../lib/domain/fix-confidence.js";
+import type { FollowedLog } from "../../lib/runtime/followed-log.js";
 import type { FixAction, TargetKind } from "../../lib/schema/fix-actions.js";
+import type { CallType, SignType } from "./signs.js";
 import type { FixVerdict, Risk, RunPhase } from "./words.js";
 
 /** Names a run and everything whose state it changes. */
@@ -164,14 +166,56 @@ export const HEALER_NEW: HealerPart = {
   totals: Object.fromEntries(TOTALS.map((name) => [name, 0])) as Record<Total, number>,
 };
 
+/** How far another daemon's log was read. */
+export interface ReadPart extends FollowedLog {
+  /** Of the signs that were read. */
+  readonly newest_ms: number;
+  /** The log comes again from its start, and what is not newer than this was read before; null while it does not. */
+  readonly again_until_ms: number | null;
+}
+
+/** What a person was called for, until it is over. */
+export interface CallPart {
+  readonly subject: string;
+  readonly incident_id: string;
+  readonly worker_id: string | null;
+  readonly worker_type: string | null;
+  readonly title: string;
+  /** Everything that is to end before it is over. */
+  readonly troubles: readonly CallType[];
+  /** When it was written by the other daemon, and when it was told. */
+  readonly at_ms: number;
+  readonly opened_ms: number;
+}
+
+/** All calls together. */
+export interface CallsPart {
+  /** What was written before is history. */
+  readonly since_ms: number;
+  /** Subjects of open calls, the oldest first. */
+  readonly open: readonly string[];
+  /** Ends that were read late, before what they end was. */
+  readonly ended: Readonly<Record<string, { readonly by: SignType; readonly at_ms: number }>>;
+}
+
+export const CALLS_NEW: CallsPart = { since_ms: 0, open: [], ended: {} };
+
+/** What is about a run has the first four parts; what comes of other daemons' logs has the others, and no other. */
 export interface Slice {
   readonly run: RunPart | null;
   readonly match: MatchPart;
   readonly learning: LearningPart;
   readonly healer: HealerPart;
+  readonly log?: ReadPart | null;
+  readonly call?: CallPart | null;
+  readonly calls?: CallsPart | null;
 }
 
-export function addressOf(ref: RunRef): { readonly [Part in keyof Slice]: string } {
+export const callKey = (subject: string): string => `call:${subject}`;
+
+export type Address = { readonly [Part in keyof Slice]: string };
+
+export function addressOf(ref: RunRef): Address {
   return {
     run: `run:${ref.run_id}`,
     match: `match:${ref.fix_id}|${ref.subject}`,

@@ -1,7 +1,7 @@
 /** The events, records and history lines of a run: what it says of itself. Pure. @module */
 import type { ConditionAnswer } from "../../lib/domain/metric-conditions.js";
 import type { EventType } from "../../lib/schema/catalogue.js";
-import { type EventContent, makeEvent, type Stamp } from "../../lib/schema/events.js";
+import { type EventContent, type EventSubject, makeEvent, type Stamp } from "../../lib/schema/events.js";
 import { undoWords } from "../../lib/schema/fix-actions.js";
 import type { FixHistory, PendingRecord, RunRecord } from "../../lib/schema/fix-records.js";
 import { OPERATOR_SIGNS } from "../../lib/schema/healing-policies.js";
@@ -19,7 +19,11 @@ export class Telling {
 
   /** An event about a scope. */
   event(type: EventType, scope: string, incident: string, content: EventContent): Act {
-    const subject = { worker_type: scope, incident_id: incident };
+    return this.about(type, { worker_type: scope, incident_id: incident }, content);
+  }
+
+  /** An event about whatever it may be. */
+  about(type: EventType, subject: EventSubject, content: EventContent): Act {
     return { kind: "report", record: makeEvent(this.#stamp, this.#reports++, "auto-fix", type, subject, content) };
   }
 

@@ -3,7 +3,10 @@ import { autoFixCore } from "../../daemons/auto-fix/decide.js";
 import type { ConditionFacts, Effect, Event, Facts, PatternFacts, Rival } from "../../daemons/auto-fix/messages.js";
 import { fixIdOfPolicy, planOfFix, planOfPolicy, subjectOfPolicy } from "../../daemons/auto-fix/plans.js";
 import { type AutoFixSettings, readAutoFixPolicy } from "../../daemons/auto-fix/policy.js";
+import { signOf } from "../../daemons/auto-fix/signs.js";
 import {
+  type CallPart,
+  type CallsPart,
   HEALER_NEW,
   type HealerPart,
   type MatchPart,
@@ -14,7 +17,11 @@ import {
 } from "../../daemons/auto-fix/state.js";
 import type { Counted } from "../../lib/domain/fix-verdict.js";
 import type { Answer, PerformContext } from "../../lib/runtime/core.js";
+import { type FollowedLog, followedKey } from "../../lib/runtime/followed-log.js";
 import type { DecisionEffect } from "../../lib/runtime/loop.js";
+import type { EventLog } from "../../lib/schema/catalogue.js";
+import { EVENTS, type EventType } from "../../lib/schema/catalogue.js";
+import { type EventRecord, makeEvent } from "../../lib/schema/events.js";
 import type { Fix } from "../../lib/schema/fix-registry.js";
 import type { Healing } from "../../lib/schema/healing-policies.js";
 import type { Policy } from "../../lib/schema/policy.js";
@@ -38,6 +45,9 @@ interface WorldPolicy {
   readonly planned: ConditionFacts["planned"];
   readonly before: readonly string[];
 }
+
+/** So few that a scenario has several batches. */
+const LINES_IN_A_BATCH = 3;
 
 const QUIET: Counted = { exposure_seconds: 0, recurrences: 0, other_failures: 0, successes: 0 };
 
@@ -73,12 +83,72 @@ export class FixWorld implements World<Event, Effect> {
   cleared: boolean | null = null;
   /** Whether the change is brought to workers that run, and whether the first of them is well with it. */
   rolls: "no" | "well" | "ill" = "no";
+  /** What other daemons have written, by their logs. */
+  readonly logs = new Map<EventLog, EventRecord[]>();
+  /** Escalations, and their ends, as they were told. */
+  readonly told: EventRecord[] = [];
+  readonly #inHand = new Set<EventLog>();
+  #lines = 0;
   #runs = 0;
   #lastStep = "";
   readonly #simulation: FixSimulation;
 
   constructor(simulation: FixSimulation) {
     this.#simulation = simulation;
+  }
+
+  /** Another daemon writes an event, so many milliseconds ago. It is read with `read`. */
+  write(
+    type: EventType,
+    subject: Readonly<Record<string, unknown>> = {},
+    more: { readonly reason?: string; readonly data?: Readonly<Record<string, unknown>>; readonly agoMs?: number } = {},
+  ): void {
+    const { reason, data = {}, agoMs = 0 } = more;
+    this.#lines += 1;
+    const stamp = { id: `other-${this.#lines}`, atMs: this.#simulation.nowMs - agoMs, monoMs: 0 };
+    const { log } = EVENTS[type];
+    const record = makeEvent(stamp, 0, "another", type, subject, { message: `${type} it is`, reason, data });
+    this.logs.set(log, [...(this.logs.get(log) ?? []), record]);
+  }
+
+  /** Reads on until everything written has been read and decided upon. */
+  read(order: readonly EventLog[] = [...this.logs.keys()]): void {
+    for (let turn = 0; turn < 1000; turn++) {
+      const before = order.map((log) => this.#place(log)).join();
+      for (const log of order) this.#pump(log, (event) => this.#simulation.offer(event));
+      if (order.map((log) => this.#place(log)).join() === before && this.#simulation.idle) return;
+    }
+    throw new Error("The logs are never read to their end");
+  }
+
+  /** The log comes again from its start, as after a truncation. */
+  readAgain(log: EventLog): void {
+    const lines = this.logs.get(log) ?? [];
+    this.#simulation.offer(this.#batch(log, lines, 0, lines.length, "truncated"));
+  }
+
+  calls(): CallPart[] {
+    return [...this.#simulation.partsWith<CallPart>("call:")].map(([, call]) => call);
+  }
+
+  #place(log: EventLog): number {
+    return this.#simulation.part<FollowedLog>(followedKey(log))?.checkpoint.offset ?? 0;
+  }
+
+  #pump(log: EventLog, offer: (event: Event) => void): void {
+    const lines = this.logs.get(log) ?? [];
+    const from = this.#place(log);
+    if (this.#inHand.has(log) || from >= lines.length) return;
+    this.#inHand.add(log);
+    offer(this.#batch(log, lines, from, LINES_IN_A_BATCH));
+  }
+
+  #batch(log: EventLog, lines: readonly EventRecord[], from: number, count: number, gap?: string): Event {
+    const read = lines.slice(from, from + count);
+    const picked = read.flatMap((line) => signOf({ ...line }) ?? []);
+    const checkpoint = { inode: 1, birth_ms: 0, offset: from + read.length, head_hash: "" };
+    const found = { events: read.length, unreadable: 0, checkpoint, picked };
+    return { kind: "lines-read", log, ...found, ...(gap === undefined ? {} : { gap }) };
   }
 
   /** A pattern is published, or published again. */
@@ -202,6 +272,9 @@ export class FixWorld implements World<Event, Effect> {
 
   /** As the sources of a starting daemon do it. */
   scan(offer: (event: Event) => void): void {
+    this.#inHand.clear();
+    if (this.#simulation?.part<CallsPart>("calls") == null) offer({ kind: "calls-begin" });
+    for (const log of this.logs.keys()) this.#pump(log, offer);
     for (const [, run] of [...this.#simulation.partsWith<RunPart>("run:")])
       if (run.phase !== "done") offer({ kind: "resume", ...refOf(run) });
     for (const id of this.patterns.keys()) {
@@ -229,8 +302,14 @@ export class FixWorld implements World<Event, Effect> {
         if (numberOf(this.events.at(-1)?.id, madeBy(id)) > numberOf(id, madeBy(id)))
           throw new Error(`${type} is written after an event of the same decision with a later number`);
         this.events.push({ id, type, reason, message });
+        if (type.startsWith("escalation_")) this.told.push(effect.record);
         return undefined;
       }
+      case "read-on":
+        this.#inHand.delete(effect.log);
+        return undefined;
+      case "take-sign":
+        return { kind: "sign-seen", sign: effect.sign };
       case "prepare":
         return { kind: "prepared", ...refOf(effect), before: [{ edits: effect.run.diff }] };
       case "apply": {
