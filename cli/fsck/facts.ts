@@ -123,6 +123,8 @@ export type StoryFacts = {
     | "pending"
     | "expired"
     | "applied"
+    | "untold"
+    | "told"
     | "unwatched"]: ReadonlyMap<string, Stories[Part] extends Map<string, infer Value> ? Value : never>;
 } & {
   /** What came more than once and must not. */

@@ -1,6 +1,7 @@
 /** All invariants of a coordination directory, in the order in which they are told. @module */
 
 import { BREAKER_INVARIANTS } from "./breaker-invariants.js";
+import { CALL_INVARIANTS } from "./call-invariants.js";
 import { DECISION_INVARIANTS } from "./decision-invariants.js";
 import { DERIVED_INVARIANTS } from "./derived-invariants.js";
 import { EVENT_INVARIANTS } from "./event-invariants.js";
@@ -20,6 +21,7 @@ export const INVARIANT_GROUPS: readonly (readonly [group: string, invariants: re
   ["Logs and events", EVENT_INVARIANTS],
   ["Decisions", DECISION_INVARIANTS],
   ["Fixes", FIX_INVARIANTS],
+  ["Calls", CALL_INVARIANTS],
   ["Breakers", BREAKER_INVARIANTS],
   ["Tokens and holds", LIMIT_INVARIANTS],
   ["What daemons remember", STATE_INVARIANTS],

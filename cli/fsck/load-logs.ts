@@ -53,8 +53,8 @@ export function loadEvents(layout: Layout, nowMs: number) {
   return { logs, stories: { ...mapsOf(stories), repeats: confirmed(layout, stories.suspects) } };
 }
 
-function mapsOf({ detections, incidents, matched, pending, expired, applied, unwatched }: Stories) {
-  return { detections, incidents, matched, pending, expired, applied, unwatched };
+function mapsOf({ detections, incidents, matched, pending, expired, applied, untold, told, unwatched }: Stories) {
+  return { detections, incidents, matched, pending, expired, applied, untold, told, unwatched };
 }
 
 function confirmed(layout: Layout, suspects: ReadonlyMap<string, Repeat>): ReadonlyMap<string, Repeat> {

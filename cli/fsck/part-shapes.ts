@@ -44,6 +44,8 @@ const SHAPES: Readonly<Record<DaemonName, Readonly<Record<string, Shape>>>> = {
   },
   "auto-fix": {
     run: (part) => has(part, { phase: text }),
+    call: (part) => has(part, { subject: text, incident_id: text, troubles: Array.isArray }),
+    calls: (part) => has(part, { since_ms: number, open: Array.isArray, ended: isObject }),
     log: ({ checkpoint }) => has(checkpoint, { inode: number, offset: number }),
   },
 };

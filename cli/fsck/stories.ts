@@ -6,6 +6,8 @@
  *
  * @module
  */
+import { CALLS_MAX } from "../../daemons/auto-fix/calling.js";
+import { type CallType, endsCall, isCall, signOf } from "../../daemons/auto-fix/signs.js";
 import { EVENT_LOGS, EVENTS, type EventLog, type EventType } from "../../lib/schema/catalogue.js";
 import { KeySet } from "./key-set.js";
 import type { Json, LogLine } from "./log-scan.js";
@@ -33,6 +35,14 @@ export interface OpenFix {
   readonly runId: string;
   readonly fixId: string;
   readonly subject: string;
+  readonly atMs: number;
+}
+
+/** Something for which a person is to be called, or was. */
+export interface OpenCall {
+  readonly subject: string;
+  readonly eventType: string;
+  readonly incidentId: string | null;
   readonly atMs: number;
 }
 
@@ -65,6 +75,10 @@ export class Stories {
   readonly pending = new Map<string, OpenFix>();
   readonly expired = new Map<string, OpenFix>();
   readonly applied = new Map<string, OpenFix>();
+  /** What calls a person, and was neither told nor over since, by what it is about. */
+  readonly untold = new Map<string, OpenCall>();
+  /** What was told to one and is not over; only as many as auto-fix remembers. */
+  readonly told = new Map<string, OpenCall>();
   /** The attempt at which a person took each worker's spec away. */
   readonly unwatched = new Map<string, number>();
   /** May hold a text that came once: two may share a hash. See {@link confirm}. */
@@ -84,6 +98,7 @@ export class Stories {
     this.#death(json, type, line.atMs);
     this.#incident(json, type, line.atMs);
     this.#fix(json, type, line.atMs);
+    this.#call(json, type, line.atMs);
   }
 
   #place(line: LogLine, type: string, nowMs: number): void {
@@ -140,6 +155,29 @@ export class Stories {
     // Launched anew by a person, and not because of the incident: that one is over.
     if (type === "worker_registered" && this.incidents.get(workerId)?.incidentId !== incidentId)
       this.incidents.delete(workerId);
+  }
+
+  #call(json: Json, type: string, atMs: number): void {
+    const incidentId = textOf(json.incident_id);
+    const about = logOf(type) === EVENT_LOG_OF_FIXES ? textOf((json.data as Json | null | undefined)?.about) : null;
+    if (about !== null && type === "escalation_opened") {
+      this.untold.delete(about);
+      this.told.delete(about);
+      this.told.set(about, { subject: about, eventType: type, incidentId, atMs });
+      const [oldest] = this.told.keys();
+      if (this.told.size > CALLS_MAX && oldest !== undefined) this.told.delete(oldest);
+    }
+    if (about !== null && type === "escalation_resolved") this.told.delete(about);
+    const sign = signOf(json);
+    if (sign === null) return;
+    const { subject, event_type: said } = sign;
+    const known = this.untold.get(subject);
+    if (isCall(said)) {
+      const told = this.told.get(subject);
+      const isTold = told !== undefined && (sign.incident_id === null || sign.incident_id === told.incidentId);
+      if (!isTold && known === undefined)
+        this.untold.set(subject, { subject, eventType: said, incidentId: sign.incident_id, atMs });
+    } else if (known !== undefined && endsCall(known.eventType as CallType, said)) this.untold.delete(subject);
   }
 
   #fix(json: Json, type: string, atMs: number): void {

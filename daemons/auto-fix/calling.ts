@@ -19,7 +19,7 @@ const LOOK_BACK_MS = 600_000;
 /** Read so much later than it was written, an event may be read after one that followed it in another log. */
 const LATE_MS = 5000;
 /** For as long as the notifier remembers an open incident. */
-const KEPT_MS = 30 * 86_400_000;
+export const KEPT_MS = 30 * 86_400_000;
 /** Open calls. The oldest gives way: whoever did not end in weeks is known, and what is new is not. */
 export const CALLS_MAX = 300;
 /** Ends that were read late, of calls that may still be to come. */

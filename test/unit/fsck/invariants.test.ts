@@ -328,6 +328,21 @@ const BREAKAGES: readonly Breakage[] = [
     "pattern-2 is active, and increase-task-timeout was never considered for it",
   ],
   [
+    "nobody was called for a worker that is given up",
+    "people-are-called",
+    (home) => {
+      home.event("worker_restart_exhausted", 9000, { worker_id: "scan-3", incident_id: "inc-9" });
+      home.runs("auto-fix");
+    },
+    "worker:scan-3 worker_restart_exhausted (incident inc-9) needs a person, and none was called",
+  ],
+  [
+    "a person was called, and nobody remembers",
+    "calls-are-followed",
+    (home) => home.event("escalation_opened", 9000, { incident_id: "inc-9" }, { about: "fleet" }),
+    "fleet a person was called for it (incident inc-9), and its end would be told to nobody",
+  ],
+  [
     "a breaker is of another type than its name says",
     "breaker-names",
     (home) => renameSync(home.layout.breaker(TYPE), home.layout.breaker("other-worker")),

@@ -249,7 +249,17 @@ export class SoundHome {
         severity: "low",
       },
     });
-    this.remember("auto-fix", { [`match:fix-1|${PATTERN}`]: {} });
+    this.event("worker_restart_exhausted", 7000, { worker_id: "scan-2", worker_type: TYPE, incident_id: "inc-7" });
+    this.event("escalation_opened", 7001, { worker_id: "scan-2", incident_id: "inc-7" }, { about: "worker:scan-2" });
+    this.event("circuit_breaker_tripped", 7002, { worker_type: "other-worker" });
+    this.event("escalation_opened", 7003, { incident_id: "inc-8" }, { about: "type:other-worker" });
+    this.event("circuit_breaker_reset", 7004, { worker_type: "other-worker" });
+    this.event("escalation_resolved", 7005, { incident_id: "inc-8" }, { about: "type:other-worker" });
+    this.remember("auto-fix", {
+      [`match:fix-1|${PATTERN}`]: {},
+      calls: { since_ms: THEN, open: ["worker:scan-2"], ended: {} },
+      "call:worker:scan-2": { subject: "worker:scan-2", incident_id: "inc-7", troubles: ["worker_restart_exhausted"] },
+    });
   }
 
   /** A budget of ten tokens, of which the living attempt has three and the dead one used one. */
