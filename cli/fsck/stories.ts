@@ -7,7 +7,7 @@
  * @module
  */
 import { CALLS_MAX } from "../../daemons/auto-fix/calling.js";
-import { type CallType, endsCall, isCall, signOf } from "../../daemons/auto-fix/signs.js";
+import { type CallType, endsCall, isTrouble, signOf } from "../../daemons/auto-fix/signs.js";
 import { EVENT_LOGS, EVENTS, type EventLog, type EventType } from "../../lib/schema/catalogue.js";
 import { KeySet } from "./key-set.js";
 import type { Json, LogLine } from "./log-scan.js";
@@ -172,7 +172,7 @@ export class Stories {
     if (sign === null) return;
     const { subject, event_type: said } = sign;
     const known = this.untold.get(subject);
-    if (isCall(said)) {
+    if (isTrouble(sign)) {
       const told = this.told.get(subject);
       const isTold = told !== undefined && (sign.incident_id === null || sign.incident_id === told.incidentId);
       if (!isTold && known === undefined)

@@ -10,7 +10,7 @@ import { takeOver } from "../../lib/runtime/followed-log.js";
 import type { Stamp } from "../../lib/schema/events.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { Act, Of, Step } from "./messages.js";
-import { CALLS, type CallType, endsCall, isCall, type Sign } from "./signs.js";
+import { CALLS, endsCall, isTrouble, type Sign, type Trouble } from "./signs.js";
 import { CALLS_NEW, type CallPart, type CallsPart, type ReadPart, type Slice } from "./state.js";
 import { Telling } from "./telling.js";
 
@@ -24,8 +24,6 @@ export const KEPT_MS = 30 * 86_400_000;
 export const CALLS_MAX = 300;
 /** Ends that were read late, of calls that may still be to come. */
 const ENDED_MAX = 200;
-
-type Trouble = Sign & { readonly event_type: CallType };
 
 /** The first start of all: from here on it is told, and from a moment before. */
 export function onCallsBegin(slice: Slice, event: Of<"calls-begin">): Step {
@@ -77,7 +75,7 @@ function wanted(signs: readonly Sign[], before: CallsPart, stamp: Stamp) {
   let calls = before;
   const kept = signs.filter((sign) => {
     const isOpen = calls.open.includes(sign.subject);
-    if (isCall(sign.event_type)) {
+    if (isTrouble(sign)) {
       if (!isOpen) calls = { ...calls, open: [...calls.open, sign.subject].slice(-CALLS_MAX) };
       return true;
     }
@@ -100,9 +98,8 @@ const isLate = (sign: Sign, stamp: Stamp): boolean => stamp.atMs - sign.at_ms > 
 /** Decides of one sign. The same again changes nothing. */
 export function onSign(slice: Slice, event: Of<"sign-seen">): Step {
   const { sign, stamp } = event;
-  const { event_type: type } = sign;
   const call = slice.call ?? null;
-  if (isCall(type)) return onTrouble(slice, call, { ...sign, event_type: type }, stamp);
+  if (isTrouble(sign)) return onTrouble(slice, call, sign, stamp);
   if (call !== null) return onEnd(slice, call, sign, stamp);
   // What it ends was read, and is decided upon after it.
   const { calls } = slice;
@@ -150,10 +147,10 @@ function open(slice: Slice, before: CallPart | null, sign: Trouble, stamp: Stamp
     effects.push(resolved(telling, before, "superseded", `${before.title}: something newer is told`));
   effects.push(
     telling.about("escalation_opened", subjectOfCall(call, sign.task_id), {
-      message: sign.message === "" ? title : sign.message,
+      message: `A person is called: ${title}`,
       reason: "person_needed",
       data: {
-        ...{ title, component: componentOf(call), seen: sign.message, tried: triedOf(sign) },
+        ...{ title, component: componentOf(call), seen: sign.message || title, tried: triedOf(sign) },
         ...{ suggested: words.suggested, command, about: subject, cause: type, since: writeInstant(sign.at_ms) },
       },
     }),
@@ -204,10 +201,16 @@ function closed(slice: Slice, subject: string): Slice {
 
 function resolved(telling: Telling, call: CallPart, reason: string, seen: string): Act {
   return telling.about("escalation_resolved", subjectOfCall(call, null), {
-    message: seen === "" ? `${call.title}: this is over` : seen,
+    message: `What a person was called for is over: ${call.title}`,
     reason,
     data: {
-      ...{ title: call.title, component: componentOf(call), seen, tried: [], suggested: "nothing is left to do" },
+      ...{
+        title: call.title,
+        component: componentOf(call),
+        seen: seen || "it is over",
+        tried: [],
+        suggested: "nothing is left to do",
+      },
       ...{ command: `heald why ${call.incident_id}`, about: call.subject, cause: call.troubles[0] ?? "" },
     },
   });

@@ -10,6 +10,8 @@ import { isId, readInstant } from "../../lib/schema/primitives.js";
 /** What an event says to whoever calls people, cut to what matters here. */
 export interface Sign {
   readonly event_type: SignType;
+  /** Whether it says that something is over; else it calls a person. */
+  readonly ends: boolean;
   /** By the clock of the daemon that wrote it. */
   readonly at_ms: number;
   /** What it is about: `worker:<id>`, `type:<worker type>`, `daemon:<name>`, `hold:<name>` or `fleet`. */
@@ -41,8 +43,12 @@ const AT_REST = [
   "worker_unwatched",
   "worker_registered",
 ] as const satisfies readonly EventType[];
-/** And also: a person has taken the request back, or has started the worker by other means. */
-const STARTED = [...AT_REST, "worker_restart_refused"] as const satisfies readonly EventType[];
+/** And also: a person has taken the request back, has started the worker by other means, or wants it stopped. */
+const STARTED = [
+  ...AT_REST,
+  "worker_restart_refused",
+  "worker_restart_deferred",
+] as const satisfies readonly EventType[];
 /** And also, of a worker that is alive: it is well again. */
 const WELL = [...AT_REST, "heartbeat_resumed"] as const satisfies readonly EventType[];
 
@@ -127,6 +133,8 @@ export const CALLS = {
 } as const satisfies Partial<Record<EventType, CallWords>>;
 
 export type CallType = keyof typeof CALLS;
+/** A sign that calls a person. */
+export type Trouble = Sign & { readonly event_type: CallType };
 type EndType = (typeof CALLS)[CallType]["ends"][number];
 export type SignType = CallType | EndType;
 
@@ -143,8 +151,8 @@ const IN_HAND: ReadonlySet<unknown> = new Set(["already_running", "withdrawn"]);
 
 type Json = Readonly<Record<string, unknown>>;
 
-export function isCall(type: SignType): type is CallType {
-  return Object.hasOwn(CALLS, type);
+export function isTrouble(sign: Sign): sign is Trouble {
+  return !sign.ends;
 }
 
 /** Whether an event of the second kind ends what one of the first began. */
@@ -164,6 +172,7 @@ export function signOf(event: Json): Sign | null {
   const incident = event.incident_id;
   return {
     event_type,
+    ends: !Object.hasOwn(CALLS, event_type) || isWanted(event),
     at_ms,
     subject,
     worker_id: idOrNull(event.worker_id),
@@ -175,11 +184,15 @@ export function signOf(event: Json): Sign | null {
   };
 }
 
+/** The restart waits because a person wants the worker stopped. */
+const isWanted = ({ event_type, reason }: Json): boolean =>
+  event_type === "worker_restart_deferred" && reason === "desired";
+
 /** Some events say it only in some cases. */
 function counts(type: SignType, event: Json): boolean {
   switch (type) {
     case "worker_restart_deferred":
-      return FOR_EVER.has(event.reason);
+      return FOR_EVER.has(event.reason) || isWanted(event);
     case "worker_restart_refused":
       return IN_HAND.has(event.reason);
     case "worker_paused":

@@ -65,7 +65,7 @@ describe("a worker that is given up", () => {
       {
         ...{ event_type: "escalation_opened", severity: "critical", source: "auto-fix", reason: "person_needed" },
         ...{ worker_id: "scan-1", worker_type: "scan-worker", task_id: "task-7", incident_id: "inc-1" },
-        message: "worker_restart_exhausted it is",
+        message: "A person is called: scan-1 is given up for now",
         data: {
           title: "scan-1 is given up for now",
           component: "scan-worker",
@@ -97,6 +97,7 @@ describe("a worker that is given up", () => {
     ["worker_unwatched", undefined, {}],
     ["worker_restart_refused", "withdrawn", {}],
     ["worker_restart_refused", "already_running", {}],
+    ["worker_restart_deferred", "desired", {}],
     ["worker_registered", undefined, { attempt: 1, incident_id: undefined }],
   ] as const)("is over with %s (%s)", (type, reason, subject) => {
     const fixing = makeFixing();

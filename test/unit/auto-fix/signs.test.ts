@@ -28,11 +28,14 @@ describe("the events that call a person", () => {
     expect(unaccounted).toEqual([]);
   });
 
-  test("have ends, each by an event that is written, and none is ended by what calls", () => {
-    for (const type of CALL_TYPES) {
-      expect(CALLS[type].ends.length).toBeGreaterThan(0);
-      for (const end of CALLS[type].ends) expect([type, end, Object.hasOwn(CALLS, end)]).toEqual([type, end, false]);
-    }
+  test("have ends, and say so by no event that always calls", () => {
+    const ambiguous = CALL_TYPES.flatMap((type) => CALLS[type].ends.filter((end) => Object.hasOwn(CALLS, end)));
+    for (const type of CALL_TYPES) expect(CALLS[type].ends.length).toBeGreaterThan(0);
+    expect([...new Set(ambiguous)]).toEqual(["worker_restart_deferred"]);
+    const deferred = { ...exhausted, event_type: "worker_restart_deferred" };
+    expect(signOf({ ...deferred, reason: "no_template" })?.ends).toBe(false);
+    expect(signOf({ ...deferred, reason: "desired" })?.ends).toBe(true);
+    expect(signOf({ ...deferred, reason: "retries" })).toBeNull();
   });
 
   test("are on the page about notifications", () => {
@@ -44,7 +47,13 @@ describe("the events that call a person", () => {
 describe("signOf()", () => {
   test("takes ids, the incident, the message and the number of restarts", () => {
     expect(signOf(exhausted)).toEqual({
-      ...{ event_type: "worker_restart_exhausted", at_ms: 5, subject: "worker:scan-1", worker_id: "scan-1" },
+      ...{
+        event_type: "worker_restart_exhausted",
+        ends: false,
+        at_ms: 5,
+        subject: "worker:scan-1",
+        worker_id: "scan-1",
+      },
       ...{ worker_type: "scan", task_id: "t-1", incident_id: "inc-1", message: "given up", attempts: 3 },
     });
   });
