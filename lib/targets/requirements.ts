@@ -7,7 +7,9 @@
 import { existsSync } from "node:fs";
 import { connect } from "node:net";
 import { resolve } from "node:path";
-import type { Requirement } from "../schema/worker-spec.js";
+import { presenceOf } from "../platform/identity.js";
+import { identitySchema } from "../schema/records.js";
+import type { Requirement, WorkerSpecRecord } from "../schema/worker-spec.js";
 import type { Layout } from "../store/layout.js";
 import type { SpecStore } from "../store/specs.js";
 import { isAttemptAlive } from "./attempts.js";
@@ -49,8 +51,16 @@ function isTypeRunning(layout: Layout, specs: SpecStore, workerType: string, now
   return specs.listActive().some((workerId) => {
     const reading = specs.readActive(workerId, nowMs);
     if (reading.kind !== "ok" || reading.value.worker_type !== workerType) return false;
-    return isAttemptAlive(layout, workerId, reading.value.attempt ?? 1, nowMs) === true;
+    const { execution, attempt } = reading.value;
+    // What was adopted has no launch record: who its process is stands in its spec alone.
+    if (execution?.origin === "adopted") return isThere(execution);
+    return isAttemptAlive(layout, workerId, attempt ?? 1, nowMs) === true;
   });
+}
+
+function isThere(execution: NonNullable<WorkerSpecRecord["execution"]>): boolean {
+  const read = identitySchema.safeParse(execution);
+  return read.success && presenceOf(read.data) === "same";
 }
 
 function askAddress(address: string): Promise<Required> {

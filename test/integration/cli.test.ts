@@ -203,6 +203,17 @@ describe("heald spawn", () => {
       expect(at.read("worker-specs", "active", "worker-needy-1.json")).not.toHaveProperty("passed_over");
     });
 
+    test("takes a process that was adopted for running, and no longer than it lives", async () => {
+      template({ requires: [requires[2]] });
+      const store = at.start("sleep", ["300"]);
+      await at.heald("adopt", "--pid", String(store.pid), "--type", "store-worker");
+      expect((await at.heald("spawn", "--type", "needy-worker")).code).toBe(0);
+      const ended = finished(store);
+      store.kill("SIGKILL");
+      await ended;
+      expect((await at.heald("spawn", "--type", "needy-worker")).code).toBe(4);
+    });
+
     test("starts it all the same when a person passes the gate by name, and keeps who and what in its spec", async () => {
       template({ requires });
       expect((await at.heald("spawn", "--type", "needy-worker", "--id", "n", "--override-requires")).code).toBe(0);
