@@ -2,6 +2,7 @@
 import { type Bulkhead, bulkhead } from "../../lib/platform/tasks.js";
 import { askHook } from "../../lib/runtime/asked-hooks.js";
 import type { PerformContext } from "../../lib/runtime/core.js";
+import { SpecStore } from "../../lib/store/specs.js";
 import { type Effect, type Event, subjectOf } from "./messages.js";
 import type { Context } from "./queue-source.js";
 import type { WorkerPart } from "./state.js";
@@ -18,7 +19,9 @@ export class HookRunner {
   }
 
   async ask(effect: AskHook, performing: PerformContext): Promise<Event> {
-    const { subject, attempt, name, seconds } = effect;
+    const { subject, name, seconds } = effect;
+    // Asked again after a start of the daemon, it is not said: no later attempt exists yet, or there would be no question.
+    const attempt = effect.attempt || new SpecStore(this.#context.layout).highestAttempt(subject.worker_id) + 1;
     const waiting = this.#context.part<WorkerPart>(`worker:${subject.worker_id}`)?.waiting;
     const question = {
       hook: "before_restart",
