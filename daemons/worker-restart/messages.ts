@@ -98,8 +98,8 @@ export type Event =
   | (Subject & {
       readonly kind: "checked";
       readonly attempt: number;
-      /** Where the attempt's spec was found. */
-      readonly found: "active" | "zombie" | "completed" | "failed" | "gone";
+      /** Where the attempt's spec was found; `stopped`: among the completed, but a person had it stopped. */
+      readonly found: "active" | "zombie" | "completed" | "stopped" | "failed" | "gone";
       readonly alive: boolean;
       readonly beaten: boolean;
       readonly must_beat: boolean;

@@ -195,12 +195,13 @@ export function onLaunched(slice: WithWorker, event: StampedEvent<"launched">): 
 export function onChecked(slice: WithWorker, event: StampedEvent<"checked">, settings: RestartSettings): Step {
   const { run } = slice.worker;
   if (run === null || run.attempt !== event.attempt || run.succeeded_at_ms !== null) return { slice, effects: [] };
+  if (event.found === "stopped") return forgetRun(slice, event, run, settings);
   const due = event.stamp.atMs >= run.started_at_ms + settings.success_after_seconds * 1000 - 1;
   const proved = event.found === "completed" || (event.alive && due && (event.beaten || !event.must_beat));
   if (proved) return succeed(slice, event, run, settings);
   // The monitor has its evidence: its request tells of this death.
   if (event.found === "zombie" || event.found === "failed") return { slice, effects: [] };
-  if (event.found === "gone" && run.looks >= GONE_LOOKS_MAX) return forgetRun(slice, event, run);
+  if (event.found === "gone" && run.looks >= GONE_LOOKS_MAX) return forgetRun(slice, event, run, settings);
   const looks = run.looks + 1;
   const inMs = Math.min(LOOK_MS_MAX, 500 * 2 ** Math.min(looks, 6));
   return {
@@ -258,16 +259,30 @@ function succeed(slice: WithWorker, event: StampedEvent<"checked">, run: Run, se
   };
 }
 
-/** A person removed the spec: nothing can be said about this restart any more. */
-function forgetRun(slice: WithWorker, event: StampedEvent<"checked">, run: Run): Step {
+/**
+ * A person had it stopped, or removed its spec: nothing can be said about this restart any more. A probe's lease is given
+ * back, for the breaker has learnt nothing: kept until it runs out, it would count as a failure.
+ */
+function forgetRun(slice: WithWorker, event: StampedEvent<"checked">, run: Run, settings: RestartSettings): Step {
   const outcome = {
     verdict: "inconclusive",
-    reason: "unwatched",
+    reason: event.found === "stopped" ? "stopped" : "unwatched",
     attempt: run.attempt,
     at: writeInstant(event.stamp.atMs),
   };
+  const { worker_type, worker_id } = event;
+  const breaker = returnLease(slice.type.breaker, { worker_id, attempt: run.attempt });
+  const typed = changeBreaker(slice, worker_type, slice.type, breaker, event.stamp, settings);
   return {
-    slice: { ...slice, worker: { ...slice.worker, run: null }, fleet: notUnderWay(slice.fleet, event.worker_id) },
-    effects: [{ kind: "settle", subject: null, name: "", claimed: run.claimed, folder: "done", outcome }],
+    slice: {
+      ...slice,
+      type: typed.slice.type,
+      worker: { ...slice.worker, run: null },
+      fleet: notUnderWay(slice.fleet, worker_id),
+    },
+    effects: [
+      { kind: "settle", subject: null, name: "", claimed: run.claimed, folder: "done", outcome },
+      ...typed.effects,
+    ],
   };
 }

@@ -6,7 +6,7 @@ import type { LauncherStarter } from "../../lib/platform/launcher-host.js";
 import type { Answer, PerformContext } from "../../lib/runtime/core.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import { beatSchema } from "../../lib/schema/records.js";
-import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
+import { statusOf, type WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import type { BreakerStore } from "../../lib/store/breakers.js";
 import { textOf } from "../../lib/store/entries.js";
 import { appendHistory, type HistoryRecord } from "../../lib/store/history.js";
@@ -28,6 +28,7 @@ import type { TypePart, WorkerPart } from "./state.js";
 const CLAIMED_MAX = 1000;
 
 type Of<Kind extends Effect["kind"]> = Extract<Effect, { kind: Kind }>;
+type Found = Extract<Event, { kind: "checked" }>["found"];
 
 export class Performer {
   readonly #context: Context;
@@ -177,17 +178,21 @@ export class Performer {
       attempt,
       // A spec that cannot be read just now is there all the same.
       found:
-        spec !== null || reading.kind === "bad" || reading.kind === "unfinished" ? "active" : this.#whereIs(effect),
+        spec !== null || reading.kind === "bad" || reading.kind === "unfinished"
+          ? "active"
+          : this.#whereIs(effect, nowMs),
       alive: isAttemptAlive(this.#context.layout, worker_id, attempt, nowMs) === true,
       beaten,
       must_beat: mustBeat,
     };
   }
 
-  #whereIs({ worker_id, attempt }: Of<"check">): Extract<Event, { kind: "checked" }>["found"] {
+  #whereIs({ worker_id, attempt }: Of<"check">, nowMs: number): Found {
     const { layout } = this.#context;
     if (existsSync(layout.zombieSpec(worker_id, attempt))) return "zombie";
-    if (existsSync(layout.completedSpec(worker_id, attempt))) return "completed";
+    const finished = this.#specs.readCompleted(worker_id, attempt, nowMs);
+    // Filed there too when a person had it stopped; and what cannot be read proves nothing.
+    if (finished.kind === "ok") return statusOf(finished.value) === "cancelled" ? "stopped" : "completed";
     return existsSync(layout.failedSpec(worker_id, attempt)) ? "failed" : "gone";
   }
 

@@ -123,6 +123,13 @@ export class SpecStore {
     return createExclusive(this.#layout.completedSpec(record.worker_id, attempt), textOf(record));
   }
 
+  /** Reads the record of an attempt that finished its work, or that a person had stopped (`cancelled`). */
+  readCompleted(workerId: string, attempt: number, nowMs: number): Reading<WorkerSpecRecord> {
+    const root = this.#layout.coordination;
+    const options: ReadOptions = { maxBytes: MAX_BYTES.spec, nowMs, what: "worker spec", root };
+    return readRecord(this.#layout.completedSpec(workerId, attempt), workerSpecSchema, options);
+  }
+
   /** Files a worker that was given up; false if it is there already. */
   fileFailed(record: WorkerSpecRecord, attempt: number): boolean {
     return createExclusive(this.#layout.failedSpec(record.worker_id, attempt), textOf(record));

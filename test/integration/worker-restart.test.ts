@@ -217,6 +217,25 @@ describe("worker-restart as a process", () => {
     expect(events("worker_restart_failed")).toEqual([]);
   });
 
+  test("does not call it a success when a person has the new attempt stopped before it has proved itself", async () => {
+    writeJson(at("config/worker-restart-policy.json"), { ...POLICY, success_after_seconds: 3 });
+    await startDaemon();
+    die("sleeper-1", 1);
+    await until(() => runs("sleeper-1", 2), "attempt 2 runs");
+    // As the monitor files what a person wanted stopped.
+    const pid = pidOf("sleeper-1", 2) as number;
+    const spec = readJson(at("worker-specs/active/sleeper-1.json"));
+    mkdirSync(at("worker-specs/completed"), { recursive: true });
+    writeJson(at("worker-specs/completed/sleeper-1.attempt-2.json"), { ...spec, status: "cancelled" });
+    rmSync(at("worker-specs/active/sleeper-1.json"));
+    end(pid);
+    await until(() => readdirSync(at("restart/done")).length === 1, "the request is settled", 10_000);
+    const name = readdirSync(at("restart/done"))[0] as string;
+    expect(readJson(at("restart/done", name)).outcome).toMatchObject({ verdict: "inconclusive", reason: "stopped" });
+    expect(readLines(at("metrics/worker-restart-history.jsonl"))).toEqual([]);
+    expect(events("worker_restarted")).toEqual([]);
+  });
+
   test("keeps what is no request, untouched, with a sentence that names the field", async () => {
     await startDaemon();
     const evil = '{"worker_id":"../../etc/passwd","worker_type":"sleeper"}';

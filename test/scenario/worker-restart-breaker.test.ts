@@ -76,6 +76,27 @@ describe("a circuit breaker", () => {
     expect(end.waiting).toEqual([]);
   });
 
+  test("learns nothing from a probe that a person stops, and lets the next one through at once", async () => {
+    const end = await scenario(QUICK, (fleet) => {
+      const { simulation, world } = fleet;
+      appendFailures(fleet, 3);
+      world.fileDeath("scan-1", 1);
+      world.fileDeath("scan-2", 1);
+      simulation.advance(305_000);
+      expect(world.alive()).toEqual(["scan-1.2"]);
+      world.stop("scan-1");
+      simulation.advance(40_000);
+      expect(simulation.part("type:scan-worker")).toMatchObject({ breaker: { state: "half-open" } });
+      expect(simulation.part("fleet")).toMatchObject({ attempted: 2, succeeded: 0, failed: 0 });
+      expect(world.alive()).toEqual(["scan-2.2"]);
+      simulation.advance(60_000);
+    });
+    expect(end.history.slice(3)).toEqual(["scan-2.2 success restarted"]);
+    expect(end.settled).toEqual(["done inconclusive", "done restarted"]);
+    expect(end.breakers).toEqual({ "scan-worker": "closed" });
+    expect(end.claimed).toBe(0);
+  });
+
   test("is closed at once by a person, and what was written before counts no more", async () => {
     const end = await scenario(QUICK, (fleet) => {
       const { simulation, world } = fleet;

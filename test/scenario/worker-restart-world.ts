@@ -30,7 +30,7 @@ interface Attempt {
   alive: boolean;
   beaten: boolean;
   /** Where its spec is. */
-  spec: "active" | "zombie" | "completed";
+  spec: "active" | "zombie" | "completed" | "stopped";
 }
 
 const NO_FACTS: Omit<Facts, "highest" | "next_exists" | "active" | "survivors" | "other"> = {
@@ -147,6 +147,13 @@ export class FleetWorld implements World<Event, Effect> {
     attempt.alive = false;
     attempt.spec = "zombie";
     this.fileDeath(workerId, attempt.attempt, more);
+  }
+
+  /** A person has an attempt stopped: the monitor files it away, and requests nothing. */
+  stop(workerId: string): void {
+    const attempt = this.attemptOf(workerId);
+    attempt.alive = false;
+    attempt.spec = "stopped";
   }
 
   attemptOf(workerId: string): Attempt {
