@@ -75,7 +75,8 @@ const STATUS_BYTES_MAX = 32 * 1024 * 1024;
 const GREEN = new Set(["starting", "healthy", "late", "completed", "unwatched", "debugged"]);
 
 export function isGreen(row: WorkerRow): boolean {
-  return GREEN.has(row.state) || (row.desired === "stopped" && row.state === "exited");
+  const isWantedDown = row.desired !== null && row.desired !== "running";
+  return GREEN.has(row.state) || (isWantedDown && row.state === "exited");
 }
 
 export function readFleet(layout: Layout, nowMs: number): Fleet {

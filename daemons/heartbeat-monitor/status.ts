@@ -5,8 +5,14 @@ import { replaceFile } from "../../lib/platform/files.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
 import { piecemeal } from "../../lib/runtime/piecemeal.js";
 import { readInstant, writeInstant } from "../../lib/schema/primitives.js";
-import { type BreakerRecord, breakerRecordSchema, restartRequestSchema } from "../../lib/schema/records.js";
+import {
+  type BreakerRecord,
+  breakerRecordSchema,
+  type DesiredState,
+  restartRequestSchema,
+} from "../../lib/schema/records.js";
 import { readDaemons } from "../../lib/store/daemons.js";
+import { readDesired } from "../../lib/store/desired.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
 import type { Event, FleetPart, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
@@ -122,12 +128,16 @@ export class StatusFile {
     const { layout } = this.#context;
     const fleet = this.#context.part<FleetPart>("fleet");
     const queue = this.#waiting();
-    const workers = queue.filter((one) => !existsSync(layout.activeSpec(one.worker_id))).map(waitingWorker);
+    const workers = queue
+      .filter((one) => !existsSync(layout.activeSpec(one.worker_id)))
+      .map((one) => waitingWorker(one, readDesired(layout, one.worker_id, nowMs)?.state ?? "running"));
     const daemons = readDaemons(layout).map(({ alive, presence: _, ...daemon }) => ({ ...daemon, running: alive }));
     const breakers = this.#breakers();
     const holds = (fleet?.holds ?? []).filter((hold) => hold.expires_at_ms > nowMs);
     const count = rows.length + workers.length;
-    const troubled = rows.filter(({ isWell }) => !isWell).length + workers.length;
+    // Whoever is down as a person wants it waits for nothing but that person.
+    const missing = workers.filter(({ desired }) => desired === "running").length;
+    const troubled = rows.filter(({ isWell }) => !isWell).length + missing;
     const down = daemons.filter((daemon) => !daemon.running);
     const open = breakers.filter((breaker) => breaker.state !== "closed");
     const ok = troubled === 0 && down.length === 0 && open.length === 0;
@@ -250,7 +260,7 @@ function workerRow(worker: WorkerPart): Record<string, unknown> {
   };
 }
 
-function waitingWorker(request: WaitingRequest): Record<string, unknown> {
+function waitingWorker(request: WaitingRequest, desired: DesiredState) {
   return {
     worker_id: request.worker_id,
     worker_type: request.worker_type,
@@ -258,7 +268,7 @@ function waitingWorker(request: WaitingRequest): Record<string, unknown> {
     state: "exited",
     attempt: request.attempt,
     pid: null,
-    desired: "running",
+    desired,
     why: request.gate ?? "restart",
     since: null,
     next_at: request.next_at,

@@ -84,6 +84,16 @@ describe("status.json", () => {
     });
   });
 
+  test("has no trouble with a worker that waits for its restart while a person wants it down", () => {
+    for (const id of ["c", "d", "e"])
+      writeFileSync(join(layout.queueDir, `${id}-restart.json`), JSON.stringify({ worker_id: id, worker_type: "t" }));
+    writeFileSync(layout.desired("c"), JSON.stringify({ state: "stopped" }));
+    writeFileSync(layout.desired("d"), JSON.stringify({ state: "draining" }));
+    const composed = status().compose(NOW);
+    expect(composed.summary).toMatch(/^3 workers, 1 in trouble/);
+    expect(composed.workers).toMatchObject([{ desired: "stopped" }, { desired: "draining" }, { desired: "running" }]);
+  });
+
   test("shows breakers, holds and what is left of the minute's cleanups; one that is broken hides nothing else", () => {
     writeFileSync(join(layout.breakersDir, "t.json"), '{"worker_type":"t","state":"open","failure_count":5}');
     writeFileSync(join(layout.breakersDir, "bad.json"), "{");

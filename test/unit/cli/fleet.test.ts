@@ -1,0 +1,64 @@
+/** Guarantee: `heald status` and status.json call the same fleet well. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { readFleet } from "../../../cli/fleet.js";
+import { BLANK_FLEET } from "../../../daemons/heartbeat-monitor/decide.js";
+import { StatusFile } from "../../../daemons/heartbeat-monitor/status.js";
+import { identityOf } from "../../../lib/platform/processes.js";
+import { writeRunFile } from "../../../lib/runtime/identity-files.js";
+import { DAEMONS, type DaemonName } from "../../../lib/schema/records.js";
+import { openHome, resolveHome } from "../../../lib/store/home.js";
+import { Layout } from "../../../lib/store/layout.js";
+import { policyOf } from "../../scenario/monitor-world.js";
+
+let folder: string;
+let layout: Layout;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "heald-fleet-"));
+  const home = resolveHome({}, folder, folder);
+  if (home === null) throw new Error("No home");
+  openHome(home, { create: true, claimOwnership: false });
+  layout = new Layout(home);
+  for (const name of DAEMONS) seemsToRun(name);
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** This process stands in for a daemon. */
+function seemsToRun(name: DaemonName): void {
+  const identity = identityOf(process.pid);
+  if (identity === null) throw new Error("No identity");
+  writeRunFile(layout, name, { ...identity, version: "1", started_at: Date.now(), policy_hash: "x", loop_lag_ms: 0 });
+}
+
+/** As the monitor has written it, and as the command shows it. */
+function both() {
+  const context = {
+    layout,
+    policy: () => policyOf(),
+    part: (key: string) => (key === "fleet" ? BLANK_FLEET : null),
+    partsWith: () => [],
+  };
+  const file = new StatusFile(context as unknown as ConstructorParameters<typeof StatusFile>[0]);
+  file.write();
+  return { monitor: file.compose(Date.now()), command: readFleet(layout, Date.now()) };
+}
+
+const request = (id: string): void =>
+  writeFileSync(join(layout.queueDir, `${id}-restart.json`), JSON.stringify({ worker_id: id, worker_type: "t" }));
+
+describe("a fleet", () => {
+  test("is well when a worker waits for its restart that a person wants down, and not when it is wanted", () => {
+    request("c");
+    expect(both()).toMatchObject({ monitor: { ok: false }, command: { ok: false } });
+    for (const state of ["stopped", "draining"]) {
+      writeFileSync(layout.desired("c"), JSON.stringify({ state }));
+      expect(both()).toMatchObject({
+        monitor: { ok: true, summary: "1 workers, all well" },
+        command: { ok: true, source: "monitor", workers: [{ worker_id: "c", desired: state }] },
+      });
+    }
+  });
+});
