@@ -121,7 +121,9 @@ function deferredNews(question: Asked, failed: FailedGate): Act {
   return report(question, "worker_restart_deferred", message, failed.gate, data, severity);
 }
 
-const CALM: ReadonlySet<RestartGate> = new Set<RestartGate>(["backoff", "rate_limits", "concurrency", "not_before"]);
+const CALM: ReadonlySet<RestartGate> = new Set<RestartGate>([
+  ...(["host", "backoff", "rate_limits", "concurrency", "not_before"] as const),
+]);
 
 /** Retries or a budget are spent: said once, with a record of what was given up, until a stable run or a start. */
 function spentAt(question: Asked, failed: FailedGate): { effects: Act[]; isNews: boolean; worker: object } {

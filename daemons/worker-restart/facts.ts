@@ -49,9 +49,12 @@ export class FactReader {
   readonly #layout: Layout;
   readonly #specs: SpecStore;
   readonly #templates: TemplateStore;
+  readonly #host: () => NonNullable<Facts["host"]>;
 
-  constructor(layout: Layout) {
+  /** @param host What is known of the host; asked for with each request, so it must be at hand. */
+  constructor(layout: Layout, host: () => NonNullable<Facts["host"]>) {
     this.#layout = layout;
+    this.#host = host;
     this.#specs = new SpecStore(layout);
     this.#templates = new TemplateStore(layout);
   }
@@ -102,6 +105,7 @@ export class FactReader {
     const survivors =
       highest === 0 || active?.alive === true ? [] : survivorsOf(layout, subject.worker_id, highest, nowMs);
     return {
+      host: this.#host(),
       ...this.#holdsOf(subject, request.force, nowMs),
       desired: readDesired(layout, subject.worker_id, nowMs)?.state ?? null,
       when: resolved?.restart?.when ?? base.restart?.when ?? "on-failure",

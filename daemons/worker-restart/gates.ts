@@ -64,6 +64,11 @@ const OTHER_NAMES: Readonly<Record<string, RestartGate>> = {
 const pass = (value: unknown = null, threshold: unknown = null): Answer => ({ passed: true, value, threshold });
 
 const ASK: Readonly<Record<RestartGate, (question: Question) => Answer>> = {
+  // Everything ends then, and the next boot starts what should run.
+  host: ({ facts: { host = "unknown" } }) => {
+    const reason = "the host is shutting down";
+    return { passed: host !== "stopping", value: host, threshold: "not stopping", nextAtMs: null, reason };
+  },
   holds: ({ facts }) => {
     const { hold } = facts;
     if (hold === null) return pass("none", "none");

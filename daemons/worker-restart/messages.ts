@@ -34,6 +34,8 @@ export interface Request {
 
 /** What was found on disk and in /proc when the request was looked at. */
 export interface Facts {
+  /** Absent in what was recorded before it was asked. */
+  readonly host?: "running" | "stopping" | "unknown";
   readonly hold: { readonly name: string; readonly why: string; readonly until_ms: number } | null;
   /** Whether the hold of a quarantined task stands. */
   readonly task_held: boolean;

@@ -10,7 +10,7 @@ import { workerSpecSchema } from "../../lib/schema/worker-spec.js";
 import type { Mailbox } from "../../lib/store/mailbox.js";
 import { MAX_BYTES, readRecord, UNFINISHED_MS } from "../../lib/store/records.js";
 import { FactReader, type Found } from "./facts.js";
-import type { Event, Subject } from "./messages.js";
+import type { Event, Facts, Subject } from "./messages.js";
 import { accountedFor, adoptOrphans } from "./orphans.js";
 import { namedSubject, requestOf } from "./request-file.js";
 import type { RestartSettings } from "./settings.js";
@@ -47,10 +47,10 @@ export class QueueSource implements Source {
   onWaitsForSpec: () => void = () => {};
   #watch: Watch | null = null;
 
-  constructor(context: Context, mailbox: Mailbox) {
+  constructor(context: Context, mailbox: Mailbox, host: () => NonNullable<Facts["host"]>) {
     this.#context = context;
     this.#mailbox = mailbox;
-    this.#reader = new FactReader(context.layout);
+    this.#reader = new FactReader(context.layout, host);
   }
 
   start(): void {

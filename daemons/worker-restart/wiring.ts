@@ -4,6 +4,7 @@ import { frequentWords } from "../../lib/platform/launching.js";
 import { StandbyLaunchers } from "../../lib/platform/standby.js";
 import { type DaemonDefinition, type Source, startDaemon } from "../../lib/runtime/daemon.js";
 import type { Flags } from "../../lib/runtime/flags.js";
+import { HostSource } from "../../lib/runtime/host-source.js";
 import { BreakerStore } from "../../lib/store/breakers.js";
 import { Mailbox } from "../../lib/store/mailbox.js";
 import { BreakerSource } from "./breaker-source.js";
@@ -28,7 +29,8 @@ const definition: Definition = {
     const folders = { claimed: claimedDir, done: doneDir, failed: failedRequestsDir, rejected: rejectedDir };
     const mailbox = new Mailbox(queueDir, folders);
     const store = new BreakerStore(context.layout);
-    const queue = new QueueSource(context, mailbox);
+    const goingDown = new HostSource(() => queue.lookAtWaiting());
+    const queue = new QueueSource(context, mailbox, () => goingDown.state);
     const breakers = new BreakerSource(context, store);
     const onTrouble = (sentence: string): void => context.log.warn({}, sentence);
     const host = new LauncherHost(onTrouble);
@@ -44,8 +46,8 @@ const definition: Definition = {
     const starter: LauncherStarter = { start: (start) => standby.start(start) || host.start(start) };
     return {
       perform: new Performer(context, mailbox, queue, store, breakers, starter).perform,
-      // The breakers first: a request must meet them as the history has made them.
-      sources: [launcherSource(host, standby), breakers, new SteeringSource(context, queue), queue],
+      // The breakers before the queue: a request must meet them as the history has made them.
+      sources: [goingDown, launcherSource(host, standby), breakers, new SteeringSource(context, queue), queue],
       figures: () => figuresOf(context, mailbox),
       policyChanged: () => {
         for (const [type] of [...context.partsWith<TypePart>("type:")])

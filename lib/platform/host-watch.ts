@@ -10,7 +10,7 @@ export type HostState = "running" | "stopping" | "unknown";
 /** Changes whenever a unit starts or stops, so also within a millisecond after systemd has begun to take the host down. */
 const UNITS_PATH = "/run/systemd/units";
 const ANSWER_WITHIN_MS = 2000;
-/** How old an answer may become while nothing hints at a change, and where there is nothing that could hint. */
+/** How old an answer may become while nothing hints at a change unless said otherwise, and where there is nothing that could hint. */
 const ASKED_SELDOM_MS = 10_000;
 const ASKED_OFTEN_MS = 1000;
 /** The time between two questions at least: for a few it is the shortest, then it doubles to the longest. */
@@ -25,6 +25,8 @@ export interface HostWatchOptions {
   readonly onChange: () => void;
   /** systemd unless said otherwise. */
   readonly ask?: (signal: AbortSignal) => Promise<HostState>;
+  /** How old an answer may become while nothing hints at a change, in milliseconds; 10 s unless said otherwise. */
+  readonly seldomMs?: number;
   /** What differs when the state may be another; null if that cannot be had. */
   readonly hint?: () => number | null;
   /** Calls back when it may be. */
@@ -57,7 +59,13 @@ export class HostWatch {
   });
 
   constructor(options: HostWatchOptions) {
-    this.#options = { ask: askSystemd, hint: unitsChangedMs, watch: watchUnits, ...options };
+    this.#options = {
+      ask: askSystemd,
+      seldomMs: ASKED_SELDOM_MS,
+      hint: unitsChangedMs,
+      watch: watchUnits,
+      ...options,
+    };
     this.#watch = this.#options.watch(() => this.#hinted());
   }
 
@@ -69,7 +77,7 @@ export class HostWatch {
   /** To be called each second: asks if something hints at a change, or the answer is old. */
   look(): void {
     const hint = this.#options.hint();
-    const oldMs = hint === null ? ASKED_OFTEN_MS : ASKED_SELDOM_MS;
+    const oldMs = hint === null ? ASKED_OFTEN_MS : this.#options.seldomMs;
     // A timer that is a moment early must not put it off for a second.
     const isOld = performance.now() - this.#askedMs >= oldMs - ASKED_OFTEN_MS / 2;
     if (isOld || hint !== this.#askedHint) this.want();
@@ -141,17 +149,18 @@ function unitsChangedMs(): number | null {
 }
 
 function watchUnits(onHint: () => void): Watch {
-  if (!isUnderSystemd()) return { close: () => undefined };
+  if (!hasSystemd()) return { close: () => undefined };
   // Where it cannot be watched, its time is looked at each second.
   return watchDirectory(UNITS_PATH, onHint, () => undefined);
 }
 
-function isUnderSystemd(): boolean {
+/** Whether systemd runs this host. */
+export function hasSystemd(): boolean {
   return existsSync("/run/systemd/system");
 }
 
 function askSystemd(signal: AbortSignal): Promise<HostState> {
-  if (!isUnderSystemd()) return Promise.resolve("unknown");
+  if (!hasSystemd()) return Promise.resolve("unknown");
   // From the root: the folder in which a daemon was started may be gone.
   const options = { timeout: ANSWER_WITHIN_MS, killSignal: "SIGKILL", cwd: "/", signal } as const;
   return new Promise((resolve) => {

@@ -53,6 +53,7 @@ export type EndingGate = keyof typeof ENDING_GATES;
 
 /** Before a restart, in this order; the last three after it. */
 export const RESTART_GATES = {
+  host: gate("the host is not shutting down", "the host to be up again; it goes on by itself then"),
   holds: gate(
     "no hold forbids a restart",
     "the hold {value} to be removed: heald hold rm {value}; or heald retry {worker} --override-hold",

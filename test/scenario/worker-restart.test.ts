@@ -202,6 +202,26 @@ describe("a gate that does not pass", () => {
     expect(end.events.filter((event) => event.includes("deferred"))).toEqual(["worker_restart_deferred scan-1 holds"]);
   });
 
+  test("lets nobody through while the host goes down, not even for a person, and everybody when that is called off", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.facts = { host: "stopping" };
+      world.fileDeath("scan-1", 1);
+      world.filePersons("scan-2", { force: true, override: ["host"] });
+      simulation.advance(7_200_000);
+      world.noticeAll();
+      expect(world.alive()).toEqual([]);
+      expect(simulation.part("worker:scan-1")).toMatchObject({ attempts: 0, waiting: { gate: "host", count: 1 } });
+      world.facts = { host: "running" };
+      world.noticeAll();
+    });
+    expect(end.attempts).toContain("scan-1.2 lives");
+    expect(end.attempts).toHaveLength(1);
+    expect(end.events.filter((event) => event.includes("deferred"))).toEqual([
+      "worker_restart_deferred scan-1 host",
+      "worker_restart_deferred scan-2 host",
+    ]);
+  });
+
   test("is named again in a request that a person has written anew", async () => {
     const end = await scenario({}, ({ simulation, world }) => {
       world.facts = { hold: { name: "all", why: "a person looks", until_ms: simulation.nowMs + 3_600_000 } };
@@ -254,9 +274,18 @@ describe("a gate that does not pass", () => {
     simulation.advance(10);
     const gates = world.decisions.at(-1)?.gates ?? [];
     expect(gates.map(({ gate, passed }) => `${gate} ${passed}`)).toEqual([
-      ...["holds", "desired", "enabled", "when", "exit_class", "expired", "not_before", "duplicate", "running"].map(
-        (gate) => `${gate} true`,
-      ),
+      ...[
+        "host",
+        "holds",
+        "desired",
+        "enabled",
+        "when",
+        "exit_class",
+        "expired",
+        "not_before",
+        "duplicate",
+        "running",
+      ].map((gate) => `${gate} true`),
       "requires false",
     ]);
   });
