@@ -28,11 +28,13 @@ export class ApprovalSource implements Source {
   readonly #context: Context;
   readonly #consider: (run: RunPart, by: string) => Event | null;
   readonly #seen = new Map<string, string>();
+  readonly #isHostStopping: () => boolean;
   #watches: { close(): void }[] = [];
 
-  constructor(context: Context, consider: (run: RunPart, by: string) => Event | null) {
+  constructor(context: Context, consider: (run: RunPart, by: string) => Event | null, isHostStopping: () => boolean) {
     this.#context = context;
     this.#consider = consider;
+    this.#isHostStopping = isHostStopping;
   }
 
   start(): void {
@@ -54,6 +56,8 @@ export class ApprovalSource implements Source {
   }
 
   scan(): void {
+    // An answer that comes while the host goes down stays where it is: read now, it would be refused for that alone.
+    if (this.#isHostStopping()) return;
     try {
       for (const folder of FOLDERS)
         for (const runId of fixesIn(this.#context.layout, folder)) this.#answer(folder, runId);

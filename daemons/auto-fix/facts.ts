@@ -49,13 +49,15 @@ export class FactReader {
   readonly #specs: SpecStore;
   readonly #templates: TemplateStore;
   readonly #allowed: () => AllowedCommands;
+  readonly #host: () => NonNullable<Facts["host"]>;
   #read: { readonly nowMs: number; readonly fleet: Fleet } | null = null;
 
-  constructor(layout: Layout, allowed: () => AllowedCommands) {
+  constructor(layout: Layout, allowed: () => AllowedCommands, host: () => NonNullable<Facts["host"]>) {
     this.#layout = layout;
     this.#specs = new SpecStore(layout);
     this.#templates = new TemplateStore(layout);
     this.#allowed = allowed;
+    this.#host = host;
   }
 
   read(plan: Plan, scope: string, pattern: PatternRecord | null, prerequisites: Prerequisites, nowMs: number): Facts {
@@ -81,6 +83,7 @@ export class FactReader {
     const bad = template?.kind === "bad" ? template.sentence : null;
     const hold = this.#holdOn(plan, scope, namedWorkers(plan, scope, pattern, fleet.specs), fleet.specs, nowMs);
     return {
+      host: this.#host(),
       hold: hold === null ? null : { name: hold.name, why: hold.why, until_ms: hold.expiresAtMs },
       component: { name: scope, is_valid: isValid, is_known: isKnown || isWorker },
       affected: affected(plan, typed.length, waiting),

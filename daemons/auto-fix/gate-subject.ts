@@ -9,6 +9,7 @@ type SubjectGate = Extract<
   FixGate,
   | "enabled"
   | "dry_run"
+  | "host"
   | "hold"
   | "component"
   | "category"
@@ -24,6 +25,10 @@ export const SUBJECT_GATES: Readonly<Record<SubjectGate, AskGate>> = {
     at(settings.enabled && event.plan.enabled, true, settings.enabled && event.plan.enabled, "it is switched off"),
   // Asked for the record: a dry run goes on to the end.
   dry_run: ({ settings }) => pass(settings.dry_run),
+  host: ({ event }) => {
+    const { host = "unknown" } = event.facts;
+    return at(host, "not stopping", host !== "stopping", "the host is shutting down");
+  },
   hold: ({ event }) => {
     const { hold } = event.facts;
     if (hold === null) return pass("none", "none");

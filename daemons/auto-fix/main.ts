@@ -2,6 +2,7 @@
 /** The auto-fix daemon: wires patterns, metrics and people's answers to its core and runs. @module */
 import { isProgram } from "../../lib/platform/package.js";
 import { type DaemonDefinition, runDaemon } from "../../lib/runtime/daemon.js";
+import { HostSource } from "../../lib/runtime/host-source.js";
 import { Notifications } from "../../lib/runtime/notifying.js";
 import { Acting } from "./acting.js";
 import { ApprovalSource } from "./approval-source.js";
@@ -32,19 +33,25 @@ export const definition: Definition = {
       patterns.lookAtAll();
       metrics.rulesChanged();
     });
-    const reader = new FactReader(context.layout, rules.allowed);
+    const host = new HostSource(() => {
+      patterns.lookAtAll();
+      approvals.scan();
+    });
+    const reader = new FactReader(context.layout, rules.allowed, () => host.state);
     const patterns = new PatternSource(context, rules, reader);
     const metrics = new MetricSource(context, rules, reader);
     const notifications = new Notifications(context, "auto-fix", () => context.policy().settings.notification_enabled);
     const acting = new Acting(context.layout, rules.allowed, (id) => patterns.pattern(id));
-    const approvals = new ApprovalSource(context, (run: RunPart, by) =>
-      run.pattern_id === null ? metrics.approved(run, by) : patterns.approved(run, by),
+    const approvals = new ApprovalSource(
+      context,
+      (run: RunPart, by) => (run.pattern_id === null ? metrics.approved(run, by) : patterns.approved(run, by)),
+      () => host.state === "stopping",
     );
     const holds = new HoldSource(context, () => patterns.lookAtAll());
     const signs = new SignSource(context);
     return {
       perform: new Performer({ context, acting, reader, patterns, metrics, signs, notifications }).perform,
-      sources: [notifications, rules, approvals, patterns, metrics, holds, signs],
+      sources: [host, notifications, rules, approvals, patterns, metrics, holds, signs],
       figures: () => ({ ...figuresOf(context), ...notifications.notifier.figures() }),
       policyChanged: () => patterns.lookAtAll(),
     };

@@ -37,6 +37,8 @@ export interface ConditionFacts {
 
 /** Everything that the gates need, read in one go. */
 export interface Facts {
+  /** Absent in what was recorded before it was asked. */
+  readonly host?: "running" | "stopping" | "unknown";
   readonly hold: { readonly name: string; readonly why: string; readonly until_ms: number } | null;
   readonly component: { readonly name: string; readonly is_valid: boolean; readonly is_known: boolean };
   /** Workers of the type with a task that is not among the pattern's. */

@@ -147,6 +147,7 @@ export const FIX_GATES = {
     "whether anything is changed, or only decided and written down",
     "dry_run false in auto-fix-policy.json",
   ),
+  host: gate("the host is not shutting down", "the host to be up again; it goes on by itself then"),
   hold: gate("no hold forbids fixes", "the hold {value} to be removed: heald hold rm {value}"),
   component: gate("the component is known and named validly", "a worker or a template of {value}"),
   category: gate("the category of the fix is enabled", "categories.{value}.enabled true in auto-fix-policy.json"),

@@ -369,6 +369,7 @@ describe("the gates", () => {
 
   test.each<[string, (fixing: Fixing) => void, Readonly<Record<string, unknown>>?]>([
     ["enabled", ({ world }) => world.publish("p1"), { enabled: false }],
+    ["host", withFacts({ host: "stopping" })],
     ["hold", withFacts({ hold: { name: "all", why: "", until_ms: LATER_MS } })],
     ["component", withFacts({ component: { name: "x", is_known: false, is_valid: true } })],
     ["category", ({ world }) => world.publish("p1"), { categories: { resource: { enabled: false } } }],
@@ -397,6 +398,18 @@ describe("the gates", () => {
     ["approval", withScore(0.6)],
   ])("%s keeps a fix back, and is the last in the record", (gate, script, policy) => {
     expect(blockedBy(script, policy)).toBe(gate);
+  });
+
+  test("keep a fix back while the host goes down, say so once, and let it through when that is called off", () => {
+    const { world, simulation } = makeFixing();
+    world.facts = { host: "stopping" };
+    world.publish("p1");
+    simulation.advance(HOUR_MS);
+    expect(world.writes).toBe(0);
+    world.facts = { host: "running" };
+    world.publish("p1");
+    expect(world.writes).toBe(1);
+    expect(world.events.filter(({ type }) => type === "fix_suppressed")).toMatchObject([{ reason: "host" }]);
   });
 
   test("let no second fix into the window of another on the same target", () => {

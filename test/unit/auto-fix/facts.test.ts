@@ -24,8 +24,11 @@ describe("a worker type without a template", () => {
   const plan = { actions: [{ type: "restart-worker" }], target: "process" } as unknown as Plan;
   const pattern = { worker_type: "scan-worker", workers: ["scan-1"] } as unknown as PatternRecord;
   const isKnown = (): boolean =>
-    new FactReader(layout, () => ({ commands: [] }) as never).read(plan, "scan-worker", pattern, {}, Date.now())
-      .component.is_known;
+    new FactReader(
+      layout,
+      () => ({ commands: [] }) as never,
+      () => "unknown",
+    ).read(plan, "scan-worker", pattern, {}, Date.now()).component.is_known;
 
   test("is not known while nothing is there of it", () => {
     expect(isKnown()).toBe(false);

@@ -21,7 +21,15 @@ test("a pattern that came while another was asked for is looked at with the next
     partsWith: () => [],
   } as unknown as Context;
   const rules = registryDefinition(SHIPPED_FIXES).complete({}) as unknown as Rules;
-  const source = new PatternSource(context, rules, new FactReader(layout, () => ({ commands: [] })));
+  const source = new PatternSource(
+    context,
+    rules,
+    new FactReader(
+      layout,
+      () => ({ commands: [] }),
+      () => "unknown",
+    ),
+  );
   const publish = (id: string): void =>
     appendFileSync(
       join(layout.patternsDir, PATTERNS_FILE),
