@@ -76,8 +76,8 @@ export function onNotStarted(slice: WithWorker, event: StampedEvent<"not-started
   const { stamp } = event;
   const breaker = returnLease(slice.type.breaker, event);
   const typed = changeBreaker(slice, event.worker_type, slice.type, breaker, stamp, settings);
-  const base = { ...slice, type: typed.slice.type, fleet: notUnderWay(slice.fleet, event.worker_id) };
   const failed = event.why === "failed";
+  const base = { ...slice, type: typed.slice.type, fleet: fleetWithout(slice, event.worker_id, failed) };
   const account = failed ? worker : refunded(worker, waiting);
   if (event.why === "tokens" || (failed && !event.permanent)) {
     const again: Waiting = {
@@ -137,6 +137,12 @@ export function onNotStarted(slice: WithWorker, event: StampedEvent<"not-started
     slice: { ...base, worker: { ...account, waiting: null } },
     effects: [...typed.effects, ...(failed ? failureOf(slice, event, waiting) : []), ...settle],
   };
+}
+
+/** A start that failed was an attempt: the figures tell of as many failures as the history. */
+function fleetWithout(slice: WithWorker, workerId: string, hasFailed: boolean): Slice["fleet"] {
+  const fleet = notUnderWay(slice.fleet, workerId);
+  return hasFailed ? { ...fleet, attempted: fleet.attempted + 1, failed: fleet.failed + 1 } : fleet;
 }
 
 function failureOf(slice: WithWorker, event: StampedEvent<"not-started">, waiting: Waiting): Act[] {

@@ -351,7 +351,9 @@ describe("a request", () => {
       world.fileDeath("scan-1", 1);
       simulation.advance(59_000);
       expect(world.attempts).toEqual([]);
+      expect(simulation.part("fleet")).toMatchObject({ attempted: 1, succeeded: 0, failed: 1 });
       simulation.advance(2_000);
+      expect(simulation.part("fleet")).toMatchObject({ attempted: 2, succeeded: 0, failed: 1 });
     });
     expect(end.attempts).toEqual(["scan-1.2 lives"]);
     expect(end.history).toEqual(["scan-1.2 failure not_started"]);
