@@ -30,6 +30,7 @@ import { lastRunOf, PidFile, type RunFile, writeRunFile } from "./identity-files
 import { Indexing } from "./indexing.js";
 import { FileJournal } from "./journal.js";
 import { type DecisionEffect, Loop, type Weather } from "./loop.js";
+import { LoopLag } from "./loop-lag.js";
 import { PolicyFile, type PolicyInForce } from "./policy-file.js";
 import { runProgram } from "./program.js";
 import { Reporter } from "./reporting.js";
@@ -150,7 +151,7 @@ class Daemon<
   #pidFile: PidFile | null = null;
   #timers: NodeJS.Timeout[] = [];
   #retention: Schedule | null = null;
-  #lagMs = 0;
+  readonly #lag = new LoopLag(PULSE_MS);
   /** Housekeeping did not work the last time. */
   #putOff = false;
   #stopping = false;
@@ -378,15 +379,14 @@ class Daemon<
   }
 
   #startTimers(): void {
-    let expected = performance.now() + PULSE_MS;
+    this.#lag.begin(performance.now());
     let pulses = 0;
     const watchdogMs = watchdogIntervalMs();
     let nextWatchdog = 0;
     this.#timers.push(
       setInterval(() => {
         const at = performance.now();
-        this.#lagMs = Math.max(0, Math.round(at - expected));
-        expected = at + PULSE_MS;
+        this.#lag.pulse(at);
         pulses += 1;
         if (watchdogMs !== null && at >= nextWatchdog) {
           nextWatchdog = at + watchdogMs / 2 - PULSE_MS;
@@ -419,11 +419,13 @@ class Daemon<
         this.#indexing.look();
       }
       this.#hooks.scan();
+      const lagMs = this.#lag.take();
+      if (this.#lag.isWorthNoting(lagMs)) this.#writeRunFile(lagMs);
       writeMetrics(this.#layout, this.#definition.metricsName ?? this.#definition.name, {
         daemon: this.#definition.name,
         since: new Date(this.#startedAtMs).toISOString().replace(/\.\d+Z$/, "Z"),
         uptime_seconds: Math.round((Date.now() - this.#startedAtMs) / 1000),
-        loop_lag_ms: this.#lagMs,
+        loop_lag_ms: lagMs,
         ...this.#body?.figures(),
         ...shadowFigures(this.#shadow),
       });
@@ -436,16 +438,18 @@ class Daemon<
     }
   }
 
-  #writeRunFile(): void {
+  /** @param lagMs Noted with it; the one that was noted last unless given. */
+  #writeRunFile(lagMs = this.#lag.notedMs): void {
     if (this.#held === null || this.#inForce === null) return;
     const file: RunFile = {
       ...this.#identity,
       version: VERSION,
       started_at: this.#startedAtMs,
       policy_hash: this.#inForce.hash,
-      loop_lag_ms: this.#lagMs,
+      loop_lag_ms: lagMs,
     };
     writeRunFile(this.#layout, this.#definition.name, file);
+    this.#lag.noted(lagMs);
   }
 
   #signals(): void {

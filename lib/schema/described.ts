@@ -364,7 +364,8 @@ export const RECORDS: readonly DescribedRecord[] = [
       version: "Version of heald.",
       started_at: "When it started.",
       policy_hash: "The policy in force.",
-      loop_lag_ms: "How late its loop was last, in milliseconds.",
+      loop_lag_ms:
+        "How late its loop was at worst within five seconds, in milliseconds; written anew when it is another by 50 or more.",
     },
   },
   {

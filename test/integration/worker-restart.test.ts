@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -247,6 +248,19 @@ describe("worker-restart as a process", () => {
       /"message":"Cannot read request \\"restart\/queue\/evil-restart.json\\": worker_id must match/,
     );
   });
+
+  test("says in its run file how late its loop was, and that it is no more", async () => {
+    const daemon = await startDaemon();
+    const lag = (): number => readJson(at("run/worker-restart.json")).loop_lag_ms as number;
+    expect(lag()).toBe(0);
+    const figures = at("metrics/worker-restart-metrics.json");
+    await until(() => existsSync(figures), "it has written figures", 10_000);
+    daemon.kill("SIGSTOP");
+    await until(() => Date.now() - statSync(figures).mtimeMs > 6000, "its next figures are overdue");
+    daemon.kill("SIGCONT");
+    await until(() => lag() > 500, "it was late", 10_000);
+    await until(() => lag() < 500, "it is no more", 10_000);
+  }, 40_000);
 
   test("stops within a second on SIGTERM and leaves its workers running", async () => {
     const daemon = await startDaemon();
