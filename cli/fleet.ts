@@ -4,6 +4,7 @@
  */
 
 import { join } from "node:path";
+import { fleetHealth, isWorkerWell } from "../lib/domain/fleet-health.js";
 import { utc } from "../lib/platform/clock.js";
 import { readSmall } from "../lib/platform/files.js";
 import { type Identity, presenceOf } from "../lib/platform/processes.js";
@@ -71,14 +72,6 @@ export interface Fleet {
 }
 
 const STATUS_BYTES_MAX = 32 * 1024 * 1024;
-/** States in which nothing is wrong with a worker. */
-const GREEN = new Set(["starting", "healthy", "late", "completed", "unwatched", "debugged"]);
-
-export function isGreen(row: WorkerRow): boolean {
-  const isWantedDown = row.desired !== null && row.desired !== "running";
-  return GREEN.has(row.state) || (isWantedDown && row.state === "exited");
-}
-
 export function readFleet(layout: Layout, nowMs: number): Fleet {
   const daemons = daemonStates(layout);
   const monitor = daemons.find(({ name }) => name === "heartbeat-monitor");
@@ -91,22 +84,19 @@ export function readFleet(layout: Layout, nowMs: number): Fleet {
   const breakers = breakerRows(layout, nowMs);
   const queue = queueRows(layout);
   const pending = jsonNamesIn(join(layout.autoFixDir, "pending")).map((name) => name.replace(/\.json$/, ""));
-  const allRun = daemons.every(({ running, stopped }) => running && !stopped);
-  const isClosed = breakers.every(({ state }) => state === "closed");
-  const isWell = allRun && workers.every(isGreen) && isClosed && pending.length === 0;
-  // The monitor looks at the other daemons every few seconds; what it says of them may be older than what we see.
-  const isDated =
-    told !== null &&
-    namesRunning(told.daemons) !==
-      daemons
-        .filter((each) => each.running)
-        .map(nameOf)
-        .join();
-  const ok = isWell && (told === null || told.ok === true || isDated);
+  // Counted here and not taken from the monitor, which looks at others' files and at the other daemons every few seconds.
+  const counts = {
+    workers: workers.length,
+    workersInTrouble: workers.filter((row) => !isWorkerWell(row)).length,
+    breakersNotClosed: breakers.filter(({ state }) => state !== "closed").length,
+    daemonsDown: daemons.filter(({ running, stopped }) => !running || stopped).length,
+    fixesPending: pending.length,
+  };
+  const { ok, summary } = fleetHealth(counts, heldBecause(told));
   return {
     source: told === null ? "files" : "monitor",
     ok,
-    summary: typeof told?.summary === "string" && !isDated ? told.summary : summaryOf(daemons, workers),
+    summary: told === null ? summaryOf(daemons, workers) : summary,
     home: layout.home.home,
     at: typeof told?.at === "string" ? told.at : utc(nowMs),
     daemons,
@@ -149,18 +139,13 @@ const isOf = (row: unknown, workerId: string): boolean => isObject(row) && row.w
 const isHeld = (told: Record<string, unknown> | null): boolean =>
   isObject(told?.detector) && told.detector.guard === "holding";
 
-function namesRunning(value: unknown): string {
-  const rows = Array.isArray(value) ? value.filter(isObject) : [];
-  return rows.flatMap((row) => (row.running === true ? (text(row.name) ?? "?") : [])).join();
-}
-
-function nameOf({ name }: DaemonState): string {
-  return name;
-}
+/** Why the monitor holds back; null while it does not. */
+const heldBecause = (told: Record<string, unknown> | null): string | null =>
+  isObject(told?.detector) && isHeld(told) ? (text(told.detector.held_because) ?? "many at once") : null;
 
 function summaryOf(daemons: readonly DaemonState[], workers: readonly WorkerRow[]): string {
   const running = daemons.filter((daemon) => daemon.running).length;
-  const green = workers.filter(isGreen).length;
+  const green = workers.filter(isWorkerWell).length;
   return `${running} of ${daemons.length} daemons run; ${green} of ${workers.length} workers look well`;
 }
 

@@ -1,10 +1,11 @@
 /** `heald status`: the whole fleet on one page. @module */
 
+import { isWorkerWell } from "../../lib/domain/fleet-health.js";
 import { readInstant } from "../../lib/schema/primitives.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { printDaemons } from "../daemon-rows.js";
-import { type Fleet, isGreen } from "../fleet.js";
+import type { Fleet } from "../fleet.js";
 import { NAMED_BY, readHome } from "../home.js";
 import { flagOption } from "../options.js";
 import {
@@ -59,7 +60,7 @@ function show(layout: Layout, fleet: Overview, nowMs: number): void {
 }
 
 function showWorkers(fleet: Fleet, nowMs: number): void {
-  const ill = fleet.workers.filter((row) => !isGreen(row));
+  const ill = fleet.workers.filter((row) => !isWorkerWell(row));
   const green = fleet.workers.length - ill.length;
   print();
   if (fleet.workers.length === 0) print("No workers. Start one: heald spawn --type test-worker --task-id try-1");

@@ -1,8 +1,9 @@
 /** `heald workers`: one line for each worker that should be alive. @module */
+import { isWorkerWell } from "../../lib/domain/fleet-health.js";
 import { UsageError } from "../../lib/errors.js";
 import { WORKER_STATES } from "../../lib/schema/catalogue.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
-import { isGreen, readFleet, type WorkerRow } from "../fleet.js";
+import { readFleet, type WorkerRow } from "../fleet.js";
 import { readHome } from "../home.js";
 import { flagOption, textOption } from "../options.js";
 import { type Colour, note, paint, print, printJson, printTable } from "../screen.js";
@@ -65,6 +66,6 @@ export function workerRow(row: WorkerRow, nowMs: number): string[] {
 }
 
 function colourOf(row: WorkerRow): Colour {
-  if (isGreen(row)) return "green";
+  if (isWorkerWell(row)) return "green";
   return ["late", "warning", "busy", "paused", "unknown"].includes(row.state) ? "yellow" : "red";
 }

@@ -1,7 +1,8 @@
 /** Composes one screen of `heald top` from what is known of the fleet. Reads no file and no clock. @module */
+import { isWorkerWell } from "../../lib/domain/fleet-health.js";
 import { HEADINGS, workerRow } from "../commands/workers.js";
 import { daemonLines } from "../daemon-rows.js";
-import { type Fleet, isGreen, type WorkerRow } from "../fleet.js";
+import type { Fleet, WorkerRow } from "../fleet.js";
 import { type Overview, policyLines, UNWATCHED, verdictLine, waitingLines } from "../overview.js";
 import { cutToWidth, paint, tableLines } from "../screen.js";
 import { localTime } from "../times.js";
@@ -63,7 +64,7 @@ function workerLines(fleet: Fleet, linesMax: number, nowMs: number): string[] {
     all.slice(0, room).map((row) => workerRow(row, nowMs)),
   );
   if (room === all.length) return table;
-  const ill = all.slice(room).filter((row) => !isGreen(row)).length;
+  const ill = all.slice(room).filter((row) => !isWorkerWell(row)).length;
   return [...table, `and ${all.length - room} more${ill === 0 ? ", all well" : `, ${ill} of them in trouble`}`];
 }
 
@@ -73,6 +74,6 @@ function inOrder(workers: readonly WorkerRow[]): WorkerRow[] {
 }
 
 function rank(row: WorkerRow): number {
-  if (!isGreen(row)) return 0;
+  if (!isWorkerWell(row)) return 0;
   return row.state === "healthy" ? 2 : 1;
 }

@@ -1,6 +1,7 @@
 /** `status.json`: the whole truth on one line, written on change and at most once a second. @module */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { fleetHealth, isWorkerWell } from "../../lib/domain/fleet-health.js";
 import { replaceFile } from "../../lib/platform/files.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
 import { piecemeal } from "../../lib/runtime/piecemeal.js";
@@ -134,29 +135,22 @@ export class StatusFile {
     const daemons = readDaemons(layout).map(({ alive, presence: _, ...daemon }) => ({ ...daemon, running: alive }));
     const breakers = this.#breakers();
     const holds = (fleet?.holds ?? []).filter((hold) => hold.expires_at_ms > nowMs);
-    const count = rows.length + workers.length;
-    // Whoever is down as a person wants it waits for nothing but that person.
-    const missing = workers.filter(({ desired }) => desired === "running").length;
-    const troubled = rows.filter(({ isWell }) => !isWell).length + missing;
-    const down = daemons.filter((daemon) => !daemon.running);
-    const open = breakers.filter((breaker) => breaker.state !== "closed");
-    const ok = troubled === 0 && down.length === 0 && open.length === 0;
-    const summary = ok
-      ? `${count} workers, all well`
-      : [
-          `${count} workers`,
-          ...part(troubled, "in trouble"),
-          ...part(open.length, "breakers not closed"),
-          ...part(down.length, "daemons down"),
-        ].join(", ");
+    const pending = namesIn(join(layout.autoFixDir, "pending"));
+    const guard = fleet?.guard ?? null;
+    const heldBecause = guard?.state === "holding" ? guard.reason : null;
+    const counts = {
+      workers: rows.length + workers.length,
+      workersInTrouble: [...rows, ...workers].filter(({ isWell }) => !isWell).length,
+      breakersNotClosed: breakers.filter((breaker) => breaker.state !== "closed").length,
+      daemonsDown: daemons.filter((daemon) => !daemon.running).length,
+      fixesPending: pending.length,
+    };
     return {
-      ok,
-      summary:
-        fleet?.guard.state === "holding" ? `${summary}; silent workers are held (${fleet.guard.reason})` : summary,
+      ...fleetHealth(counts, heldBecause),
       home: layout.home.home,
       at: writeInstant(nowMs),
       daemons,
-      workers,
+      workers: workers.map(({ row }) => row),
       holds: holds.map((hold) => ({
         name: hold.name,
         scope: hold.scope,
@@ -170,13 +164,14 @@ export class StatusFile {
         failure_count: failure_count ?? 0,
         next_probe_at: next_probe_at ?? null,
       })),
-      pending: namesIn(join(layout.autoFixDir, "pending")),
+      pending,
       restart_queue: queue,
       detector: {
         trusted: fleet?.suspect_because === null,
         because: fleet?.suspect_because ?? null,
         local_health: fleet?.local_health ?? 0,
-        guard: fleet?.guard.state ?? "clear",
+        guard: guard?.state ?? "clear",
+        held_because: heldBecause,
       },
       budgets: {
         cleanups_left_this_minute: Math.max(
@@ -198,7 +193,7 @@ export class StatusFile {
     const known = this.#rows.get(worker);
     if (known !== undefined) return known;
     const row = workerRow(worker);
-    const made = { row, text: JSON.stringify(row), isWell: WELL.has(worker.state) };
+    const made = { row, text: JSON.stringify(row), isWell: isWorkerWell(worker) };
     this.#rows.set(worker, made);
     return made;
   }
@@ -239,9 +234,6 @@ export class StatusFile {
   }
 }
 
-/** States of a worker that nobody needs to look at. */
-const WELL = new Set(["starting", "healthy", "late", "debugged"]);
-
 function workerRow(worker: WorkerPart): Record<string, unknown> {
   return {
     worker_id: worker.worker_id,
@@ -261,7 +253,7 @@ function workerRow(worker: WorkerPart): Record<string, unknown> {
 }
 
 function waitingWorker(request: WaitingRequest, desired: DesiredState) {
-  return {
+  const row = {
     worker_id: request.worker_id,
     worker_type: request.worker_type,
     status: "zombie",
@@ -273,10 +265,7 @@ function waitingWorker(request: WaitingRequest, desired: DesiredState) {
     since: null,
     next_at: request.next_at,
   };
-}
-
-function part(count: number, words: string): string[] {
-  return count === 0 ? [] : [`${count} ${words}`];
+  return { row, isWell: isWorkerWell(row) };
 }
 
 function namesIn(path: string): string[] {

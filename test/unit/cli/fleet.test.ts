@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readFleet } from "../../../cli/fleet.js";
 import { BLANK_FLEET } from "../../../daemons/heartbeat-monitor/decide.js";
+import type { FleetPart } from "../../../daemons/heartbeat-monitor/facts.js";
 import { StatusFile } from "../../../daemons/heartbeat-monitor/status.js";
 import { identityOf } from "../../../lib/platform/processes.js";
-import { writeRunFile } from "../../../lib/runtime/identity-files.js";
+import { type RunFile, writeRunFile } from "../../../lib/runtime/identity-files.js";
 import { DAEMONS, type DaemonName } from "../../../lib/schema/records.js";
 import { openHome, resolveHome } from "../../../lib/store/home.js";
 import { Layout } from "../../../lib/store/layout.js";
@@ -15,6 +16,7 @@ import { policyOf } from "../../scenario/monitor-world.js";
 
 let folder: string;
 let layout: Layout;
+let fleet: FleetPart;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "heald-fleet-"));
@@ -22,15 +24,20 @@ beforeEach(() => {
   if (home === null) throw new Error("No home");
   openHome(home, { create: true, claimOwnership: false });
   layout = new Layout(home);
+  fleet = BLANK_FLEET;
   for (const name of DAEMONS) seemsToRun(name);
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** This process stands in for a daemon. */
 function seemsToRun(name: DaemonName): void {
+  writeRunFile(layout, name, self());
+}
+
+function self(): RunFile {
   const identity = identityOf(process.pid);
   if (identity === null) throw new Error("No identity");
-  writeRunFile(layout, name, { ...identity, version: "1", started_at: Date.now(), policy_hash: "x", loop_lag_ms: 0 });
+  return { ...identity, version: "1", started_at: Date.now(), policy_hash: "x", loop_lag_ms: 0 };
 }
 
 /** As the monitor has written it, and as the command shows it. */
@@ -38,7 +45,7 @@ function both() {
   const context = {
     layout,
     policy: () => policyOf(),
-    part: (key: string) => (key === "fleet" ? BLANK_FLEET : null),
+    part: (key: string) => (key === "fleet" ? fleet : null),
     partsWith: () => [],
   };
   const file = new StatusFile(context as unknown as ConstructorParameters<typeof StatusFile>[0]);
@@ -60,5 +67,35 @@ describe("a fleet", () => {
         command: { ok: true, source: "monitor", workers: [{ worker_id: "c", desired: state }] },
       });
     }
+  });
+
+  test("is not well while a fix waits for a person, and both say so", () => {
+    writeFileSync(join(layout.autoFixDir, "pending", "run-1.json"), "{}");
+    const said = { ok: false, summary: "0 workers, 1 fixes wait for a person" };
+    expect(both()).toMatchObject({ monitor: said, command: said });
+  });
+
+  test("is told of in the same sentence, with whom the monitor holds, for each trouble and for none", () => {
+    const same = (): string => {
+      const { monitor, command } = both();
+      expect([command.ok, command.summary]).toEqual([monitor.ok, monitor.summary]);
+      return command.summary;
+    };
+    expect(same()).toBe("0 workers, all well");
+    fleet = { ...BLANK_FLEET, guard: { ...BLANK_FLEET.guard, state: "holding", reason: "canary_lost" } };
+    request("c");
+    writeFileSync(join(layout.breakersDir, "t.json"), '{"worker_type":"t","state":"open"}');
+    writeRunFile(layout, "auto-fix", { ...self(), pid: 2 ** 22 });
+    expect(same()).toBe(
+      "1 workers, 1 in trouble, 1 breakers not closed, 1 daemons down; silent workers are held (canary_lost)",
+    );
+  });
+
+  test("is called by the state of the files now, where the monitor has not seen the newest of them yet", () => {
+    request("c");
+    both();
+    rmSync(join(layout.queueDir, "c-restart.json"));
+    writeFileSync(join(layout.autoFixDir, "pending", "run-1.json"), "{}");
+    expect(readFleet(layout, Date.now()).summary).toBe("1 workers, 1 in trouble, 1 fixes wait for a person");
   });
 });
