@@ -167,6 +167,8 @@ async function rebuildStatus(layout: Layout): Promise<boolean> {
     layout,
     policy: () => policy,
     part: <T>(key: string) => (parts.get(key) as T | undefined) ?? null,
+    // Nobody runs who would look at anybody.
+    wakeOf: () => null,
     partsWith: <T>(prefix: string) =>
       [...parts].flatMap(([key, part]) =>
         key.startsWith(prefix) ? [[key.slice(prefix.length), part as T] as const] : [],

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fleetHealth, isWorkerWell } from "../../lib/domain/fleet-health.js";
+import { now } from "../../lib/platform/clock.js";
 import { replaceFile } from "../../lib/platform/files.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
 import { piecemeal } from "../../lib/runtime/piecemeal.js";
@@ -43,10 +44,15 @@ interface Row {
   readonly row: Record<string, unknown>;
   readonly text: string;
   readonly isWell: boolean;
+  /** The deadline that it shows, on the monotonic clock. */
+  readonly due: number | null;
 }
 
 /** What the status is made from: the monitor's own state, and the home. */
-export type StatusContext = Pick<DaemonContext<Event, HeartbeatSettings>, "layout" | "part" | "partsWith" | "policy">;
+export type StatusContext = Pick<
+  DaemonContext<Event, HeartbeatSettings>,
+  "layout" | "part" | "partsWith" | "policy" | "wakeOf"
+>;
 
 export class StatusFile {
   readonly #context: StatusContext;
@@ -56,7 +62,7 @@ export class StatusFile {
   #last = { head: "", tail: "" };
   #refreshMs = REFRESH_MS;
   #composing = false;
-  /** A worker's part is never changed, only replaced: its row holds for as long as the part does. */
+  /** A worker's part is never changed, only replaced: its row holds for as long as the part and its deadline do. */
   readonly #rows = new WeakMap<WorkerPart, Row>();
 
   constructor(context: StatusContext) {
@@ -190,10 +196,12 @@ export class StatusFile {
   }
 
   #rowOf(worker: WorkerPart): Row {
+    // Of one that beats in time the next deadline is only when it would be late, and moves with each beat.
+    const due = worker.state === "healthy" ? null : this.#context.wakeOf(`worker:${worker.worker_id}`);
     const known = this.#rows.get(worker);
-    if (known !== undefined) return known;
-    const row = workerRow(worker);
-    const made = { row, text: JSON.stringify(row), isWell: isWorkerWell(worker) };
+    if (known?.due === due) return known;
+    const row = workerRow(worker, due === null ? null : writeInstant(wallOf(due)));
+    const made = { row, text: JSON.stringify(row), isWell: isWorkerWell(worker), due };
     this.#rows.set(worker, made);
     return made;
   }
@@ -234,7 +242,13 @@ export class StatusFile {
   }
 }
 
-function workerRow(worker: WorkerPart): Record<string, unknown> {
+/** The wall clock at an instant of the monotonic one. */
+function wallOf(monoMs: number): number {
+  const { atMs, monoMs: nowMonoMs } = now();
+  return atMs + monoMs - nowMonoMs;
+}
+
+function workerRow(worker: WorkerPart, nextAt: string | null): Record<string, unknown> {
   return {
     worker_id: worker.worker_id,
     worker_type: worker.spec.worker_type,
@@ -246,7 +260,7 @@ function workerRow(worker: WorkerPart): Record<string, unknown> {
     desired: worker.desired,
     why: worker.ending?.reason ?? worker.held_by ?? worker.said_verdict,
     since: writeInstant(worker.state_since_at_ms),
-    next_at: null,
+    next_at: nextAt,
     health_score: worker.last_beat?.reported ?? null,
     last_seen: worker.last_beat === null ? null : writeInstant(worker.last_beat.arrived_at_ms),
   };

@@ -61,6 +61,8 @@ export interface DaemonContext<Event, Settings> {
   /** Parts of the state, for showing. */
   part<T>(key: string): T | null;
   partsWith<T>(kind: PartKind): Iterable<readonly [string, T]>;
+  /** When a wake is due, on the monotonic clock, for showing; null if there is none. */
+  wakeOf(key: string): number | null;
 }
 
 export interface DaemonBody<Event, Effect> {
@@ -277,6 +279,7 @@ class Daemon<
       offer: (event) => loopHolder.loop?.offer(event),
       part: (key) => loopHolder.loop?.part(key) ?? null,
       partsWith: (kind) => loopHolder.loop?.partsWith(kind) ?? [],
+      wakeOf: (key) => loopHolder.loop?.wakeOf(key) ?? null,
     };
     const body = this.#definition.open(context);
     this.#body = body;

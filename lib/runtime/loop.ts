@@ -198,6 +198,11 @@ export class Loop<
     return this.#weather;
   }
 
+  /** When a wake is due, on the monotonic clock; null if there is none. For showing. */
+  wakeOf(key: string): number | null {
+    return this.#wakes.dueOf(key);
+  }
+
   /** Stops deciding. What is in hand stays in the journal and is finished by the next start. */
   stop(): void {
     this.#stopped = true;

@@ -33,6 +33,11 @@ export class WakeQueue {
     this.#arm();
   }
 
+  /** When a key is due, on the monotonic clock; null if it is not. */
+  dueOf(key: string): number | null {
+    return this.#due.get(key) ?? null;
+  }
+
   close(): void {
     this.#cancel?.();
     this.#due.clear();

@@ -170,6 +170,20 @@ describe("the monitor", () => {
     expect(home.types("paused").filter((type) => type === "worker_paused")).toHaveLength(1);
   });
 
+  test("shows in status.json when a worker that has not beaten yet is looked at next", async () => {
+    await home.start();
+    await home.spawn("beats", BEATS);
+    await home.spawn("silent", "exec sleep 600", REQUIRED);
+    const nextAt = (id: string): unknown => {
+      if (!existsSync(home.layout.status)) return undefined;
+      const { workers } = home.line.read("status.json") as { workers: { worker_id: string; next_at: unknown }[] };
+      return workers.find((row) => row.worker_id === id)?.next_at;
+    };
+    await until(() => typeof nextAt("silent") === "string", "its deadline is shown");
+    expect(Math.abs(Date.parse(String(nextAt("silent"))) - Date.now())).toBeLessThan(10_000);
+    await until(() => nextAt("beats") === null, "the other has none");
+  });
+
   test("signals nobody because of a pid that stands in a beat or a spec", async () => {
     const daemon = await home.start();
     for (const [nth, pid] of [1, daemon, process.pid].entries()) {

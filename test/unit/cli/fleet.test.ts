@@ -47,6 +47,7 @@ function both() {
     policy: () => policyOf(),
     part: (key: string) => (key === "fleet" ? fleet : null),
     partsWith: () => [],
+    wakeOf: () => null,
   };
   const file = new StatusFile(context as unknown as ConstructorParameters<typeof StatusFile>[0]);
   file.write();

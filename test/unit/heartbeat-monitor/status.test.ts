@@ -7,6 +7,7 @@ import type { Event, FleetPart, WorkerPart } from "../../../daemons/heartbeat-mo
 import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
 import { readyFacts } from "../../../daemons/heartbeat-monitor/recount.js";
 import { StatusFile } from "../../../daemons/heartbeat-monitor/status.js";
+import { now } from "../../../lib/platform/clock.js";
 import type { DaemonContext } from "../../../lib/runtime/daemon.js";
 import { openHome, resolveHome } from "../../../lib/store/home.js";
 import { Layout } from "../../../lib/store/layout.js";
@@ -18,6 +19,8 @@ let folder: string;
 let layout: Layout;
 let workers: WorkerPart[];
 let fleet: FleetPart;
+/** Deadlines on this host's own monotonic clock. */
+let wakes: Map<string, number>;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "heald-status-"));
@@ -26,6 +29,7 @@ beforeEach(() => {
   openHome(home, { create: true, claimOwnership: false });
   layout = new Layout(home);
   workers = [];
+  wakes = new Map();
   fleet = BLANK_FLEET;
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
@@ -50,6 +54,7 @@ function status(): StatusFile {
     layout,
     policy: () => policyOf(),
     part: (key: string) => (key === "fleet" ? fleet : null),
+    wakeOf: (key: string) => wakes.get(key) ?? null,
     partsWith: () => workers.map((worker) => [worker.worker_id, worker] as const),
   };
   return new StatusFile(context as unknown as DaemonContext<Event, HeartbeatSettings>);
@@ -68,6 +73,22 @@ describe("status.json", () => {
       ],
     });
     expect(composed.summary).toMatch(/^2 workers, 1 in trouble/);
+  });
+
+  test("shows when a worker that is not in time is looked at next, as it moves, and nothing of that for a healthy one", () => {
+    workers = watched();
+    const file = status();
+    const nextAt = () => (file.compose(NOW).workers as { next_at: string | null }[]).map((row) => row.next_at);
+    expect(nextAt()).toEqual([null, null]);
+    for (const seconds of [60, 90]) {
+      for (const id of ["a", "b"]) wakes.set(`worker:${id}`, now().monoMs + seconds * 1000);
+      const expectedMs = Date.now() + seconds * 1000;
+      const [ill, healthy] = nextAt();
+      expect(Math.abs(Date.parse(ill as string) - expectedMs)).toBeLessThan(2000);
+      expect(healthy).toBeNull();
+    }
+    wakes.clear();
+    expect(nextAt()).toEqual([null, null]);
   });
 
   test("shows who waits for a restart, behind which gate and until when", () => {

@@ -259,10 +259,12 @@ describe("Loop", () => {
     const loop = world.loop();
     loop.offer({ kind: "later", account: "a", atMonoMs: 2000 });
     loop.offer({ kind: "later", account: "a", atMonoMs: 5000 });
+    expect([loop.wakeOf("a"), loop.wakeOf("b")]).toEqual([5000, null]);
     world.clock.advance(3000);
     expect(accountOf(loop, "a")?.woken ?? 0).toBe(0);
     world.clock.advance(10_000);
     expect(accountOf(loop, "a")?.woken).toBe(1);
+    expect(loop.wakeOf("a")).toBeNull();
   });
 
   test("starts from its checkpoint, and drops what was of another boot's clock", () => {
