@@ -16,6 +16,7 @@ import {
 import { readDaemons } from "../../lib/store/daemons.js";
 import { readDesired } from "../../lib/store/desired.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
+import { BudgetReader } from "./budgets-left.js";
 import type { Event, FleetPart, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 
@@ -56,6 +57,7 @@ export type StatusContext = Pick<
 
 export class StatusFile {
   readonly #context: StatusContext;
+  readonly #budgets: BudgetReader;
   #dirty = true;
   #writtenAtMs = 0;
   #tookMs = 0;
@@ -67,6 +69,7 @@ export class StatusFile {
 
   constructor(context: StatusContext) {
     this.#context = context;
+    this.#budgets = new BudgetReader(context.layout);
   }
 
   /** Something changed that a person would want to see. */
@@ -184,6 +187,7 @@ export class StatusFile {
           0,
           this.#context.policy().settings.max_cleanups_per_minute - (fleet?.cleanups.length ?? 0),
         ),
+        ...this.#budgets.read(daemons.some(({ name, running }) => running && name === "worker-restart")),
       },
     };
   }

@@ -148,6 +148,9 @@ describe("worker-restart as a process", () => {
     await until(() => readdirSync(at("restart/claimed")).length === 0, "nothing is claimed any more");
     await until(() => events("worker_restarted").length > 0, "its success is said");
     expect(events("worker_restarted")).toHaveLength(1);
+    const figures = at("metrics/worker-restart-metrics.json");
+    const left = (): unknown => (existsSync(figures) ? readJson(figures).restarts_left_this_minute : null);
+    await until(() => left() === 999, "the figures say how many starts are left", 10_000);
   });
 
   test("killed with -9 again and again, it starts each of twenty dead workers once and loses none", async () => {

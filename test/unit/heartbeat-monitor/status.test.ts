@@ -8,7 +8,9 @@ import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/polic
 import { readyFacts } from "../../../daemons/heartbeat-monitor/recount.js";
 import { StatusFile } from "../../../daemons/heartbeat-monitor/status.js";
 import { now } from "../../../lib/platform/clock.js";
+import { type Identity, identityOf } from "../../../lib/platform/processes.js";
 import type { DaemonContext } from "../../../lib/runtime/daemon.js";
+import { writeRunFile } from "../../../lib/runtime/identity-files.js";
 import { openHome, resolveHome } from "../../../lib/store/home.js";
 import { Layout } from "../../../lib/store/layout.js";
 import { openScene, policyOf } from "../../scenario/monitor-world.js";
@@ -134,6 +136,23 @@ describe("status.json", () => {
       budgets: { cleanups_left_this_minute: 18 },
       detector: { trusted: true, guard: "clear" },
     });
+  });
+
+  test("shows what is left of others' budgets while it is known, and null where there is no limit", () => {
+    const file = status();
+    const left = (): unknown => file.compose(NOW).budgets;
+    expect(left()).toMatchObject({ restarts_left_this_minute: null, tokens_left: null });
+    writeFileSync(layout.metrics("worker-restart"), '{"restarts_left_this_minute":58}');
+    writeFileSync(layout.tokenBudget, '{"total_budget":1000,"total_used":400}');
+    expect(left()).toMatchObject({ restarts_left_this_minute: null, tokens_left: 600 });
+    const identity = identityOf(process.pid) as Identity;
+    const run = { ...identity, version: "1", started_at: NOW, policy_hash: "x", loop_lag_ms: 0 };
+    writeRunFile(layout, "worker-restart", run);
+    writeFileSync(layout.tokenBudget, '{"total_budget":1000,"total_used":1000}');
+    expect(left()).toMatchObject({ restarts_left_this_minute: 58, tokens_left: 0 });
+    // As an operator's editor leaves it for a moment, or for good.
+    writeFileSync(layout.tokenBudget, "{");
+    expect(left()).toMatchObject({ tokens_left: null });
   });
 
   test("is one compact line, written on change and at most once a second", () => {
