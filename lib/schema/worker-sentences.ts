@@ -57,10 +57,12 @@ export const CONFIGURED: FieldSentences = {
   restart: "When it may come back, and how often it did.",
   ...under("restart", {
     when: "on-failure (unless said otherwise): not after exit code 0. always: also then. never.",
-    state: "Where its restarts stand.",
+    state:
+      "idle, exhausted (given up for now) or stopped (given up). That one waits or is held stands in its request in restart/queue/, as deferred: it has no active spec then. waiting and held are read, and never written.",
     attempts: "Automatic restarts since the last stable run.",
     lifetime: "Automatic restarts ever; never resets.",
-    next_at: "When the next restart is looked at.",
+    next_at:
+      "When the next restart of an exhausted one is looked at; of one that waits, deferred.next_at of its request.",
   }),
   probe: "How to ask a program that cannot beat; each success counts as a beat.",
   ...under("probe", {

@@ -15,7 +15,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { inSpecBeatOf, statusOf, tokensOf } from "../../../lib/schema/worker-spec.js";
+import { CONFIGURED } from "../../../lib/schema/worker-sentences.js";
+import { inSpecBeatOf, RESTART_STATES, statusOf, tokensOf } from "../../../lib/schema/worker-spec.js";
 import type { Layout } from "../../../lib/store/layout.js";
 import { SpecStore } from "../../../lib/store/specs.js";
 import { age, temporaryLayout } from "./temporary-home.js";
@@ -52,6 +53,17 @@ describe("SpecStore reading", () => {
     ]);
     expect(inSpecBeatOf(writing)).toEqual({ atMs: Date.parse("2025-11-20T22:04:45.250Z"), score: 87, sequence: 4 });
   });
+
+  test.each(RESTART_STATES)(
+    "reads %s, and the page says which of these words is written, and where else to look",
+    (state) => {
+      const layout = temporaryLayout();
+      put(layout, "worker-1", JSON.stringify({ worker_id: "worker-1", worker_type: "t", restart: { state } }));
+      expect(okValue(new SpecStore(layout), "worker-1").restart?.state).toBe(state);
+      const sentence = CONFIGURED["restart.state"] ?? "";
+      expect([sentence.includes(state), sentence.includes("deferred")]).toEqual([true, true]);
+    },
+  );
 
   test("names the line of a spec with a hole in it, relative to the coordination directory", () => {
     const layout = temporaryLayout();
