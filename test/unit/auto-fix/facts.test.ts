@@ -47,8 +47,11 @@ describe("a hold on one worker", () => {
   const changing = { actions: [{ type: "restart-service" }], target: "process" };
   const pattern = { worker_type: "scan-worker", workers: ["scan-2", "scan-1"] } as unknown as PatternRecord;
   const heldBy = (plan: object): string | null =>
-    new FactReader(layout, () => ({ commands: [] }) as never).read(plan as Plan, "scan-worker", pattern, {}, Date.now())
-      .hold?.name ?? null;
+    new FactReader(
+      layout,
+      () => ({ commands: [] }) as never,
+      () => "unknown",
+    ).read(plan as Plan, "scan-worker", pattern, {}, Date.now()).hold?.name ?? null;
   const hold = (scope: string, name: string): void =>
     writeFileSync(
       join(layout.holdsDir, "by-hand.json"),
