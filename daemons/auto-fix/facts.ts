@@ -130,7 +130,8 @@ export class FactReader {
   #fleet(nowMs: number): Fleet {
     if (this.#read?.nowMs === nowMs) return this.#read.fleet;
     const specs = this.#specs.listActive().flatMap((id) => {
-      const reading = this.#specs.readActive(id, nowMs);
+      // The monitor says which of them may not be read: here it is one worker of whom nothing is known.
+      const reading = this.#specs.readActive(id, nowMs, { refusesForbidden: true });
       return reading.kind === "ok" ? [reading.value] : [];
     });
     const fleet = { specs, waiting: this.waiting() };

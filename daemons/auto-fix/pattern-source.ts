@@ -35,6 +35,8 @@ export class PatternSource implements Source {
   #version = "";
   #looked = "";
   #watch: { close(): void } | null = null;
+  /** What does not work now, and the code that was said of it. */
+  readonly #troubles = new Map<string, string>();
 
   constructor(context: Context, rules: Rules, reader: FactReader) {
     this.#context = context;
@@ -57,27 +59,47 @@ export class PatternSource implements Source {
   }
 
   scan(): void {
-    try {
-      this.#read();
-    } catch (fault) {
-      if (weatherCode(fault) === null) throw fault;
-      this.#context.log.warn({ code: weatherCode(fault) }, "patterns cannot be read just now");
-      return;
-    }
+    if (!this.#sheltered("patterns cannot be read just now", () => this.#read())) return;
     // Who asks for one pattern in between reads the file as well, and has not looked at the others.
     if (this.#looked === this.#version) return;
-    this.#looked = this.#version;
+    let missed = false;
     for (const pattern of this.#patterns.values()) {
       const version = `${pattern.status}:${pattern.frequency.total_occurrences}:${pattern.confidence}:${pattern.actionable}`;
       if (this.#seen.get(pattern.pattern_id) === version) continue;
-      this.#seen.set(pattern.pattern_id, version);
-      this.#look(pattern);
+      if (this.#lookSheltered(pattern)) this.#seen.set(pattern.pattern_id, version);
+      else missed = true;
+    }
+    if (missed) return;
+    this.#looked = this.#version;
+    this.#troubles.clear();
+  }
+
+  /** After a change of the rules or the policy. What cannot be looked at now is looked at by a later scan. */
+  lookAtAll(): void {
+    for (const pattern of this.#patterns.values()) {
+      if (this.#lookSheltered(pattern)) continue;
+      this.#seen.delete(pattern.pattern_id);
+      this.#looked = "";
     }
   }
 
-  /** After a change of the rules or the policy. */
-  lookAtAll(): void {
-    for (const pattern of this.#patterns.values()) this.#look(pattern);
+  /** One pattern whose facts cannot be read must not keep the others from being looked at. */
+  #lookSheltered(pattern: PatternRecord): boolean {
+    return this.#sheltered(`"${pattern.pattern_id}" cannot be looked at just now`, () => this.#look(pattern));
+  }
+
+  /** Whether it was done. Bad weather is said once for each code and tried again with every scan. */
+  #sheltered(what: string, action: () => void): boolean {
+    try {
+      action();
+    } catch (fault) {
+      const code = weatherCode(fault);
+      if (code === null) throw fault;
+      if (this.#troubles.get(what) !== code) this.#context.log.warn({ code, cause: String(fault) }, what);
+      this.#troubles.set(what, code);
+      return false;
+    }
+    return true;
   }
 
   /** The pattern as it is now. */

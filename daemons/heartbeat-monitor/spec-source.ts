@@ -14,10 +14,10 @@ import {
   restartRequestSchema,
 } from "../../lib/schema/records.js";
 import { readAttemptName } from "../../lib/schema/worker-spec.js";
-import { listDesired, readDesired } from "../../lib/store/desired.js";
+import { listDesired, readDesiredRecord } from "../../lib/store/desired.js";
 import { namesIn } from "../../lib/store/entries.js";
 import { type Hold, readHolds } from "../../lib/store/holds.js";
-import { MAX_BYTES, type Reading, readRecord } from "../../lib/store/records.js";
+import { type Bad, MAX_BYTES, type Reading, readRecord } from "../../lib/store/records.js";
 import { SpecStore } from "../../lib/store/specs.js";
 import type { Event, ExitFacts, FleetPart, HoldFacts, RemainsFacts, WorkerPart } from "./facts.js";
 import { monitoredCount } from "./fleet.js";
@@ -36,6 +36,9 @@ const LOOK_AGAIN_MS = 250;
 const UNFINISHED_MS = 2000;
 /** Editors remove a file before they write it anew: a spec is gone only when it stays away for this long. */
 const GONE_MS = 500;
+
+/** The files are of many owners: one that we may not open is said, and the others are read all the same. */
+const ONE_BY_ONE = { refusesForbidden: true };
 
 /** What a scan found in two folders when it began. What came since is hinted at: the watches stand before anything is read. */
 interface Listed {
@@ -127,13 +130,10 @@ export class SpecSource implements Source {
       this.#readSpec(workerId, listed);
     }
     for (const name of this.#specs.listBadNames())
-      this.#refuse(
-        join(this.#context.layout.activeDir, name),
-        "name",
-        `Cannot read worker spec "worker-specs/active/${name}": its name is not a usable id`,
-        0,
-        0,
-      );
+      this.#refuse(join(this.#context.layout.activeDir, name), {
+        code: "name",
+        sentence: `Cannot read worker spec "worker-specs/active/${name}": its name is not a usable id`,
+      });
     for (const [workerId] of this.#context.partsWith<WorkerPart>("worker:")) {
       if (!present.has(workerId)) this.#onAbsent(workerId);
     }
@@ -150,7 +150,8 @@ export class SpecSource implements Source {
   /** Whether a request waits that makes worker-restart end this very attempt. */
   #isRestartForced(workerId: string, attempt: number): boolean {
     const path = this.#context.layout.queueRequest(workerId);
-    const options = { maxBytes: MAX_BYTES.request, nowMs: Date.now(), what: "request" };
+    // Of one that may not be read worker-restart tells, to whom it is addressed.
+    const options = { maxBytes: MAX_BYTES.request, nowMs: Date.now(), what: "request", ...ONE_BY_ONE };
     const reading = readRecord(path, restartRequestSchema, options);
     return reading.kind === "ok" && reading.value.force === true && (reading.value.attempt ?? attempt) === attempt;
   }
@@ -162,9 +163,9 @@ export class SpecSource implements Source {
       nowMs: Date.now(),
       what: "exit record",
       isFleeting: true,
+      ...ONE_BY_ONE,
     });
-    if (reading.kind === "bad")
-      this.#refuse(path, reading.code, reading.sentence, reading.mtimeMs ?? 0, reading.ino ?? 0);
+    if (reading.kind === "bad") this.#refuse(path, reading);
     return reading;
   }
 
@@ -230,12 +231,11 @@ export class SpecSource implements Source {
     const seen = this.#seen.get(workerId);
     const stat = seen === undefined ? undefined : statSync(path, { throwIfNoEntry: false });
     if (stat !== undefined && seen === keyOf(stat)) return this.#readRest(workerId, listed);
-    const reading = this.#specs.readActive(workerId, Date.now());
+    const reading = this.#specs.readActive(workerId, Date.now(), ONE_BY_ONE);
     if (reading.kind === "absent") return this.#onAbsent(workerId);
     if (reading.kind === "unfinished")
       return this.#later(`spec:${workerId}`, UNFINISHED_MS, () => this.#readSpec(workerId));
-    if (reading.kind === "bad")
-      return this.#refuse(path, reading.code, reading.sentence, reading.mtimeMs ?? 0, reading.ino ?? 0);
+    if (reading.kind === "bad") return this.#refuse(path, reading);
     this.#seen.set(workerId, keyOf(reading));
     const isNew = this.#context.part<WorkerPart>(`worker:${workerId}`) === null;
     this.#context.offer({ kind: "spec", worker_id: workerId, spec: specFacts(reading.value) });
@@ -285,10 +285,13 @@ export class SpecSource implements Source {
       maxBytes: MAX_BYTES.request,
       nowMs: Date.now(),
       what: "launch record",
+      ...ONE_BY_ONE,
     });
     if (reading.kind === "absent") return;
     if (reading.kind === "unfinished")
       return this.#later(path, LOOK_AGAIN_MS, () => this.#readLaunch(workerId, attempt));
+    // It may well be alive: nothing is concluded from what we are kept from reading.
+    if (reading.kind === "bad" && isClosed(reading)) return this.#refuse(path, reading);
     if (reading.kind === "bad") {
       // Older than a launcher needs for one write: it died in its first microseconds, and the claim with it.
       return this.#context.offer({
@@ -360,8 +363,16 @@ export class SpecSource implements Source {
     const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
     if (worker === null) return;
     const { layout } = this.#context;
-    const wish = existsSync(layout.desired(workerId)) ? readDesired(layout, workerId, Date.now()) : null;
-    const desired = wish?.state ?? "running";
+    const path = layout.desired(workerId);
+    const wish: ReturnType<typeof readDesiredRecord> = existsSync(path)
+      ? readDesiredRecord(layout, workerId, Date.now(), ONE_BY_ONE)
+      : { kind: "absent" };
+    if (wish.kind === "unfinished")
+      return this.#later(`desired:${workerId}`, UNFINISHED_MS, () => this.#readDesired(workerId));
+    if (wish.kind === "bad") this.#refuse(path, wish);
+    // A wish is there, and we are kept from reading it: what was known before holds on.
+    if (wish.kind === "bad" && isClosed(wish)) return;
+    const desired = wish.kind === "ok" ? wish.value.state : "running";
     if (desired !== worker.desired) this.#context.offer({ kind: "desired", worker_id: workerId, desired });
   }
 
@@ -405,9 +416,14 @@ export class SpecSource implements Source {
     );
   }
 
-  #refuse(path: string, code: string, sentence: string, mtimeMs: number, ino: number): void {
+  #refuse(path: string, { code, sentence, mtimeMs = 0, ino = 0 }: Omit<Bad, "kind" | "problems">): void {
     this.#shelter.refuse(path, { mtimeMs, ino }, code, sentence);
   }
+}
+
+/** Whether the permissions of the file are all that is wrong with it. */
+function isClosed({ code }: Bad): boolean {
+  return code === "EACCES" || code === "EPERM";
 }
 
 function holdFacts(hold: Hold): HoldFacts {

@@ -4,11 +4,16 @@ import { isId } from "../schema/primitives.js";
 import { type Desired, desiredSchema } from "../schema/records.js";
 import { jsonNamesIn, lineOf, unlinkIfThere } from "./entries.js";
 import type { Layout } from "./layout.js";
-import { MAX_BYTES, type Reading, readRecord } from "./records.js";
+import { type Forbidden, MAX_BYTES, type Reading, readRecord } from "./records.js";
 
 /** Reads a person's wish with its faults; for those who report them. */
-export function readDesiredRecord(layout: Layout, workerId: string, nowMs: number): Reading<Desired> {
-  const options = { maxBytes: MAX_BYTES.request, nowMs, what: "wish", root: layout.coordination };
+export function readDesiredRecord(
+  layout: Layout,
+  workerId: string,
+  nowMs: number,
+  forbidden: Forbidden = {},
+): Reading<Desired> {
+  const options = { maxBytes: MAX_BYTES.request, nowMs, what: "wish", root: layout.coordination, ...forbidden };
   return readRecord(layout.desired(workerId), desiredSchema, options);
 }
 

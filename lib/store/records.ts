@@ -2,11 +2,13 @@
  * Reads one record that somebody else wrote, and says in one sentence what is wrong with it.
  *
  * What a person writes may be seen half-written: unparseable and younger than two seconds means "not finished". Errors
- * of the host (no descriptors, no permission, a failing disk) say nothing about the record and are thrown.
+ * of the host (no descriptors, no permission, a failing disk) say nothing about the record and are thrown; that one file
+ * may not be opened is refused like a bad record, where that is asked for.
  * @module
  */
+import { lstatSync } from "node:fs";
 import { relative } from "node:path";
-import { FileRefused } from "../errors.js";
+import { FileRefused, systemCode } from "../errors.js";
 import { readSmall, type SmallFile } from "../platform/files.js";
 import { type Problem, readAs, sentenceOf } from "../schema/problems.js";
 import { firstFault } from "./json-position.js";
@@ -49,7 +51,7 @@ export interface Bad {
   readonly kind: "bad";
   readonly sentence: string;
   readonly problems: readonly Problem[];
-  /** `symlink`, `too_large`, `not_a_file`, `not_utf8`, `not_json` or `wrong_field`. */
+  /** `symlink`, `too_large`, `not_a_file`, `not_utf8`, `not_json` or `wrong_field`; the system's for a forbidden one. */
   readonly code: string;
   /** Identify this version of the file, when it could be opened. */
   readonly mtimeMs?: number;
@@ -68,7 +70,12 @@ export interface ReadOptions {
   readonly what?: string;
   /** The folder to which the path is shown relative. */
   readonly root?: string;
+  /** Whether a file that we may not open is bad, and not the host's fault: for those who read many files of many owners. */
+  readonly refusesForbidden?: boolean;
 }
+
+/** How a reader of many files takes one that it may not open. */
+export type Forbidden = Pick<ReadOptions, "refusesForbidden">;
 
 /**
  * Reads and validates one record.
@@ -80,6 +87,7 @@ export function readRecord<T>(path: string, schema: SchemaOf<T>, options: ReadOp
   try {
     file = readSmall(path, { maxBytes: options.maxBytes });
   } catch (error) {
+    if (isForbidden(error) && options.refusesForbidden === true) return refuseForbidden(path, options, error);
     if (!(error instanceof FileRefused)) throw error;
     return refuse(path, options, error.code, [{ field: "", message: detailOf(error) }]);
   }
@@ -152,6 +160,23 @@ export function refuse(path: string, options: ReadOptions, code: string, problem
     problems,
     sentence: `Cannot read ${what} ${JSON.stringify(shown)}: ${sentenceOf(problems)}`,
   };
+}
+
+/**
+ * Whether an error says that this one file may not be opened. A folder that is closed fails before any file in it is
+ * opened, and is the host's fault.
+ */
+export function isForbidden(error: unknown): boolean {
+  const code = systemCode(error);
+  return (code === "EACCES" || code === "EPERM") && (error as { syscall?: unknown }).syscall === "open";
+}
+
+function refuseForbidden(path: string, options: ReadOptions, error: unknown): Bad {
+  const code = systemCode(error) ?? "EACCES";
+  const bad = refuse(path, options, code, [{ field: "", message: `it may not be read (${code})` }]);
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  // Permissions change the time of change alone: a file that was mended and closed again is another version.
+  return stat === undefined ? bad : { ...bad, mtimeMs: stat.ctimeMs, ino: stat.ino };
 }
 
 /** The part of the error's message after the path. */

@@ -15,7 +15,7 @@ import { show } from "../schema/problems.js";
 import { attemptName, readAttemptName, type WorkerSpecRecord, workerSpecSchema } from "../schema/worker-spec.js";
 import { isThere, namesIn, textOf, unlinkIfThere } from "./entries.js";
 import type { Layout } from "./layout.js";
-import { MAX_BYTES, type Reading, type ReadOptions, readRecord, refuse } from "./records.js";
+import { type Forbidden, MAX_BYTES, type Reading, type ReadOptions, readRecord, refuse } from "./records.js";
 
 /** The blocks of a spec that the monitor may write, merged one level deep. A field that is undefined is removed. */
 export interface SpecPatch {
@@ -66,7 +66,7 @@ export class SpecStore {
   }
 
   /** Reads one active spec. One whose `worker_id` is not its file name is bad: two files would claim one worker. */
-  readActive(workerId: string, nowMs: number): Reading<WorkerSpecRecord> {
+  readActive(workerId: string, nowMs: number, forbidden: Forbidden = {}): Reading<WorkerSpecRecord> {
     const path = this.#layout.activeSpec(workerId);
     const options: ReadOptions = {
       maxBytes: MAX_BYTES.spec,
@@ -74,6 +74,7 @@ export class SpecStore {
       what: "worker spec",
       root: this.#layout.coordination,
       isFleeting: true,
+      ...forbidden,
     };
     const reading = readRecord(path, workerSpecSchema, options);
     if (reading.kind !== "ok") return reading;

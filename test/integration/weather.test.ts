@@ -117,6 +117,34 @@ describe("files as they are found in the field", () => {
   });
 });
 
+describe("files of another user", () => {
+  /** The folders belong to the daemon's user; what is written from here on belongs to root, as after `sudo heald …`. */
+  function giveToNobody(): void {
+    spawnSync("chown", ["-R", "65534:65534", home.line.home]);
+  }
+
+  const AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+
+  test.skipIf(!IS_ROOT)("one spec that may not be read is said, and the workers after it are watched", async () => {
+    home = new Monitored();
+    const pid = await home.spawn("b", "exec sleep 600");
+    process.kill(pid, "SIGKILL");
+    await until(() => existsSync(home.layout.exit("b", 1)), "its launcher has written how it ended");
+    giveToNobody();
+    home.specs.createActive(home.specOf("a", "exec sleep 600"));
+    await home.start(AS_NOBODY);
+    await until(() => home.requests().length === 1, "the death of b is filed");
+    expect(home.requests()).toEqual(["b-restart.json"]);
+    await until(() => ofType("record_refused").length === 1, "a is said to be closed");
+    expect(ofType("record_refused")[0]).toMatchObject({
+      reason: "EACCES",
+      message: 'Cannot read worker spec "worker-specs/active/a.json": it may not be read (EACCES)',
+    });
+    giveToNobody();
+    await until(() => home.isShown("a"), "a is watched as soon as it may be read");
+  });
+});
+
 describe("a host that fails", () => {
   test.skipIf(!IS_ROOT)("a full disk: said once, watching goes on, and everything is made up for", async () => {
     home = new Monitored();

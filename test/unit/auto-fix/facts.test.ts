@@ -1,5 +1,6 @@
 /** Guarantee: what a fix is told of the home is what stands there. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -38,6 +39,24 @@ describe("a worker type without a template", () => {
     const request = { worker_id: "scan-1", worker_type: "scan-worker", attempt: 1, reason: "killed" };
     writeFileSync(layout.queueRequest("scan-1"), JSON.stringify(request), { mode: 0o640 });
     expect(isKnown()).toBe(true);
+  });
+});
+
+describe("a spec that may not be read", () => {
+  test.skipIf(process.geteuid?.() !== 0)("hides its own worker alone", () => {
+    const plan = { actions: [{ type: "restart-service" }], target: "process" } as unknown as Plan;
+    const specs = ["scan-1", "scan-2"];
+    for (const worker_id of specs)
+      writeFileSync(layout.activeSpec(worker_id), JSON.stringify({ worker_id, worker_type: "scan-worker" }));
+    spawnSync("chmod", ["-R", "a+rX", root]);
+    chmodSync(layout.activeSpec("scan-1"), 0o600);
+    const reader = new FactReader(layout, () => ({ commands: [] }) as never);
+    process.seteuid?.(65534);
+    try {
+      expect(reader.read(plan, "scan-worker", null, {}, Date.now()).fleet).toBe(1);
+    } finally {
+      process.seteuid?.(0);
+    }
   });
 });
 

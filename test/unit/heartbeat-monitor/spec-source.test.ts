@@ -1,0 +1,112 @@
+/** Guarantee: a file that the monitor may not read is said, and nothing is concluded from it. */
+import { spawnSync } from "node:child_process";
+import { chmodSync, writeFileSync } from "node:fs";
+import { expect, onTestFinished, test } from "vitest";
+import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
+import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
+import type { Remains } from "../../../daemons/heartbeat-monitor/remains.js";
+import { SpecSource } from "../../../daemons/heartbeat-monitor/spec-source.js";
+import type { DaemonContext } from "../../../lib/runtime/daemon.js";
+import type { DesiredState } from "../../../lib/schema/records.js";
+import type { Layout } from "../../../lib/store/layout.js";
+import { openScene } from "../../scenario/monitor-world.js";
+import { temporaryLayout } from "../store/temporary-home.js";
+
+const IS_ROOT = process.geteuid?.() === 0;
+
+class Bench {
+  readonly layout: Layout = temporaryLayout();
+  readonly offered: Event[] = [];
+  readonly said: string[] = [];
+  readonly #parts = new Map<string, WorkerPart>();
+  readonly #source: SpecSource;
+
+  constructor() {
+    const context = {
+      layout: this.layout,
+      log: { info: () => undefined, warn: (_: object, text: string) => this.said.push(text) },
+      reporter: { news: (type: string, { message }: { message: string }) => this.said.push(`${type}: ${message}`) },
+      part: (key: string) => this.#parts.get(key) ?? null,
+      partsWith: () => [...this.#parts].map(([key, part]) => [key.slice("worker:".length), part]),
+      offer: (event: Event) => this.offered.push(event),
+    };
+    this.#source = new SpecSource(context as unknown as DaemonContext<Event, HeartbeatSettings>, {} as Remains);
+    onTestFinished(() => this.#source.stop());
+  }
+
+  /** A worker that the monitor knows already, with a process or with none that it has heard of. */
+  know(id: string, desired: DesiredState, hasProcess = true): void {
+    const { world } = openScene();
+    world.add(id);
+    world.run(60);
+    const part = world.part(id) as WorkerPart;
+    const spec = { ...part.spec, has_launch: true };
+    this.#parts.set(`worker:${id}`, { ...part, desired, spec, process: hasProcess ? part.process : null });
+    writeFileSync(
+      this.layout.activeSpec(id),
+      JSON.stringify({ worker_id: id, worker_type: id, status: "running", attempt: part.spec.attempt }),
+    );
+  }
+
+  write(path: string, record: object, mode = 0o644): void {
+    writeFileSync(path, typeof record === "string" ? record : JSON.stringify(record));
+    chmodSync(path, mode);
+  }
+
+  /** Opens all folders to everybody, as those of a home are to the user of the daemons. */
+  open(): void {
+    spawnSync("find", [this.layout.home.home, "-type", "d", "-exec", "chmod", "a+rx", "{}", "+"]);
+    for (const [key] of this.#parts) chmodSync(this.layout.activeSpec(key.slice("worker:".length)), 0o644);
+  }
+
+  scan(): void {
+    if (IS_ROOT) process.seteuid?.(65534);
+    try {
+      this.#source.scan();
+    } finally {
+      if (IS_ROOT) process.seteuid?.(0);
+    }
+  }
+
+  kinds(workerId: string): string[] {
+    return this.offered.filter((event) => "worker_id" in event && event.worker_id === workerId).map(({ kind }) => kind);
+  }
+}
+
+test.skipIf(!IS_ROOT)("an unreadable wish is said once, and what was wished before holds on", () => {
+  const bench = new Bench();
+  bench.know("a", "stopped");
+  bench.know("b", "running");
+  bench.write(bench.layout.desired("a"), { state: "stopped" }, 0o600);
+  bench.write(bench.layout.desired("b"), { state: "draining" });
+  bench.open();
+  bench.scan();
+  bench.scan();
+  expect(bench.said).toEqual(['record_refused: Cannot read wish "desired/a.json": it may not be read (EACCES)']);
+  expect(bench.kinds("a")).not.toContain("desired");
+  expect(bench.offered).toContainEqual({ kind: "desired", worker_id: "b", desired: "draining" });
+});
+
+test.skipIf(!IS_ROOT)("an unreadable launch or exit record says nothing of its worker, and the next is read", () => {
+  const bench = new Bench();
+  for (const id of ["a", "b", "c"]) bench.know(id, "running", id === "b");
+  const exit = { ended_at: new Date().toISOString(), exit_code: 1, signal: null, ran_ms: 5 };
+  bench.write(bench.layout.launch("a", 1), { worker_id: "a", attempt: 1 }, 0o600);
+  bench.write(bench.layout.exit("b", 1), { worker_id: "b", attempt: 1, ...exit }, 0o600);
+  bench.write(bench.layout.exit("c", 1), { worker_id: "c", attempt: 1, ...exit });
+  bench.open();
+  bench.scan();
+  expect(bench.said).toHaveLength(2);
+  expect(bench.said.join("\n")).toMatch(/launch record.*a\.attempt-1.*\n.*exit record.*b\.attempt-1.*may not be read/);
+  expect([bench.kinds("a"), bench.kinds("b"), bench.kinds("c")]).toEqual([["spec"], ["spec"], ["spec", "exit"]]);
+});
+
+test("a wish that is no JSON is said", () => {
+  const bench = new Bench();
+  bench.know("a", "running");
+  bench.write(bench.layout.desired("a"), "stop" as unknown as object);
+  spawnSync("touch", ["-d", "1 hour ago", bench.layout.desired("a")]);
+  bench.open();
+  bench.scan();
+  expect(bench.said).toEqual([expect.stringContaining('record_refused: Cannot read wish "desired/a.json"')]);
+});
