@@ -6,8 +6,9 @@
  *
  * @module
  */
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, lstatSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { systemCode } from "../errors.js";
 import { type Beside, type BesideEnd, startBeside } from "../platform/beside.js";
 import { safetyOf } from "../platform/files.js";
 import type { Log } from "../platform/log.js";
@@ -62,15 +63,26 @@ export class Hooks {
     this.scan();
   }
 
-  /** Reads the folder again. */
+  /** Reads the folder again. While it cannot be read, the hooks that are known stay. */
   scan(): void {
-    const names = namesIn(this.#layout.hooksDir).filter((name) => !name.startsWith(".") && name !== "README.md");
+    const names = this.#list();
+    if (names === null) return;
     this.#names = new Set(names.filter((name) => Object.hasOwn(EVENTS, name)));
     for (const name of names) {
       if (!this.#names.has(name) && !ASKED.has(name)) {
         const nearest = nearestName(name, Object.keys(EVENTS));
         this.#say(name, `names no event${nearest === null ? "" : `; did you mean ${nearest}`}`);
       }
+    }
+  }
+
+  #list(): string[] | null {
+    try {
+      return namesIn(this.#layout.hooksDir).filter((name) => !name.startsWith(".") && name !== "README.md");
+    } catch (error) {
+      if (systemCode(error) === null) throw error;
+      this.#say("", `hooks cannot be read: ${String(error)}`);
+      return null;
     }
   }
 
@@ -87,7 +99,11 @@ export class Hooks {
       this.#log.warn({ passed_over: this.#passedOver }, `${this.#passedOver} events had no hook started for them`);
       this.#passedOver = 0;
     }
-    void this.#places.run(() => this.#run(record));
+    this.#places
+      .run(() => this.#run(record))
+      .catch((error: unknown) =>
+        this.#log.warn({ hook: record.event_type, cause: String(error) }, `hooks/${record.event_type} is not run`),
+      );
   }
 
   /** Resolves when no hook runs and none waits. */
@@ -154,9 +170,16 @@ function whyNotRun(path: string): string | null {
   }
 }
 
+/** Of the entry itself: a link is never followed, and one that leads in a circle or into a closed folder cannot be. */
 function versionOf(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat === undefined ? "" : `${stat.ino}:${stat.ctimeMs}`;
+  try {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    return stat === undefined ? "" : `${stat.ino}:${stat.ctimeMs}`;
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === null) throw error;
+    return code;
+  }
 }
 
 function problemOf(end: BesideEnd, timeoutMs: number): string | null {

@@ -1,6 +1,16 @@
 /** Guarantee: each reported event starts its hook, once, with the event on its input; and no hook can hold anything up. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -109,6 +119,39 @@ describe("a hook", () => {
     bench.report("worker_exited");
     await bench.hooks.idle();
     expect(bench.text("out")).toBe(before);
+  });
+
+  test("that is a link in a circle is not run and said once, and so is one whose name is no event's", async () => {
+    const bench = new Bench();
+    symlinkSync("loop", join(bench.layout.hooksDir, "loop"));
+    symlinkSync("worker_exited", join(bench.layout.hooksDir, "worker_exited"));
+    bench.write("worker_restarted", "echo ran >> out");
+    bench.hooks.start();
+    bench.hooks.scan();
+    for (let times = 0; times < 3; times++) bench.report("worker_exited");
+    bench.report("worker_restarted");
+    await bench.hooks.idle();
+    expect(bench.text("out")).toBe("ran\n");
+    expect(bench.log.map(({ msg }) => msg)).toEqual([
+      "hooks/loop is not run: names no event",
+      "hooks/worker_exited is not run: it is a symbolic link",
+    ]);
+  });
+
+  test("stays known while the folder cannot be read, which is said once", async () => {
+    const bench = new Bench();
+    const { hooksDir } = bench.layout;
+    bench.write("worker_exited", "echo ran >> out");
+    bench.hooks.scan();
+    renameSync(hooksDir, `${hooksDir}.away`);
+    symlinkSync(hooksDir, hooksDir);
+    for (let times = 0; times < 3; times++) bench.hooks.scan();
+    expect(bench.log.map(({ msg }) => msg)).toEqual([expect.stringMatching(/^hooks cannot be read: .*ELOOP/)]);
+    rmSync(hooksDir);
+    renameSync(`${hooksDir}.away`, hooksDir);
+    bench.report("worker_exited");
+    await bench.hooks.idle();
+    expect(bench.text("out")).toBe("ran\n");
   });
 
   test("that fails is one line in the log, with its last words", async () => {
