@@ -7,6 +7,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { systemCode } from "../errors.js";
+import { signalGroup } from "./groups.js";
+import { hasGroupMembers, type Identity, identityOf, isSame } from "./identity.js";
 
 export interface BesideOptions {
   readonly cwd?: string;
@@ -22,6 +24,8 @@ export interface BesideEnd {
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly timedOut: boolean;
+  /** It took too long and may not be signalled by us, as what runs through sudo: it was left running. */
+  readonly isLeft?: true;
   /** The system's code, when it never ran. */
   readonly failedToStart?: string;
   /** Its last words on standard error, one line; empty if it had none. */
@@ -50,7 +54,13 @@ class Running {
   readonly #lastWords: () => string;
   readonly #timers: NodeJS.Timeout[] = [];
   #settle: (end: BesideEnd) => void = () => {};
+  /** The number of its group; null once nobody is left in it, for then it is given to others. */
+  #group: number | null = null;
+  /** Who led the group, where that could be read. */
+  #leader: Identity | null = null;
+  #hasExited = false;
   #timedOut = false;
+  #isLeft = false;
 
   constructor(file: string, args: readonly string[], input: string, options: BesideOptions) {
     this.ended = new Promise((resolve) => {
@@ -64,6 +74,9 @@ class Running {
       return;
     }
     this.#child = child;
+    this.#group = child.pid ?? null;
+    // Now it cannot have been reaped yet, however short its life was.
+    this.#leader = child.pid === undefined ? null : leaderOf(child.pid);
     this.#lastWords = lastWordsOf(child.stderr);
     child.once("error", (error) => {
       if (child.pid === undefined)
@@ -83,16 +96,30 @@ class Running {
   }
 
   #hasten(): void {
-    const pid = this.#child?.pid;
-    if (pid === undefined) return;
+    if (this.#group === null) return;
     this.#timedOut = true;
-    signalGroup(pid, "SIGTERM");
+    this.#signal("SIGTERM");
     // Also when the program itself has ended by then: its children may have ignored the first signal.
-    this.#later(GRACE_MS, () => signalGroup(pid, "SIGKILL"));
+    this.#later(GRACE_MS, () => {
+      this.#signal("SIGKILL");
+      if (!this.#isLeft) return;
+      // Of what we may not end the end is not waited for.
+      this.letGo();
+      this.#finish({ exitCode: null, signal: null });
+    });
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    // Until its end is known to us its number is its own; afterwards only while somebody of the group lives on.
+    if (this.#hasExited && isAnothers(this.#leader)) this.#group = null;
+    if (this.#group !== null) this.#isLeft = signalGroup(this.#group, signal) === "forbidden";
   }
 
   /** What its children still write is waited for only a moment. */
   #drain(exitCode: number | null, signal: NodeJS.Signals | null): void {
+    this.#hasExited = true;
+    // While anybody is in the group, the kernel gives its number to nobody else.
+    if (this.#group !== null && !hasGroupMembers(this.#group)) this.#group = null;
     const finish = (): void => this.#finish({ exitCode, signal });
     const { stderr } = this.#child ?? {};
     if (!stderr || stderr.closed) return finish();
@@ -101,14 +128,35 @@ class Running {
   }
 
   #finish(end: Omit<BesideEnd, "timedOut" | "lastLine">): void {
-    // A group that was told to end within its grace keeps that last signal.
-    if (!this.#timedOut) for (const timer of this.#timers) clearTimeout(timer);
+    // A group that was told to end within its grace keeps that last signal, as long as anybody is in it.
+    if (!this.#timedOut || this.#group === null) for (const timer of this.#timers) clearTimeout(timer);
     this.#child?.stderr?.destroy();
-    this.#settle({ ...end, timedOut: this.#timedOut, lastLine: this.#lastWords() });
+    const isLeft = this.#isLeft ? { isLeft: true as const } : {};
+    this.#settle({ ...end, timedOut: this.#timedOut, ...isLeft, lastLine: this.#lastWords() });
   }
 
   #later(delayMs: number, act: () => void): void {
     this.#timers.push(setTimeout(act, delayMs));
+  }
+}
+
+/** Null where it cannot be read just now: then the group gets no signal any more once its leader has ended. */
+function leaderOf(pid: number): Identity | null {
+  try {
+    return identityOf(pid);
+  } catch (error) {
+    if (systemCode(error) === null) throw error;
+    return null;
+  }
+}
+
+/** Whether the leader's number is somebody else's by now; also where that cannot be told: rather too little is ended. */
+function isAnothers(leader: Identity | null): boolean {
+  try {
+    return leader === null || isSame(leader) === "reused";
+  } catch (error) {
+    if (systemCode(error) === null) throw error;
+    return true;
   }
 }
 
@@ -138,12 +186,4 @@ function lastWordsOf(stream: Readable | null): () => string {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed here
     return (lines.at(-1) ?? "").replace(/[\u0000-\u001f\u007f-\u009f]/g, "?").slice(0, 160);
   };
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal);
-  } catch (error) {
-    if (systemCode(error) !== "ESRCH") throw error;
-  }
 }

@@ -3,6 +3,7 @@
 import type { Readable } from "node:stream";
 import { execa } from "execa";
 import { systemCode } from "../errors.js";
+import { signalGroup } from "./groups.js";
 
 export interface ProgramOptions {
   readonly cwd?: string;
@@ -21,6 +22,8 @@ export interface ProgramResult {
   readonly exitCode: number | null;
   readonly signal: string | null;
   readonly timedOut: boolean;
+  /** It took too long and may not be signalled by us, as what runs through sudo: it was left running. */
+  readonly isLeft?: true;
   readonly stdout: string;
   readonly stderr: string;
   /** The system's code, when it never ran: ENOENT, EACCES, E2BIG, … */
@@ -66,11 +69,11 @@ export async function runProgram(
   // Both streams at their end, or the program never started.
   const settled = program.then((result) => systemCode(result) ?? systemCode(result.cause));
   if (program.pid === undefined) return { ...NOT_STARTED, failedToStart: (await settled) ?? "unknown" };
-  const { end, timedOut } = await endWithin(program.pid, exited, options.timeoutMs ?? TIMEOUT_MS);
+  const { end, timedOut, isLeft } = await endWithin(program.pid, exited, options.timeoutMs ?? TIMEOUT_MS);
   await within(DRAIN_MS, settled);
   program.stdout?.destroy();
   program.stderr?.destroy();
-  return { ...end, timedOut, stdout: stdout(), stderr: stderr() };
+  return { ...end, timedOut, ...(isLeft ? { isLeft } : {}), stdout: stdout(), stderr: stderr() };
 }
 
 const NOT_STARTED = { exitCode: null, signal: null, timedOut: false, stdout: "", stderr: "" };
@@ -80,15 +83,15 @@ async function endWithin(
   pid: number,
   exited: Promise<End>,
   timeoutMs: number,
-): Promise<{ end: End; timedOut: boolean }> {
+): Promise<{ end: End; timedOut: boolean; isLeft: boolean }> {
   const inTime = await within(timeoutMs, exited);
-  if (inTime !== null) return { end: inTime, timedOut: false };
+  if (inTime !== null) return { end: inTime, timedOut: false, isLeft: false };
   signalGroup(pid, "SIGTERM");
   const graceful = await within(GRACE_MS, exited);
   // Also when the program itself has ended: its children may have ignored the first signal.
-  signalGroup(pid, "SIGKILL");
+  const isLeft = signalGroup(pid, "SIGKILL") === "forbidden";
   const end = graceful ?? (await within(DRAIN_MS, exited)) ?? { exitCode: null, signal: null };
-  return { end, timedOut: true };
+  return { end, timedOut: true, isLeft };
 }
 
 /** The value, or null when it takes longer. */
@@ -101,14 +104,6 @@ async function within<T>(limitMs: number, value: Promise<T>): Promise<T | null> 
     return await Promise.race([value, late]);
   } finally {
     clearTimeout(timer);
-  }
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal);
-  } catch (error) {
-    if (systemCode(error) !== "ESRCH") throw error;
   }
 }
 

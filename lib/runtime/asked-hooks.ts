@@ -9,6 +9,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { safetyOf } from "../platform/files.js";
+import { LEFT_RUNNING } from "../platform/groups.js";
 import type { Log } from "../platform/log.js";
 import { type ProgramResult, runProgram } from "../platform/programs.js";
 import { type EventContent, type EventSubject, makeRecord } from "../schema/events.js";
@@ -86,7 +87,7 @@ function whyUnsafe(path: string): string | null {
 
 function howEnded(result: ProgramResult, timeoutMs: number): string {
   if (result.failedToStart !== undefined) return `could not be started (${result.failedToStart})`;
-  if (result.timedOut) return `took longer than ${timeoutMs / 1000} s and was ended`;
+  if (result.timedOut) return `took longer than ${timeoutMs / 1000} s${result.isLeft ? LEFT_RUNNING : " and was ended"}`;
   return result.exitCode === null ? `was ended by ${result.signal}` : `ended with ${result.exitCode}`;
 }
 

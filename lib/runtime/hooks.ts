@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { systemCode } from "../errors.js";
 import { type Beside, type BesideEnd, startBeside } from "../platform/beside.js";
 import { safetyOf } from "../platform/files.js";
+import { LEFT_RUNNING } from "../platform/groups.js";
 import type { Log } from "../platform/log.js";
 import { bulkhead } from "../platform/tasks.js";
 import { type Watch, watchDirectory } from "../platform/watching.js";
@@ -184,6 +185,7 @@ function versionOf(path: string): string {
 
 function problemOf(end: BesideEnd, timeoutMs: number): string | null {
   if (end.failedToStart !== undefined) return `could not be started (${end.failedToStart})`;
+  if (end.isLeft) return `took longer than ${timeoutMs / 1000} s${LEFT_RUNNING}`;
   if (end.timedOut) return `took longer than ${timeoutMs / 1000} s and was ended`;
   if (end.signal !== null) return `was ended by ${end.signal}`;
   return end.exitCode === 0 ? null : `ended with ${end.exitCode}`;
