@@ -6,11 +6,14 @@
  */
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
+import { weatherCode } from "../../lib/platform/files.js";
+import type { Log } from "../../lib/platform/log.js";
 import type { Source } from "../../lib/runtime/daemon.js";
 import { readInstant } from "../../lib/schema/primitives.js";
 import { readAttemptName } from "../../lib/schema/worker-spec.js";
 import { jsonNamesIn } from "../../lib/store/entries.js";
 import type { Layout } from "../../lib/store/layout.js";
+import { isForbidden } from "../../lib/store/records.js";
 import { readRemains } from "./evidence.js";
 import type { Gatherer } from "./gatherer.js";
 import type { Event } from "./messages.js";
@@ -25,6 +28,7 @@ const FILES_MAX = 2000;
 
 interface Host {
   readonly layout: Layout;
+  readonly log: Pick<Log, "warn">;
   part<T>(key: string): T | null;
   offer(event: Event): void;
 }
@@ -35,6 +39,8 @@ export class ZombieSource implements Source {
   readonly #host: Host;
   readonly #gatherer: Gatherer;
   readonly #isCaughtUp: () => boolean;
+  /** The code that was said of what does not work now. */
+  #trouble: string | null = null;
 
   constructor(host: Host, gatherer: Gatherer, isCaughtUp: () => boolean) {
     this.#host = host;
@@ -47,8 +53,21 @@ export class ZombieSource implements Source {
 
   stop(): void {}
 
+  /** In bad weather nothing is found this time. The next scan looks at the same files again. */
   scan(): void {
-    if (!this.#isCaughtUp()) return;
+    try {
+      if (this.#isCaughtUp()) this.#look();
+      this.#trouble = null;
+    } catch (error) {
+      const code = weatherCode(error);
+      if (code === null) throw error;
+      if (this.#trouble !== code)
+        this.#host.log.warn({ code, cause: String(error) }, "worker-specs/zombie/ cannot be looked at just now");
+      this.#trouble = code;
+    }
+  }
+
+  #look(): void {
     const through = this.#host.part<ZombiesPart>("zombies")?.through_ms ?? 0;
     const until = Date.now() - SETTLED_MS;
     const files = jsonNamesIn(this.#host.layout.zombieDir)
@@ -66,7 +85,7 @@ export class ZombieSource implements Source {
     const named = readAttemptName(name);
     if (named === null || this.#gatherer.hasSeen(named.workerId, named.attempt)) return null;
     const { workerId, attempt } = named;
-    const remains = readRemains(this.#host.layout, workerId, attempt);
+    const remains = this.#remainsOf(workerId, attempt);
     if (remains === null || remains.words.reason === null) return null;
     return {
       kind: "ended",
@@ -90,6 +109,15 @@ export class ZombieSource implements Source {
       weight: 1,
       from_file: true,
     };
+  }
+  /** Null for what we may not read: one record of another user's must not hide the others. */
+  #remainsOf(workerId: string, attempt: number): ReturnType<typeof readRemains> {
+    try {
+      return readRemains(this.#host.layout, workerId, attempt);
+    } catch (error) {
+      if (isForbidden(error)) return null;
+      throw error;
+    }
   }
 }
 

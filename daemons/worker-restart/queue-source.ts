@@ -1,5 +1,6 @@
 /** The queue of requests: each file is read with the facts of its gates, and offered as one event. @module */
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
+import { systemCode } from "../../lib/errors.js";
 import { weatherCode } from "../../lib/platform/files.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
@@ -20,6 +21,10 @@ export type Context = DaemonContext<Event, RestartSettings>;
 
 /** Requests left by dead claimers are looked for once what the journal knows is resumed. */
 const ORPHANS_AFTER_MS = 1000;
+/** And again after so long, where the folders could not be read. */
+const ORPHANS_AGAIN_MS = 30_000;
+/** What is said not to work. */
+const LOOKING = "looking at the queue";
 
 /** A request as it was read, and which version of its file that was. */
 export interface ReadRequest {
@@ -46,6 +51,8 @@ export class QueueSource implements Source {
   /** Called when a request begins to wait for an active spec to go. */
   onWaitsForSpec: () => void = () => {};
   #watch: Watch | null = null;
+  /** What does not work now, and the code that was said of it. */
+  readonly #troubles = new Map<string, string>();
 
   constructor(context: Context, mailbox: Mailbox, host: () => NonNullable<Facts["host"]>) {
     this.#context = context;
@@ -59,16 +66,36 @@ export class QueueSource implements Source {
     for (const schema of [restartRequestSchema, workerSpecSchema, launchRecordSchema]) quickCheckOf(schema);
     this.#watch = watchDirectory(
       layout.queueDir,
-      (name) => (name === null ? this.scan() : this.#hint(name)),
+      (name) => (name === null ? this.scan() : this.#sheltered(LOOKING, () => this.#hint(name))),
       (error) => log.warn({ cause: String(error) }, "the queue cannot be watched; it is looked at every 30 s"),
     );
-    for (const [workerId, part] of this.#waiting()) this.#offerGone(workerId, part);
+    this.#sheltered(LOOKING, () => {
+      for (const [workerId, part] of this.#waiting()) this.#offerGone(workerId, part);
+    });
     this.scan();
     this.#later(ORPHANS_AFTER_MS, () => this.#adoptOrphans());
   }
 
   scan(): void {
-    for (const name of this.#mailbox.list()) this.#hint(name);
+    this.#sheltered(LOOKING, () => {
+      for (const name of this.#mailbox.list()) this.#hint(name);
+    });
+  }
+
+  /** Whether it was done. Without descriptors, permissions or a queue it is said once and left to the next scan. */
+  #sheltered(what: string, action: () => void): boolean {
+    try {
+      action();
+    } catch (error) {
+      const code = systemCode(error) === "ENOENT" ? "ENOENT" : weatherCode(error);
+      if (code === null) throw error;
+      if (this.#troubles.get(what) !== code)
+        this.#context.log.warn({ code, cause: String(error) }, `${what} does not work just now; it is tried again`);
+      this.#troubles.set(what, code);
+      return false;
+    }
+    if (this.#troubles.delete(what)) this.#context.log.info({}, `${what} works again`);
+    return true;
   }
 
   stop(): void {
@@ -162,14 +189,24 @@ export class QueueSource implements Source {
 
   #offerGone(workerId: string, part: WorkerPart): void {
     const { waiting, worker_type, task_id } = part;
-    if (waiting === null || statSync(this.#mailbox.pathOf(waiting.name), { throwIfNoEntry: false })) return;
+    if (waiting === null || this.#isThere(waiting.name)) return;
     this.#context.offer({ kind: "request-gone", worker_id: workerId, worker_type, task_id, name: waiting.name });
   }
 
   #otherOf(workerId: string, name: string): string | null {
     const waiting = this.#context.part<WorkerPart>(`worker:${workerId}`)?.waiting ?? null;
     if (waiting === null || waiting.name === name) return null;
-    return statSync(this.#mailbox.pathOf(waiting.name), { throwIfNoEntry: false }) ? waiting.name : null;
+    return this.#isThere(waiting.name) ? waiting.name : null;
+  }
+
+  /** Whether a request waits; also where that cannot be told, for what waits must not be forgotten by mistake. */
+  #isThere(name: string): boolean {
+    try {
+      return statSync(this.#mailbox.pathOf(name), { throwIfNoEntry: false }) !== undefined;
+    } catch (error) {
+      if (weatherCode(error) === null) throw error;
+      return true;
+    }
   }
 
   /** A hint says that something happened to a file; the same version is not looked at twice. */
@@ -199,7 +236,7 @@ export class QueueSource implements Source {
   #offer(name: string): void {
     const give = (event: Event | null): void => {
       if (event !== null) this.#context.offer(event);
-      else if (!existsSync(this.#mailbox.pathOf(name))) this.#gone(name);
+      else if (!this.#isThere(name)) this.#gone(name);
     };
     const put = (error: unknown): void => {
       // The scan comes again; a host that is short of something says so where it must write.
@@ -230,8 +267,11 @@ export class QueueSource implements Source {
   /** Claimed requests of dead claimers that no attempt on probation and no start in hand accounts for wait again. */
   #adoptOrphans(): void {
     const parts = [...this.#context.partsWith<WorkerPart>("")];
-    for (const name of adoptOrphans(this.#mailbox, accountedFor(parts)))
-      this.#context.log.info({ name }, "a request that a killed daemon had claimed waits again");
+    const isDone = this.#sheltered("looking for requests of killed daemons", () => {
+      for (const name of adoptOrphans(this.#mailbox, accountedFor(parts)))
+        this.#context.log.info({ name }, "a request that a killed daemon had claimed waits again");
+    });
+    if (!isDone) this.#later(ORPHANS_AGAIN_MS, () => this.#adoptOrphans());
   }
 }
 

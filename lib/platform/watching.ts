@@ -176,7 +176,13 @@ class FolderWatch implements Watch {
   }
 
   #check(suspect: boolean): void {
-    const found = statSync(this.#path, { throwIfNoEntry: false });
+    let found: Stats | undefined;
+    try {
+      found = statSync(this.#path, { throwIfNoEntry: false });
+    } catch (error) {
+      // A folder above was closed, or the disk fails: it is looked at again in a second.
+      return this.#failed(error);
+    }
     if (!suspect && found !== undefined && this.#armedOn !== null && isSameFolder(found, this.#armedOn)) return;
     this.#disarm();
     if (this.#arm()) this.#onHint(null);

@@ -8,6 +8,7 @@
  */
 import { AlreadyRunning, UsageError } from "../errors.js";
 import { now } from "../platform/clock.js";
+import { weatherCode } from "../platform/files.js";
 import { limits, tightLimits } from "../platform/host.js";
 import { newEventIdBase } from "../platform/ids.js";
 import { acquireSingle, type Held } from "../platform/locks.js";
@@ -154,6 +155,8 @@ class Daemon<
   #timers: NodeJS.Timeout[] = [];
   #retention: Schedule | null = null;
   readonly #lag = new LoopLag(PULSE_MS);
+  /** Sources whose last scan met bad weather, and the code that was said of it. */
+  readonly #unscanned = new Map<string, string>();
   /** Housekeeping did not work the last time. */
   #putOff = false;
   #stopping = false;
@@ -371,7 +374,7 @@ class Daemon<
   #onWeather(weather: Weather | null): void {
     if (weather === null) {
       this.#news("weather_ended", "Writing works again; what waited is being done", {});
-      for (const source of this.#body?.sources ?? []) source.scan?.();
+      for (const source of this.#body?.sources ?? []) this.#scan(source, () => source.scan?.());
       return;
     }
     this.#news("weather_started", `Cannot write (${weather.code}) at "${weather.what}"; trying again each second`, {
@@ -401,7 +404,23 @@ class Daemon<
     for (const source of this.#body?.sources ?? []) {
       const scan = source.scanInTurn ?? source.scan;
       if (scan && source.scanEverySeconds)
-        this.#timers.push(setInterval(() => scan.call(source), source.scanEverySeconds * 1000));
+        this.#timers.push(
+          setInterval(() => this.#scan(source, () => scan.call(source)), source.scanEverySeconds * 1000),
+        );
+    }
+  }
+
+  /** Whatever a source does not expect of the host must not end the daemon: its next scan looks again. Said once. */
+  #scan(source: Source, scan: () => void): void {
+    try {
+      scan();
+      this.#unscanned.delete(source.name);
+    } catch (error) {
+      const code = weatherCode(error);
+      if (code === null) throw error;
+      if (this.#unscanned.get(source.name) !== code)
+        this.#log.warn({ source: source.name, code, cause: String(error) }, `${source.name} cannot be read just now`);
+      this.#unscanned.set(source.name, code);
     }
   }
 

@@ -279,7 +279,17 @@ describe("the zombies' folder", () => {
         weight: 1,
       },
     ]);
-    const source = new ZombieSource(host, gatherer, () => true);
+    const warned: string[] = [];
+    const log = { warn: (_: object, text: string) => void warned.push(text) };
+    let isWell = false;
+    const source = new ZombieSource({ ...host, log }, gatherer, () => {
+      if (!isWell) throw Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" });
+      return true;
+    });
+    source.scan();
+    source.scan();
+    expect(warned).toEqual(["worker-specs/zombie/ cannot be looked at just now"]);
+    isWell = true;
     source.scan();
     source.scan();
     expect(offered).toHaveLength(1);

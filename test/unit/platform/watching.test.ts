@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { replaceFile } from "../../../lib/platform/files.js";
@@ -57,6 +57,21 @@ describe("watchDirectory()", () => {
     writeFileSync(join(folder, "w-3.json"), "{}");
     await until("a hint comes", () => watched.hints.includes("w-3.json"));
     expect(watched.hints).not.toContain("w-old.json");
+  });
+
+  test("waits for a folder that cannot be looked at, whatever the reason, and tells of it once", async () => {
+    const folder = join(temporaryFolder(), "beats");
+    mkdirSync(folder);
+    const watched = watchFolder(folder);
+    renameSync(folder, `${folder}-away`);
+    symlinkSync(folder, folder);
+    const begunMs = performance.now();
+    await until("it was looked at twice", () => performance.now() - begunMs > 2200);
+    expect(watched.errors.at(-1)).toMatchObject({ code: "ELOOP" });
+    expect(watched.errors.length).toBeLessThan(3);
+    rmSync(folder);
+    renameSync(`${folder}-away`, folder);
+    await until("a full scan is asked for", () => watched.hints.includes(null));
   });
 
   test("waits for a folder that is not there yet", async () => {

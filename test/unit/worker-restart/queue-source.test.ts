@@ -1,0 +1,48 @@
+/** Guarantee: whatever happens to the queue's folder or to one file in it, the source says it once and reads on when it can. */
+import { renameSync, writeFileSync } from "node:fs";
+import { expect, onTestFinished, test } from "vitest";
+import type { Event } from "../../../daemons/worker-restart/messages.js";
+import { type Context, QueueSource } from "../../../daemons/worker-restart/queue-source.js";
+import type { WorkerPart } from "../../../daemons/worker-restart/state.js";
+import type { Layout } from "../../../lib/store/layout.js";
+import { Mailbox } from "../../../lib/store/mailbox.js";
+import { temporaryLayout } from "../store/temporary-home.js";
+
+class Bench {
+  readonly layout: Layout = temporaryLayout();
+  readonly offered: string[] = [];
+  readonly warned: string[] = [];
+  readonly source: QueueSource;
+  readonly waiting = new Map<string, WorkerPart>();
+
+  constructor() {
+    const { claimedDir, doneDir, failedRequestsDir, rejectedDir, queueDir } = this.layout;
+    const folders = { claimed: claimedDir, done: doneDir, failed: failedRequestsDir, rejected: rejectedDir };
+    const context = {
+      layout: this.layout,
+      log: { info: () => undefined, warn: (_: object, text: string) => this.warned.push(text) },
+      offer: (event: Event) => this.offered.push(`${event.kind} ${"name" in event ? event.name : ""}`),
+      part: () => null,
+      partsWith: () => this.waiting,
+    };
+    this.source = new QueueSource(context as unknown as Context, new Mailbox(queueDir, folders));
+    onTestFinished(() => this.source.stop());
+  }
+
+  request(workerId: string): void {
+    const record = { worker_id: workerId, worker_type: "scan", attempt: 1, reason: "killed" };
+    writeFileSync(this.layout.queueRequest(workerId), JSON.stringify(record), { mode: 0o640 });
+  }
+}
+
+test("a queue that was moved away is said once, and read when it is back", () => {
+  const bench = new Bench();
+  const { queueDir } = bench.layout;
+  renameSync(queueDir, `${queueDir}.away`);
+  for (let times = 0; times < 3; times++) bench.source.scan();
+  expect(bench.warned).toEqual(["looking at the queue does not work just now; it is tried again"]);
+  renameSync(`${queueDir}.away`, queueDir);
+  bench.request("w-1");
+  bench.source.scan();
+  expect(bench.offered).toEqual(["request w-1-restart.json"]);
+});
