@@ -1,5 +1,6 @@
 /** The queue of requests: each file is read with the facts of its gates, and offered as one event. @module */
 import { statSync } from "node:fs";
+import { relative } from "node:path";
 import { systemCode } from "../../lib/errors.js";
 import { weatherCode } from "../../lib/platform/files.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
@@ -23,6 +24,8 @@ export type Context = DaemonContext<Event, RestartSettings>;
 const ORPHANS_AFTER_MS = 1000;
 /** And again after so long, where the folders could not be read. */
 const ORPHANS_AGAIN_MS = 30_000;
+/** A request that could not be read is looked at again after so long, and at once when its file changes. */
+const UNREAD_MS = 2000;
 /** What is said not to work. */
 const LOOKING = "looking at the queue";
 
@@ -47,7 +50,10 @@ export class QueueSource implements Source {
   readonly #read = new Map<string, ReadRequest>();
   /** What the latest look at a request found, for its start. */
   readonly #found = new Map<string, Found>();
-  readonly #timers = new Set<NodeJS.Timeout>();
+  /** What is to be done later, by what it is about: never twice for one request. */
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+  /** Requests that could not be read, and the code that was said of them. */
+  readonly #unread = new Map<string, string>();
   /** Called when a request begins to wait for an active spec to go. */
   onWaitsForSpec: () => void = () => {};
   #watch: Watch | null = null;
@@ -73,7 +79,7 @@ export class QueueSource implements Source {
       for (const [workerId, part] of this.#waiting()) this.#offerGone(workerId, part);
     });
     this.scan();
-    this.#later(ORPHANS_AFTER_MS, () => this.#adoptOrphans());
+    this.#later("orphans", ORPHANS_AFTER_MS, () => this.#adoptOrphans());
   }
 
   scan(): void {
@@ -100,7 +106,7 @@ export class QueueSource implements Source {
 
   stop(): void {
     this.#watch?.close();
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const timer of this.#timers.values()) clearTimeout(timer);
   }
 
   /** Looks at all requests that wait; after a change of a hold, a wish, a template or the policy. */
@@ -120,7 +126,7 @@ export class QueueSource implements Source {
     });
     if (reading.kind === "absent") return null;
     if (reading.kind === "unfinished") {
-      this.#later(UNFINISHED_MS, () => this.#offer(name));
+      this.#later(name, UNFINISHED_MS, () => this.#offer(name));
       return null;
     }
     if (reading.kind === "bad") return { kind: "request-unreadable", name, why: reading.sentence };
@@ -225,6 +231,7 @@ export class QueueSource implements Source {
     this.#seen.delete(name);
     this.#read.delete(name);
     this.#found.delete(name);
+    this.#unread.delete(name);
     if (known === undefined) {
       for (const [workerId, part] of this.#waiting()) if (part.waiting?.name === name) this.#offerGone(workerId, part);
       return;
@@ -235,16 +242,13 @@ export class QueueSource implements Source {
 
   #offer(name: string): void {
     const give = (event: Event | null): void => {
+      this.#unread.delete(name);
       if (event !== null) this.#context.offer(event);
       else if (!this.#isThere(name)) this.#gone(name);
     };
     const put = (error: unknown): void => {
-      // The scan comes again; a host that is short of something says so where it must write.
-      this.#context.log.warn(
-        { name, code: weatherCode(error), cause: String(error) },
-        "a request could not be read just now",
-      );
-      this.#later(UNFINISHED_MS, () => this.#offer(name));
+      this.#sayUnread(name, error);
+      this.#later(name, UNREAD_MS, () => this.#offer(name));
     };
     try {
       const event = this.look(name);
@@ -256,12 +260,29 @@ export class QueueSource implements Source {
     }
   }
 
-  #later(ms: number, action: () => void): void {
+  /** Once for each reason. What a person has to mend is news; a host that is short of something says so where it must write. */
+  #sayUnread(name: string, error: unknown): void {
+    const code = weatherCode(error) ?? "unknown";
+    if (this.#unread.get(name) === code) return;
+    this.#unread.set(name, code);
+    const { log, layout, reporter } = this.#context;
+    log.warn({ name, code, cause: String(error) }, "a request could not be read just now; it is tried again");
+    if (code !== "EACCES" && code !== "EPERM") return;
+    const path = pathOf(error) ?? this.#mailbox.pathOf(name);
+    const problem = `${JSON.stringify(relative(layout.coordination, path))} may not be read (${code})`;
+    const content = { message: `Request "${name}" waits: ${problem}`, reason: code, data: { path, problem } };
+    // What cannot be written now is said by the next look.
+    if (!this.#sheltered("writing news", () => reporter.news("record_refused", content))) this.#unread.delete(name);
+  }
+
+  /** One timer for each: a scan that finds the same again must not begin a chain of its own. */
+  #later(what: string, ms: number, action: () => void): void {
+    if (this.#timers.has(what)) return;
     const timer = setTimeout(() => {
-      this.#timers.delete(timer);
+      this.#timers.delete(what);
       action();
     }, ms);
-    this.#timers.add(timer);
+    this.#timers.set(what, timer);
   }
 
   /** Claimed requests of dead claimers that no attempt on probation and no start in hand accounts for wait again. */
@@ -271,8 +292,14 @@ export class QueueSource implements Source {
       for (const name of adoptOrphans(this.#mailbox, accountedFor(parts)))
         this.#context.log.info({ name }, "a request that a killed daemon had claimed waits again");
     });
-    if (!isDone) this.#later(ORPHANS_AGAIN_MS, () => this.#adoptOrphans());
+    if (!isDone) this.#later("orphans", ORPHANS_AGAIN_MS, () => this.#adoptOrphans());
   }
+}
+
+/** The file that an error of the system is about: a request's facts stand in many. */
+function pathOf(error: unknown): string | null {
+  const path = (error as { path?: unknown } | null)?.path;
+  return typeof path === "string" ? path : null;
 }
 
 /** The number, time and length of a file: they stay with it when it is moved. */

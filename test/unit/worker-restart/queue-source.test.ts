@@ -1,6 +1,6 @@
 /** Guarantee: whatever happens to the queue's folder or to one file in it, the source says it once and reads on when it can. */
 import { renameSync, writeFileSync } from "node:fs";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { Event } from "../../../daemons/worker-restart/messages.js";
 import { type Context, QueueSource } from "../../../daemons/worker-restart/queue-source.js";
 import type { WorkerPart } from "../../../daemons/worker-restart/state.js";
@@ -12,6 +12,7 @@ class Bench {
   readonly layout: Layout = temporaryLayout();
   readonly offered: string[] = [];
   readonly warned: string[] = [];
+  readonly said: string[] = [];
   readonly source: QueueSource;
   readonly waiting = new Map<string, WorkerPart>();
 
@@ -21,6 +22,7 @@ class Bench {
     const context = {
       layout: this.layout,
       log: { info: () => undefined, warn: (_: object, text: string) => this.warned.push(text) },
+      reporter: { news: (type: string, { message }: { message: string }) => this.said.push(`${type}: ${message}`) },
       offer: (event: Event) => this.offered.push(`${event.kind} ${"name" in event ? event.name : ""}`),
       part: () => null,
       partsWith: () => this.waiting,
@@ -45,4 +47,30 @@ test("a queue that was moved away is said once, and read when it is back", () =>
   bench.request("w-1");
   bench.source.scan();
   expect(bench.offered).toEqual(["request w-1-restart.json"]);
+});
+
+test("a request that may not be read is said once, and tried again by one timer however many scans find it", () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const bench = new Bench();
+  const path = bench.layout.queueRequest("w-1");
+  bench.request("w-1");
+  const look = vi.spyOn(bench.source, "look").mockImplementation(() => {
+    throw Object.assign(new Error("EACCES: permission denied"), { code: "EACCES", syscall: "open", path });
+  });
+  for (let times = 0; times < 5; times++) bench.source.scan();
+  expect(look).toHaveBeenCalledTimes(5);
+  vi.advanceTimersByTime(2000);
+  expect(look).toHaveBeenCalledTimes(6);
+  vi.advanceTimersByTime(10_000);
+  expect(look).toHaveBeenCalledTimes(11);
+  expect(bench.said).toEqual([
+    'record_refused: Request "w-1-restart.json" waits: "restart/queue/w-1-restart.json" may not be read (EACCES)',
+  ]);
+  expect(bench.warned).toHaveLength(1);
+  look.mockRestore();
+  vi.advanceTimersByTime(2000);
+  expect(bench.offered).toEqual(["request w-1-restart.json"]);
+  vi.advanceTimersByTime(10_000);
+  expect(bench.offered).toHaveLength(1);
 });
