@@ -41,12 +41,12 @@ class Rule<Settings, Explicit> {
         this.settings = inForce.policy.settings;
         const message = `${policy}.json is in force`;
         if (inForce.isFallback !== true)
-          context.reporter.news("policy_loaded", { message, data: { policy, policy_hash: inForce.hash } });
+          context.reporter.newsOrLog("policy_loaded", { message, data: { policy, policy_hash: inForce.hash } });
         changed();
       },
       refused: (sentence) => {
         const message = sentence.replace(`${layout.coordination}/`, "coordination/");
-        context.reporter.news("policy_refused", { message, data: { policy, problem: sentence } });
+        context.reporter.newsOrLog("policy_refused", { message, data: { policy, problem: sentence } });
       },
     };
   }

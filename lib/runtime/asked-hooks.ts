@@ -87,7 +87,8 @@ function whyUnsafe(path: string): string | null {
 
 function howEnded(result: ProgramResult, timeoutMs: number): string {
   if (result.failedToStart !== undefined) return `could not be started (${result.failedToStart})`;
-  if (result.timedOut) return `took longer than ${timeoutMs / 1000} s${result.isLeft ? LEFT_RUNNING : " and was ended"}`;
+  if (result.timedOut)
+    return `took longer than ${timeoutMs / 1000} s${result.isLeft ? LEFT_RUNNING : " and was ended"}`;
   return result.exitCode === null ? `was ended by ${result.signal}` : `ended with ${result.exitCode}`;
 }
 

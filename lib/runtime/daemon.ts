@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { AlreadyRunning, UsageError } from "../errors.js";
+import { AlreadyRunning, systemCode, UsageError } from "../errors.js";
 import { now } from "../platform/clock.js";
 import { weatherCode } from "../platform/files.js";
 import { limits, tightLimits } from "../platform/host.js";
@@ -155,8 +155,10 @@ class Daemon<
   #timers: NodeJS.Timeout[] = [];
   #retention: Schedule | null = null;
   readonly #lag = new LoopLag(PULSE_MS);
-  /** Sources whose last scan met bad weather, and the code that was said of it. */
-  readonly #unscanned = new Map<string, string>();
+  /** What did not work the last time, and the code that was said of it. */
+  readonly #troubles = new Map<string, string>();
+  /** The policy in force is another than the run file says. */
+  #isRunFileOld = false;
   /** Housekeeping did not work the last time. */
   #putOff = false;
   #stopping = false;
@@ -350,7 +352,8 @@ class Daemon<
           policy: this.#definition.policy.name,
           policy_hash: inForce.hash,
         });
-        this.#writeRunFile();
+        // In force first: what cannot be written of it now is written later.
+        this.#isRunFileOld = !this.#sheltered("writing the run file", () => this.#writeRunFile());
         this.#body?.policyChanged?.();
       },
       refused: (sentence: string): void => {
@@ -362,13 +365,8 @@ class Daemon<
     };
   }
 
-  /** News must not stop a daemon that cannot write just now; the weather is reported on its own. */
   #news(type: EventType, message: string, data: Readonly<Record<string, unknown>>): void {
-    try {
-      this.#reporter.news(type, { message, data });
-    } catch (error) {
-      this.#log.warn({ event_type: type, cause: String(error) }, message);
-    }
+    this.#reporter.newsOrLog(type, { message, data });
   }
 
   #onWeather(weather: Weather | null): void {
@@ -410,18 +408,25 @@ class Daemon<
     }
   }
 
-  /** Whatever a source does not expect of the host must not end the daemon: its next scan looks again. Said once. */
+  /** Whatever a source does not expect of the host must not end the daemon: its next scan looks again. */
   #scan(source: Source, scan: () => void): void {
+    this.#sheltered(`scanning ${source.name}`, scan);
+  }
+
+  /** Whether it was done. What the system answers otherwise is said once for each code, and tried again by whoever asked. */
+  #sheltered(what: string, action: () => void): boolean {
     try {
-      scan();
-      this.#unscanned.delete(source.name);
+      action();
     } catch (error) {
-      const code = weatherCode(error);
+      const code = weatherCode(error) ?? answerOf(error);
       if (code === null) throw error;
-      if (this.#unscanned.get(source.name) !== code)
-        this.#log.warn({ source: source.name, code, cause: String(error) }, `${source.name} cannot be read just now`);
-      this.#unscanned.set(source.name, code);
+      if (this.#troubles.get(what) !== code)
+        this.#log.warn({ what, code, cause: String(error) }, `${what} does not work just now; it is tried again`);
+      this.#troubles.set(what, code);
+      return false;
     }
+    this.#troubles.delete(what);
+    return true;
   }
 
   /** Lets go of what is over, of all that this daemon owns. */
@@ -442,7 +447,8 @@ class Daemon<
       }
       this.#hooks.scan();
       const lagMs = this.#lag.take();
-      if (this.#lag.isWorthNoting(lagMs)) this.#writeRunFile(lagMs);
+      if (this.#isRunFileOld || this.#lag.isWorthNoting(lagMs))
+        this.#isRunFileOld = !this.#sheltered("writing the run file", () => this.#writeRunFile(lagMs));
       writeMetrics(this.#layout, this.#definition.metricsName ?? this.#definition.name, {
         daemon: this.#definition.name,
         since: new Date(this.#startedAtMs).toISOString().replace(/\.\d+Z$/, "Z"),
@@ -487,11 +493,12 @@ class Daemon<
   }
 
   #reopen(): void {
-    this.#reporter.reopen();
-    this.#log.reopen();
-    this.#body?.reopen?.();
-    this.#policyFile.look(this.#policyListener());
-    this.#shadow?.look();
+    // Each by itself: a log that cannot be opened must not keep a policy from being read.
+    this.#sheltered("opening the event logs", () => this.#reporter.reopen());
+    this.#sheltered("opening the daemon's log", () => this.#log.reopen());
+    this.#sheltered("opening what the daemon owns", () => this.#body?.reopen?.());
+    this.#sheltered("reading the policy", () => this.#policyFile.look(this.#policyListener()));
+    this.#sheltered("reading the shadow policy", () => this.#shadow?.look());
     this.#log.info({}, "logs opened anew, policy read again");
   }
 
@@ -547,6 +554,11 @@ class Daemon<
 function shadowFigures(shadow: { figures(): object | null } | null): Readonly<Record<string, unknown>> {
   const figures = shadow?.figures() ?? null;
   return figures === null ? {} : { shadow: figures };
+}
+
+/** The code of what the system answered to a call; null for whatever is thrown by code, which has codes of its own. */
+function answerOf(error: unknown): string | null {
+  return typeof error === "object" && error !== null && "syscall" in error ? systemCode(error) : null;
 }
 
 function newStamp(): Stamp {

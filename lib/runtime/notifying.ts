@@ -92,12 +92,12 @@ export class Notifications implements Source {
         this.#policy = inForce.policy;
         for (const note of inForce.notes) log.info({}, `${policy}.json: ${note}`);
         const data = { policy, policy_hash: inForce.hash, daemon: this.#daemon };
-        reporter.news("policy_loaded", { message: `${policy}.json is in force`, data });
+        reporter.newsOrLog("policy_loaded", { message: `${policy}.json is in force`, data });
         if (isRunning) this.notifier.policyChanged();
       },
       refused: (sentence: string) => {
         const message = sentence.replace(`${layout.coordination}/`, "coordination/");
-        reporter.news("policy_refused", { message, data: { policy, problem: sentence } });
+        reporter.newsOrLog("policy_refused", { message, data: { policy, problem: sentence } });
       },
     };
   }

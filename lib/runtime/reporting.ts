@@ -114,6 +114,19 @@ export class Reporter {
     this.report({ kind: "report", record }, { again: false });
   }
 
+  /**
+   * As `news`; where the event cannot be written just now, the daemon's own log says it instead.
+   *
+   * News must not stop what it tells of: a policy holds on a full disk too. The weather is reported on its own.
+   */
+  newsOrLog(type: EventType, content: EventContent): void {
+    try {
+      this.news(type, content);
+    } catch (error) {
+      this.#log.warn({ event_type: type, cause: String(error) }, content.message);
+    }
+  }
+
   /** Rotates what this daemon owns, if it has grown large. */
   rotate(nowMs: number): void {
     for (const log of Object.keys(EVENT_LOGS) as EventLog[]) {

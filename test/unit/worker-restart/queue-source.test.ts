@@ -27,7 +27,7 @@ class Bench {
       part: () => null,
       partsWith: () => this.waiting,
     };
-    this.source = new QueueSource(context as unknown as Context, new Mailbox(queueDir, folders));
+    this.source = new QueueSource(context as unknown as Context, new Mailbox(queueDir, folders), () => "unknown");
     onTestFinished(() => this.source.stop());
   }
 
