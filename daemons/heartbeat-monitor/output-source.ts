@@ -1,4 +1,5 @@
 /** Workers' output is kept within its limits: 300 logs every ten seconds, old attempts' logs every ten minutes. @module */
+import { systemCode } from "../../lib/errors.js";
 import { every, type Schedule } from "../../lib/platform/schedule.js";
 import { limitLog, pruneLogs } from "../../lib/platform/worker-log.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
@@ -16,6 +17,8 @@ export class OutputSource implements Source {
   readonly #context: DaemonContext<Event, HeartbeatSettings>;
   #schedule: Schedule | null = null;
   #cursor = 0;
+  /** Workers whose log could not be cut, and the code that was said of it. */
+  readonly #troubles = new Map<string, string>();
 
   constructor(context: DaemonContext<Event, HeartbeatSettings>) {
     this.#context = context;
@@ -36,20 +39,38 @@ export class OutputSource implements Source {
 
   /** Keeps the output of running workers within `log.max_mb`. */
   scan(): void {
+    const workers = [...this.#context.partsWith<WorkerPart>("worker:")];
+    if (this.#cursor >= workers.length) this.#cursor = 0;
+    const looked = workers.slice(this.#cursor, this.#cursor + LOGS_AT_ONCE);
+    this.#cursor += LOGS_AT_ONCE;
+    for (const [, worker] of looked) this.#limit(worker);
+    this.#guarded("heald.prom", "heald.prom could not be written", () => writePrometheus(this.#context.layout));
+    if (this.#cursor < workers.length) return;
+    const present = new Set(workers.map(([, { worker_id }]) => worker_id));
+    for (const what of this.#troubles.keys())
+      if (what !== "heald.prom" && !present.has(what)) this.#troubles.delete(what);
+  }
+
+  #limit({ worker_id, spec }: WorkerPart): void {
     const { layout, log } = this.#context;
-    const limits = this.#context.policy().settings.log;
+    const path = layout.workerLog(worker_id, spec.attempt);
+    this.#guarded(worker_id, `output of ${worker_id} cannot be kept within its limit`, () => {
+      if (limitLog(path, this.#context.policy().settings.log.max_mb * MIB) !== "fits")
+        log.info({ worker_id, path }, `output of ${worker_id} was cut to its newest part`);
+    });
+  }
+
+  /** What is in one log's way must not stop the others. Said once for each code, and tried again in 10 s. */
+  #guarded(what: string, sentence: string, action: () => void): void {
     try {
-      const workers = [...this.#context.partsWith<WorkerPart>("worker:")];
-      if (this.#cursor >= workers.length) this.#cursor = 0;
-      for (const [, worker] of workers.slice(this.#cursor, this.#cursor + LOGS_AT_ONCE)) {
-        const path = layout.workerLog(worker.worker_id, worker.spec.attempt);
-        if (limitLog(path, limits.max_mb * MIB) !== "fits")
-          log.info({ worker_id: worker.worker_id, path }, `output of ${worker.worker_id} was cut to its newest part`);
-      }
-      this.#cursor += LOGS_AT_ONCE;
-      writePrometheus(layout);
+      action();
+      this.#troubles.delete(what);
     } catch (error) {
-      log.warn({ cause: String(error) }, "workers' output could not be looked at; trying again in 10 s");
+      const code = systemCode(error);
+      if (code === null) throw error;
+      if (this.#troubles.get(what) !== code)
+        this.#context.log.warn({ what, code, cause: String(error) }, `${sentence}; trying again in 10 s`);
+      this.#troubles.set(what, code);
     }
   }
 

@@ -1,0 +1,44 @@
+/** Guarantee: what is in the way of one worker's log stops neither the others' nor the metrics. */
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { expect, test } from "vitest";
+import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
+import { OutputSource } from "../../../daemons/heartbeat-monitor/output-source.js";
+import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
+import type { DaemonContext } from "../../../lib/runtime/daemon.js";
+import { openScene, policyOf } from "../../scenario/monitor-world.js";
+import { temporaryLayout } from "../store/temporary-home.js";
+
+test("a log that cannot be cut is said once, and the next is cut", () => {
+  const layout = temporaryLayout();
+  const { world } = openScene();
+  const workers = new Map<string, WorkerPart>();
+  const warned: string[] = [];
+  for (const id of ["a", "b"]) {
+    world.add(id);
+    world.run(60);
+    const part = world.part(id) as WorkerPart;
+    workers.set(id, part);
+    const path = layout.workerLog(id, part.spec.attempt);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, "a line of output\n".repeat(50_000));
+  }
+  const context = {
+    layout,
+    log: { info: () => undefined, warn: (_: object, text: string) => warned.push(text) },
+    policy: () => policyOf({ log: { max_mb: 1 } }),
+    partsWith: () => workers,
+  };
+  const source = new OutputSource(context as unknown as DaemonContext<Event, HeartbeatSettings>);
+  const sizeOf = (id: string): number => statSync(layout.workerLog(id, 1)).size;
+  const inTheWay = `${layout.workerLog("a", 1)}.1`;
+  mkdirSync(join(inTheWay, "folder"), { recursive: true });
+  source.scan();
+  source.scan();
+  expect([sizeOf("a"), sizeOf("b")]).toEqual([850_000, 0]);
+  expect(warned).toEqual(["output of a cannot be kept within its limit; trying again in 10 s"]);
+  expect(existsSync(join(layout.metricsDir, "heald.prom"))).toBe(true);
+  rmSync(inTheWay, { recursive: true });
+  source.scan();
+  expect(sizeOf("a")).toBe(0);
+});
