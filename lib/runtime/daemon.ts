@@ -161,6 +161,8 @@ class Daemon<
   #isRunFileOld = false;
   /** Housekeeping did not work the last time. */
   #putOff = false;
+  /** All sources have started. */
+  #hasBegun = false;
   #stopping = false;
   #finish: (code: number) => void = () => {};
   readonly #finished = new Promise<number>((resolve) => {
@@ -194,7 +196,8 @@ class Daemon<
   async run(): Promise<number> {
     await this.#lock();
     try {
-      await this.#begin();
+      // Told to stop meanwhile, it does not wait for a source that waits for something itself.
+      await Promise.race([this.#begin(), this.#finished]);
     } catch (error) {
       // A daemon that cannot start must not stay, and keep the lock from one that can.
       this.#close();
@@ -217,7 +220,12 @@ class Daemon<
     this.#hooks.start();
     this.#policyFile.start(last?.policy_hash ?? null, this.#policyListener());
     this.#openLoop();
-    for (const source of this.#body?.sources ?? []) await source.start();
+    for (const source of this.#body?.sources ?? []) {
+      await source.start();
+      // The lock is another's by now: nothing may be written any more.
+      if (this.#stopping) return source.stop();
+    }
+    this.#hasBegun = true;
     this.#loop?.resume();
     // From here on the checkpoint names this boot, whatever happens next.
     this.#loop?.checkpoint();
@@ -506,6 +514,7 @@ class Daemon<
     if (this.#stopping) return;
     this.#stopping = true;
     notifySystemd("STOPPING=1");
+    if (!this.#hasBegun) return this.#stopStarting(signal);
     this.#quieten();
     try {
       this.#loop?.checkpoint();
@@ -516,6 +525,14 @@ class Daemon<
     }
     this.#letGo();
     this.#finish(0);
+  }
+
+  /** In the middle of a start: as after one that failed. What a source still waits for must not keep the process. */
+  #stopStarting(signal: string): void {
+    this.#log.info({ signal }, `stopped on ${signal} before it was ready`);
+    this.#close();
+    this.#finish(0);
+    setImmediate(() => process.exit(0));
   }
 
   /** After a start that failed: without a farewell, for nothing was decided that the journal does not have. */

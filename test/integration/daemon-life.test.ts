@@ -53,3 +53,22 @@ test("a scan that meets bad weather is said once, and the next one looks again",
   expect(logged("scanning scanned does not work just now")).toBe(1);
   expect(daemon.exitCode).toBeNull();
 });
+
+test("a daemon that is told to stop while it starts ends at once, and lets go of the lock", async () => {
+  writeFileSync(join(line.home, "wait"), "");
+  const first = start();
+  await until(() => logged("source starts") === 1, "a source waits");
+  const stateFile = line.path("state", "auto-fix.json");
+  const fromMs = performance.now();
+  first.kill("SIGTERM");
+  await until(() => first.exitCode !== null || first.signalCode !== null, "it has ended");
+  expect([first.exitCode, first.signalCode]).toEqual([0, null]);
+  expect(performance.now() - fromMs).toBeLessThan(1000);
+  expect(existsSync(stateFile)).toBe(false);
+  expect(line.list("run").filter((name) => /\.(pid|lock)$/.test(name))).toEqual([]);
+  expect(line.lines("events", "daemon-events.jsonl").map((event) => event.event_type)).not.toContain("daemon_started");
+  rmSync(join(line.home, "wait"));
+  const second = start();
+  await until(() => existsSync(line.path("run", "auto-fix.pid")), "another is ready");
+  expect(second.exitCode).toBeNull();
+});
