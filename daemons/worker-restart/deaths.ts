@@ -37,16 +37,23 @@ export function countDeath(
   const { worker } = slice;
   if (attempt === null || by_person || attempt <= worker.died) return { slice, effects: [], hasOutcome: false };
   const run = worker.run?.attempt === attempt ? worker.run : null;
+  // A death that is told late says nothing about the attempt that was started since.
+  const later = worker.run !== null && worker.run.attempt > attempt ? worker.run : null;
   const ours = worker.ending?.attempt === attempt;
   const teaches = event.request.spends && !ours;
   const ranMs = event.request.ended?.ran_ms ?? (run === null ? null : Math.max(0, stamp.atMs - run.started_at_ms));
   const stable = ranMs !== null && ranMs >= settings.retry_reset_seconds * 1000;
   const account = stable ? { attempts: 0, exhausted: null, last_delay_ms: 0 } : {};
-  const after = { ...worker, ...account, died: attempt, run: null, ending: null, touched_at_ms: stamp.atMs };
+  const after = { ...worker, ...account, died: attempt, run: later, ending: null, touched_at_ms: stamp.atMs };
   const ending = run === null ? NOTHING : endRun(event, run, { stamp, teaches, stable, ranMs: ranMs ?? 0 });
   const task = teaches ? countForTask(slice.task, event, stamp, settings) : { part: slice.task, effects: [] };
   return {
-    slice: { ...slice, worker: after, task: task.part, fleet: notUnderWay(ending.fleet(slice), event.worker_id) },
+    slice: {
+      ...slice,
+      worker: after,
+      task: task.part,
+      fleet: later === null ? notUnderWay(ending.fleet(slice), event.worker_id) : slice.fleet,
+    },
     effects: [...ending.effects, ...task.effects],
     hasOutcome: ending.hasOutcome,
   };

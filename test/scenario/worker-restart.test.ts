@@ -319,6 +319,21 @@ describe("a request", () => {
     expect(end.history).toEqual(["scan-1.1 success restarted"]);
   });
 
+  test("that tells late of an earlier death does not take its probation from the attempt that runs", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.filePersons("scan-1");
+      simulation.advance(60_000);
+      world.filePersons("scan-1", { force: true });
+      simulation.advance(500);
+      world.attemptOf("scan-1").spec = "zombie";
+      simulation.advance(3_000);
+      world.fileDeath("scan-1", 1);
+      simulation.advance(60_000);
+    });
+    expect(end.history).toEqual(["scan-1.1 success restarted", "scan-1.2 success restarted"]);
+    expect(end.claimed).toBe(0);
+  });
+
   test("that has expired is refused", async () => {
     const end = await scenario({}, ({ simulation, world }) => {
       world.filePersons("scan-1", { expires_at_ms: simulation.nowMs - 1 });
