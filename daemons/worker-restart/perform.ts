@@ -56,7 +56,7 @@ export class Performer {
     this.#breakers = breakers;
     this.#breakerSource = breakerSource;
     this.#specs = new SpecStore(context.layout);
-    this.#starter = new Starter(context, queue, host, (effect, again) => this.#claim(effect.name, effect, again));
+    this.#starter = new Starter(context, queue, host, (effect, again) => this.#claim(effect.name, again));
     this.#hook = new HookRunner(context);
   }
 
@@ -106,19 +106,34 @@ export class Performer {
     return event ?? (isThere() ? undefined : gone);
   }
 
-  /** Claims a request. After a crash the claim may be there already, under the dead daemon's name. */
-  #claim(name: string, subject: Subject | null, again: boolean): string | null {
+  /**
+   * Claims a request. What was begun before, until a crash or the weather stopped it, may have claimed it already, under
+   * the dead daemon's name or our own; a request that took its name since counts in its place.
+   */
+  #claim(name: string, again: boolean): string | null {
     const claimed = this.#mailbox.claim(name);
     if (claimed !== null) this.#remember(claimed, this.#queue.take(name));
-    if (claimed !== null || !again) return claimed;
+    if (!again) return claimed;
+    const earlier = this.#claimsOf(name).filter((path) => path !== claimed);
+    if (claimed === null) return earlier.at(-1) ?? null;
+    for (const path of earlier) {
+      const record = parsed(path);
+      this.#mailbox.settle(path, "done", record === null ? undefined : { ...record, verdict: "superseded" });
+    }
+    return claimed;
+  }
+
+  /** The claims of a request that was filed under a name, oldest first, without those of attempts on probation. */
+  #claimsOf(name: string): string[] {
     const { claimedDir } = this.#context.layout;
-    const run = subject === null ? null : (this.#context.part<WorkerPart>(`worker:${subject.worker_id}`)?.run ?? null);
-    const earlier = readdirSync(claimedDir)
-      // The request of the attempt that is on probation had the same name.
-      .filter((entry) => filedName(entry) === name && join(claimedDir, entry) !== run?.claimed)
+    const paths = readdirSync(claimedDir)
+      .filter((entry) => filedName(entry) === name)
       .sort()
-      .at(-1);
-    return earlier === undefined ? null : join(claimedDir, earlier);
+      .map((entry) => join(claimedDir, entry));
+    if (paths.length === 0) return paths;
+    const parts = this.#context.partsWith<WorkerPart>("worker:");
+    const ofRuns = new Set([...parts].map(([, part]) => part.run?.claimed));
+    return paths.filter((path) => !ofRuns.has(path));
   }
 
   /** A claimed request need not be read a second time when it is settled, unless somebody changed it meanwhile. */
@@ -151,7 +166,7 @@ export class Performer {
 
   #settle(effect: Of<"settle">, performing: PerformContext): Event | undefined {
     const { claimed, name, folder, outcome, subject } = effect;
-    const path = claimed ?? this.#claim(name, subject, performing.again);
+    const path = claimed ?? this.#claim(name, performing.again);
     const stat = path === null ? undefined : statSync(path, { throwIfNoEntry: false });
     if (path !== null && stat !== undefined) {
       const read = this.#claimed.get(path);

@@ -83,6 +83,6 @@ export type Perform<Event, Effect> = (effect: Effect, context: PerformContext) =
 export interface PerformContext {
   /** The stamp of the decision that the effect belongs to. */
   readonly stamp: Stamp;
-  /** True when the effect may have been performed before a crash. */
+  /** True when the effect may have been performed before, or a part of it: before a crash, or until the weather stopped it. */
   readonly again: boolean;
 }

@@ -72,7 +72,10 @@ interface Work {
   readonly stamp: Stamp;
   readonly effects: readonly { readonly kind: string }[];
   next: number;
+  /** Whether a crash may have come after any of them. */
   readonly again: boolean;
+  /** The effect that the weather stopped last, and which may have been half performed. */
+  stormedAt?: number;
 }
 
 const RETRY_MS = 1000;
@@ -372,9 +375,10 @@ export class Loop<
 
   #attempt(effect: Effect | DecisionEffect, work: Work): Answer<Event> | typeof STORM {
     try {
-      return this.#options.perform(effect, { stamp: work.stamp, again: work.again });
+      const again = work.again || work.stormedAt === work.next;
+      return this.#options.perform(effect, { stamp: work.stamp, again });
     } catch (error) {
-      return this.#failed(effect, error);
+      return this.#failed(effect, error, work);
     }
   }
 
@@ -392,13 +396,14 @@ export class Loop<
       this.#accept(result, work);
       this.#runLane(lane);
     };
-    answer.then(proceed, (error: unknown) => proceed(this.#failed(effect, error)));
+    answer.then(proceed, (error: unknown) => proceed(this.#failed(effect, error, work)));
   }
 
   /** Bad weather is waited out; anything else becomes an event for the core. */
-  #failed(effect: Effect | DecisionEffect, error: unknown): Event | undefined | typeof STORM {
+  #failed(effect: Effect | DecisionEffect, error: unknown, work: Work): Event | undefined | typeof STORM {
     const code = weatherCode(error);
     if (code !== null) {
+      work.stormedAt = work.next;
       this.#storm({ code, message: messageOf(error), what: effect.kind });
       return STORM;
     }

@@ -67,6 +67,8 @@ export class FleetWorld implements World<Event, Effect> {
   /** Until then the host cannot make a launcher. */
   noStartsBeforeMs = 0;
   hookSaysLater = false;
+  /** How often what comes after a claim is kept from being written. */
+  stormsAfterClaim = 0;
   #claims = 0;
   readonly #simulation: RestartSimulation;
 
@@ -233,7 +235,7 @@ export class FleetWorld implements World<Event, Effect> {
         return undefined;
       }
       case "start":
-        return this.#start(effect);
+        return this.#start(effect, context.again || effect.resumed);
       case "look":
         return this.look(effect.name) ?? { ...effect, kind: "request-gone" };
       case "look-waiting":
@@ -247,9 +249,11 @@ export class FleetWorld implements World<Event, Effect> {
         return undefined;
       }
       case "settle": {
-        const key = effect.claimed ?? effect.name;
-        const from = effect.claimed === null ? this.queue : this.claimed;
-        if (from.delete(key)) this.settled.push({ name: key, folder: effect.folder, verdict: effect.outcome.verdict });
+        const key = effect.claimed ?? this.#claim(effect.name, context.again);
+        if (effect.claimed === null) this.#storm();
+        const name = effect.claimed ?? effect.name;
+        if (key !== null && this.claimed.delete(key))
+          this.settled.push({ name, folder: effect.folder, verdict: effect.outcome.verdict });
         return effect.subject === null ? undefined : { kind: "settled", ...effect.subject, name: effect.name };
       }
       case "confirm-settled":
@@ -300,16 +304,32 @@ export class FleetWorld implements World<Event, Effect> {
     }
   }
 
-  #start(effect: StartEffect): Event {
+  /** As the folders would have it: a claim that was made before is known by its name only to one who looks again. */
+  #claim(name: string, again: boolean): string | null {
+    const filed = this.queue.get(name);
+    if (filed !== undefined) {
+      const key = `${name}#${++this.#claims}`;
+      this.queue.delete(name);
+      this.claimed.set(key, filed);
+      return key;
+    }
+    const runs = new Set([...this.#simulationParts()].map(([, part]) => part.run?.claimed));
+    const earlier = [...this.claimed.keys()].filter((key) => key.startsWith(`${name}#`) && !runs.has(key));
+    return again ? (earlier.at(-1) ?? null) : null;
+  }
+
+  /** What was claimed stays so: the disk is full only for what is written next. */
+  #storm(): void {
+    if (this.stormsAfterClaim === 0) return;
+    this.stormsAfterClaim -= 1;
+    throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
+  }
+
+  #start(effect: StartEffect, again: boolean): Event {
     const { worker_id, worker_type, task_id, name, attempt } = effect;
     const subject = { worker_id, worker_type, task_id };
-    const filed = this.queue.get(name);
-    let claimed = [...this.claimed.keys()].find((key) => key.startsWith(`${name}#`)) ?? null;
-    if (filed !== undefined && claimed === null) {
-      claimed = `${name}#${++this.#claims}`;
-      this.queue.delete(name);
-      this.claimed.set(claimed, filed);
-    }
+    const claimed = this.#claim(name, again);
+    this.#storm();
     const refused = { kind: "not-started", ...subject, name, attempt, claimed, permanent: false } as const;
     if (claimed === null) return { ...refused, why: "gone", message: "the request was withdrawn" };
     const there = this.attempts.find((each) => each.worker_id === worker_id && each.attempt === attempt);

@@ -92,6 +92,17 @@ describe("a worker that died", () => {
     expect(end.events).toContain("worker_restart_deferred scan-1 backoff");
   });
 
+  test("comes back once though the disk is full right after its request was claimed", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.stormsAfterClaim = 2;
+      world.fileDeath("scan-1", 1);
+      simulation.advance(40_000);
+    });
+    expect(end.attempts).toEqual(["scan-1.2 lives"]);
+    expect(end.settled).toEqual(["done restarted"]);
+    expect(end.claimed).toBe(0);
+  });
+
   test("soon after its success has relapsed, and that success counts no more", async () => {
     const end = await scenario({ retry_reset_seconds: 600 }, ({ simulation, world }) => {
       world.fileDeath("scan-1", 1);

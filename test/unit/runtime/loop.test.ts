@@ -182,6 +182,31 @@ describe("Loop", () => {
     expect(seen).toEqual([true, true]);
   });
 
+  test("tells an effect that the weather stopped, and no other, that a part of it may be done", async () => {
+    const world = new World();
+    const seen: string[] = [];
+    let storms = 2;
+    const loop = world.loop({
+      perform: (effect, { again }) => {
+        seen.push(`${effect.kind} ${again}`);
+        if (effect.kind !== "decision" && storms-- > 0) {
+          if (storms === 1) throw weather("EMFILE");
+          return Promise.reject(weather("ENOSPC"));
+        }
+        return undefined;
+      },
+    });
+    loop.offer({ kind: "add", account: "a", amount: 5 });
+    world.clock.advance(1000);
+    await Promise.resolve();
+    await Promise.resolve();
+    world.clock.advance(1000);
+    expect(seen).toEqual(["decision false", "pay false", "pay true", "pay true"]);
+    loop.offer({ kind: "add", account: "a", amount: 6 });
+    expect(seen.slice(4)).toEqual(["decision false", "pay false"]);
+    expect(loop.idle).toBe(true);
+  });
+
   test("keeps a lane's effects in order through a full disk, says it once, and recovers by itself", () => {
     const world = new World();
     const loop = world.loop();

@@ -1,0 +1,87 @@
+/** Guarantee: whatever keeps a start from being made, its request is in somebody's hands: an attempt's, or the queue's. */
+import { readdirSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import type { WorkerPart } from "../../../daemons/worker-restart/state.js";
+import { Mailbox } from "../../../lib/store/mailbox.js";
+import { SpecStore } from "../../../lib/store/specs.js";
+import { RealLoop } from "./real-loop.js";
+
+const storm = (code: string): Error => Object.assign(new Error(`${code}: simulated`), { code });
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const runOf = ({ loop }: RealLoop): WorkerPart["run"] => loop.part<WorkerPart>("worker:scan-1")?.run ?? null;
+
+/** The claims that no attempt on probation accounts for. */
+function leftClaimed(real: RealLoop): string[] {
+  const claimed = runOf(real)?.claimed;
+  return readdirSync(real.layout.claimedDir).filter((name) => claimed === undefined || name !== basename(claimed));
+}
+
+describe("a start whose request is claimed already when the disk is full", () => {
+  test("is made as soon as it can be", () => {
+    const real = new RealLoop();
+    vi.spyOn(SpecStore.prototype, "createActive").mockImplementationOnce(() => {
+      throw storm("ENOSPC");
+    });
+    real.fileDeath("scan-1", 1);
+    expect(real.launched).toEqual([]);
+    expect(readdirSync(real.layout.queueDir)).toEqual([]);
+
+    real.advance(1000);
+    expect(real.launched).toEqual([real.layout.launch("scan-1", 2)]);
+    expect(runOf(real)).toMatchObject({ attempt: 2 });
+    expect(leftClaimed(real)).toEqual([]);
+  });
+
+  test("carries out a request that took its name meanwhile, and settles the first", () => {
+    const real = new RealLoop();
+    vi.spyOn(SpecStore.prototype, "createActive").mockImplementationOnce(() => {
+      throw storm("EMFILE");
+    });
+    real.fileDeath("scan-1", 1);
+    writeFileSync(
+      real.layout.queueRequest("scan-1"),
+      JSON.stringify({ worker_id: "scan-1", worker_type: "scan", attempt: 1, why: "the second" }),
+    );
+
+    real.advance(1000);
+    expect(runOf(real)).toMatchObject({ attempt: 2 });
+    expect(leftClaimed(real)).toEqual([]);
+    expect(readdirSync(real.layout.doneDir)).toHaveLength(1);
+  });
+});
+
+test("a start for which the host has no descriptor left is made with the spec that waits for it", () => {
+  const real = new RealLoop();
+  const { launch } = real;
+  real.launch = () => {
+    throw storm("EMFILE");
+  };
+  real.fileDeath("scan-1", 1);
+  expect(real.specs.readActive("scan-1", Date.now())).toMatchObject({ kind: "ok", value: { status: "pending" } });
+
+  real.launch = launch;
+  real.advance(1000);
+  expect(real.launched).toEqual([real.layout.launch("scan-1", 2)]);
+  expect(runOf(real)).toMatchObject({ attempt: 2 });
+  expect(leftClaimed(real)).toEqual([]);
+});
+
+test("a request that is claimed for its end when the disk is full is settled as soon as it can be", () => {
+  const real = new RealLoop();
+  real.specs.fileZombie({ worker_id: "scan-1", worker_type: "scan", attempt: 2, status: "zombie" }, 2);
+  vi.spyOn(Mailbox.prototype, "settle").mockImplementationOnce(() => {
+    throw storm("ENOSPC");
+  });
+  real.fileDeath("scan-1", 1);
+  expect(readdirSync(real.layout.doneDir)).toEqual([]);
+
+  real.advance(1000);
+  expect(readdirSync(real.layout.doneDir)).toHaveLength(1);
+  expect(leftClaimed(real)).toEqual([]);
+  expect(real.loop.idle).toBe(true);
+});
