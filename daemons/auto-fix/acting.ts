@@ -17,6 +17,7 @@ import type { PatternRecord } from "../../lib/schema/pattern.js";
 import { isId, writeInstant } from "../../lib/schema/primitives.js";
 import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { lineOf, textOf, unlinkIfThere } from "../../lib/store/entries.js";
+import { isSpent, placeHold, readHold } from "../../lib/store/holds.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { attemptOf, SpecStore } from "../../lib/store/specs.js";
 import { editTemplate, type FieldEdit, type FieldValue, ownFields, ownText } from "../../lib/store/template-edit.js";
@@ -85,7 +86,8 @@ export class Acting {
       case "clean-state":
         return this.#cleanState(run, action, before);
       case "quarantine":
-        createExclusive(join(this.#layout.holdsDir, String(before.file)), String(before.written), { sync: true });
+        if (placeHold(this.#layout, String(before.file), String(before.written), Date.now()) === "in_the_way")
+          throw new ActionFailed(`a person's hold ${String(before.file)} that is over is in the way`);
         return `the task is held`;
       case "run-command":
         return this.#runCommand(run, step, action, timeoutMs);
@@ -277,7 +279,10 @@ export class Acting {
       expires_at: writeInstant(nowMs + (action.hold_seconds ?? HOLD_SECONDS) * 1000),
     };
     const file = `task-${isId(task) ? task : shortHash(task)}.json`;
-    return { file, written: textOf(hold), existed: existsSync(join(this.#layout.holdsDir, file)) };
+    // One of our own that is over makes room for this one, which is ours to take back then.
+    const there = readHold(this.#layout, file, nowMs);
+    const existed = existsSync(join(this.#layout.holdsDir, file)) && (there === null || !isSpent(there, nowMs));
+    return { file, written: textOf(hold), existed };
   }
 
   /** A flag that was there before, or that somebody else has set since, is not ours to remove. */

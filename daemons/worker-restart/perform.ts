@@ -1,7 +1,7 @@
 /** Carries out what worker-restart decides. Each effect may be carried out twice: claims, ids and exclusive names make that harmless. @module */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { createExclusive, replaceFile, weatherCode } from "../../lib/platform/files.js";
+import { replaceFile, weatherCode } from "../../lib/platform/files.js";
 import type { LauncherStarter } from "../../lib/platform/launcher-host.js";
 import type { Answer, PerformContext } from "../../lib/runtime/core.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
@@ -10,6 +10,7 @@ import { statusOf, type WorkerSpecRecord } from "../../lib/schema/worker-spec.js
 import type { BreakerStore } from "../../lib/store/breakers.js";
 import { textOf } from "../../lib/store/entries.js";
 import { appendHistory, type HistoryRecord } from "../../lib/store/history.js";
+import { placeHold } from "../../lib/store/holds.js";
 import { filedName, type Mailbox } from "../../lib/store/mailbox.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
 import { SpecStore } from "../../lib/store/specs.js";
@@ -238,7 +239,12 @@ export class Performer {
       created_at: writeInstant(Date.now()),
       expires_at: writeInstant(until_ms),
     };
-    createExclusive(join(this.#context.layout.holdsDir, taskHoldName(task_id)), textOf(hold), { sync: true });
+    const name = taskHoldName(task_id);
+    if (placeHold(this.#context.layout, name, textOf(hold), Date.now()) === "in_the_way")
+      this.#context.log.warn(
+        { task_id, hold: name },
+        `Task "${task_id}" is not held: a person's hold "${name}" that is over has the name of its hold`,
+      );
     return undefined;
   }
 

@@ -5,8 +5,9 @@
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { systemCode } from "../errors.js";
+import { createExclusive, replaceFile } from "../platform/files.js";
 import { readInstant } from "../schema/primitives.js";
-import { HOLD_ACTS, type HoldAct, type HoldRecord, holdSchema } from "../schema/records.js";
+import { DAEMONS, HOLD_ACTS, type HoldAct, type HoldRecord, holdSchema } from "../schema/records.js";
 import { namesIn } from "./entries.js";
 import type { Layout } from "./layout.js";
 import { MAX_BYTES, type Reading, readRecord } from "./records.js";
@@ -55,7 +56,8 @@ export function readHolds(layout: Layout, nowMs: number): Hold[] {
     .flatMap((name) => readHold(layout, name, nowMs) ?? []);
 }
 
-function readHold(layout: Layout, name: string, nowMs: number): Hold | null {
+/** One hold; null if there is none of that name, or if it is still being written. */
+export function readHold(layout: Layout, name: string, nowMs: number): Hold | null {
   const path = join(layout.holdsDir, name);
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return null;
@@ -105,6 +107,28 @@ function unreadableHold(name: string, sinceMs: number, why: string): Hold {
     why: "it cannot be read, so it holds everything",
     unreadable: why,
   };
+}
+
+/**
+ * Places a daemon's hold. One of that name that is in force stays, and so does whatever a person has put there.
+ *
+ * @returns Whether what was there is in the way: a person's hold that is over.
+ */
+export function placeHold(layout: Layout, name: string, text: string, nowMs: number): "placed" | "held" | "in_the_way" {
+  const path = join(layout.holdsDir, name);
+  if (createExclusive(path, text, { sync: true })) return "placed";
+  const there = readHold(layout, name, nowMs);
+  // Still being written, and so a person's; or gone in this very moment.
+  if (there === null) return createExclusive(path, text, { sync: true }) ? "placed" : "held";
+  if (nowMs < there.expiresAtMs) return "held";
+  if (!isSpent(there, nowMs)) return "in_the_way";
+  replaceFile(path, text, { sync: true });
+  return "placed";
+}
+
+/** Whether a hold is a daemon's and over, so that a new one may take its place. */
+export function isSpent(hold: Hold, nowMs: number): boolean {
+  return hold.unreadable === undefined && (DAEMONS as readonly string[]).includes(hold.by) && nowMs >= hold.expiresAtMs;
 }
 
 /** The hold that forbids an act now, the one that ends last if there are several; null if none does. Pure. */

@@ -13,6 +13,7 @@ import type { DaemonName } from "../schema/records.js";
 import { readAttemptName } from "../schema/worker-spec.js";
 import { partsOf } from "./archives.js";
 import { isThere, jsonNamesIn, namesIn, unlinkIfThere } from "./entries.js";
+import { readHolds } from "./holds.js";
 import type { Layout } from "./layout.js";
 import { orphanedIndexes } from "./log-index.js";
 import { attemptOf, SpecStore } from "./specs.js";
@@ -27,6 +28,8 @@ export interface RetentionLimits {
   readonly attemptHours: number;
   /** Requests that are done, failed or rejected. */
   readonly requestDays: number;
+  /** Holds that are over, whoever made them. One that cannot be read stays: nobody knows what it was meant to hold. */
+  readonly holdDays: number;
   /** Rotated logs. */
   readonly logDays: number;
   /** Rotated samples: the newest so many are kept, since a large fleet fills one in an hour. */
@@ -40,6 +43,7 @@ export const DEFAULT_RETENTION: RetentionLimits = {
   specDays: 30,
   attemptHours: 72,
   requestDays: 30,
+  holdDays: 7,
   logDays: 30,
   sampleLogs: 8,
   entriesMax: 2000,
@@ -74,6 +78,7 @@ export function expire(layout: Layout, daemon: DaemonName, limits: Partial<Reten
       exitsDir,
       heartbeatsDir,
       desiredDir,
+      layout.holdsDir,
     ]);
     sweep.temporaries([layout.coordination, layout.metricsDir, layout.stateDir, layout.runDir, dirname(activeDir)]);
     sweep.olderSamples();
@@ -82,6 +87,7 @@ export function expire(layout: Layout, daemon: DaemonName, limits: Partial<Reten
     sweep.oldSpecs();
     sweep.attempts();
     sweep.beats();
+    sweep.holds();
   }
   if (daemon === "worker-restart") {
     sweep.temporaries([layout.queueDir, layout.claimedDir, layout.doneDir, layout.failedRequestsDir]);
@@ -187,6 +193,15 @@ class Sweep {
     const old = this.#oldIn(this.#layout.heartbeatsDir, this.#limits.attemptHours * HOUR_MS);
     const orphaned = old.filter((path) => !isThere(join(this.#layout.activeDir, basename(path))));
     this.#each("beats of workers that are gone", orphaned, unlinkIfThere);
+  }
+
+  /** The monitor says that a hold is over, and reads them each time that it looks at anything: it was said long ago. */
+  holds(): void {
+    const over = readHolds(this.#layout, this.#nowMs).filter(
+      (hold) => hold.unreadable === undefined && this.#nowMs - hold.expiresAtMs > this.#limits.holdDays * DAY_MS,
+    );
+    const paths = over.map(({ name }) => join(this.#layout.holdsDir, name));
+    this.#each("holds that are over", paths, unlinkIfThere);
   }
 
   requests(): void {

@@ -95,6 +95,25 @@ describe("a step", () => {
     expect(everything()).toEqual(back);
   });
 
+  test("that holds a task replaces a hold of heald's that is over, and none of a person's", async () => {
+    const path = join(layout.holdsDir, "task-task-1.json");
+    const over = { scope: "target", name: "task-1", acts: ["restart"], expires_at: "2026-01-01T00:00:00Z" };
+    writeFileSync(path, JSON.stringify({ ...over, by: "worker-restart" }));
+    const prepared = runOf({ type: "quarantine" });
+    const run = { ...prepared, before: acting.prepare(prepared) };
+    expect(await acting.apply(run, 0)).toBe("the task is held");
+    expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ by: "auto-fix" });
+    expect(await acting.undo(run, 0)).toEqual([]);
+    expect(readdirSync(layout.holdsDir)).toEqual([]);
+
+    writeFileSync(path, JSON.stringify({ ...over, by: "anna" }));
+    const second = { ...prepared, before: acting.prepare(prepared) };
+    await expect(acting.apply(second, 0)).rejects.toThrow(
+      "a person's hold task-task-1.json that is over is in the way",
+    );
+    expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ by: "anna" });
+  });
+
   test("that restarts a service asks only for workers that run in the attempt in which they ran", async () => {
     const prepared = runOf({ type: "restart-service", timeout_seconds: 0.3 });
     const run = { ...prepared, before: acting.prepare(prepared) };

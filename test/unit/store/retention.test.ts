@@ -112,4 +112,18 @@ describe("expire()", () => {
     expect(expire(layout, "heartbeat-monitor", {}, Date.now()).removed).toBe(1);
     expect([old, ...kept].map((path) => existsSync(path))).toEqual([false, true, true, true]);
   });
+
+  test("removes holds that have been over for a week, and no other", () => {
+    const layout = temporaryLayout();
+    const hold = (name: string, text: string) => writeFileSync(join(layout.holdsDir, name), text);
+    const at = (days: number) => new Date(Date.now() + days * DAY * 1000).toISOString();
+    hold("task-old.json", JSON.stringify({ by: "worker-restart", expires_at: at(-7.1) }));
+    hold("task-over.json", JSON.stringify({ by: "worker-restart", expires_at: at(-6.9) }));
+    hold("scan", JSON.stringify({ by: "anna", expires_at: at(-8) }));
+    hold("all", "");
+    hold("spoilt", "{");
+    age(join(layout.holdsDir, "spoilt"), 30 * DAY);
+    expect(expire(layout, "heartbeat-monitor", {}, Date.now()).why).toEqual(["holds that are over: 2"]);
+    expect(readdirSync(layout.holdsDir).sort()).toEqual(["all", "spoilt", "task-over.json"]);
+  });
 });
