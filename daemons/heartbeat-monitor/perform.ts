@@ -1,6 +1,7 @@
 /** Does what was decided: looks, writes, signals, files. Each is harmless to repeat; what it found is the answer. @module */
 import { existsSync, statSync } from "node:fs";
 import type { ProcessLook } from "../../lib/domain/verdict.js";
+import { HealdError } from "../../lib/errors.js";
 import { createExclusive, replaceFile } from "../../lib/platform/files.js";
 import { oomKills, releaseMemoryLimit } from "../../lib/platform/memory-limit.js";
 import { isSame, look } from "../../lib/platform/processes.js";
@@ -15,6 +16,7 @@ import { type SpecPatch, SpecStore } from "../../lib/store/specs.js";
 import { returnTokens } from "../../lib/store/tokens.js";
 import type { BeatSource } from "./beat-source.js";
 import type { Effect, Event, KnownProcess, Looked, WorkerPart } from "./facts.js";
+import type { LeaseSource } from "./lease-source.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { processOf } from "./read-facts.js";
 import type { Remains } from "./remains.js";
@@ -27,6 +29,7 @@ export class Performer {
   readonly #beats: BeatSource;
   readonly #specSource: SpecSource;
   readonly #remains: Remains;
+  readonly #leases: LeaseSource;
   /** Called when the end of an attempt is filed. */
   onFiled: () => void = () => {};
 
@@ -35,9 +38,11 @@ export class Performer {
     beats: BeatSource,
     specSource: SpecSource,
     remains: Remains,
+    leases: LeaseSource,
   ) {
     const { layout } = context;
     this.#remains = remains;
+    this.#leases = leases;
     this.#context = context;
     this.#specs = new SpecStore(layout);
     this.#queue = new Mailbox(layout.queueDir, {
@@ -214,8 +219,16 @@ export class Performer {
   }
 
   async #returnTokens(effect: Extract<Effect, { kind: "return_tokens" }>): Promise<undefined> {
-    if (existsSync(this.#context.layout.tokenBudget))
-      await returnTokens(this.#context.layout, attemptName(effect.worker_id, effect.attempt), effect.used);
+    const { layout } = this.#context;
+    if (!existsSync(layout.tokenBudget)) return undefined;
+    const name = attemptName(effect.worker_id, effect.attempt);
+    try {
+      await returnTokens(layout, name, effect.used);
+    } catch (error) {
+      // A ledger that a person has spoilt, or holds locked, is no reason to leave the rest of the end undone.
+      if (!(error instanceof HealdError)) throw error;
+      this.#leases.owe(name, error.message);
+    }
     return undefined;
   }
 

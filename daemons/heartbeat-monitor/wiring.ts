@@ -5,6 +5,7 @@ import { loadTotals } from "../../lib/store/metrics.js";
 import { BeatSource } from "./beat-source.js";
 import { core } from "./decide.js";
 import type { Effect, Event, FleetPart, Slice, WorkerPart } from "./facts.js";
+import { LeaseSource } from "./lease-source.js";
 import { OutputSource } from "./output-source.js";
 import { Performer } from "./perform.js";
 import { type HeartbeatSettings, heartbeatPolicy } from "./policy.js";
@@ -39,7 +40,8 @@ const definition: Definition = {
     const samples = new SampleSource(context, beats);
     const { heartbeats_received: before } = loadTotals(context.layout, "heartbeat-monitor", ["heartbeats_received"]);
     specs.onMet = (workerId) => beats.greet(workerId);
-    const performer = new Performer(context, beats, specs, remains);
+    const leases = new LeaseSource(context);
+    const performer = new Performer(context, beats, specs, remains, leases);
     context.reporter.onReported(() => status.touch());
     const pulse = new SweepSource(context, () => {
       beats.check();
@@ -61,7 +63,17 @@ const definition: Definition = {
     };
     return {
       perform: performer.perform,
-      sources: [starting, pulse, specs, beats, new ProbeSource(context), new OutputSource(context), samples, ready],
+      sources: [
+        starting,
+        pulse,
+        specs,
+        beats,
+        new ProbeSource(context),
+        new OutputSource(context),
+        samples,
+        leases,
+        ready,
+      ],
       figures: () => figuresOf(context, before + beats.received),
       policyChanged: () => lookAtAll(context),
       reopen: () => samples.reopen(),

@@ -15,6 +15,9 @@ const LOOK_MS_MAX = 10_000;
 /** After so many looks nothing more is expected of an attempt whose spec is gone. */
 const GONE_LOOKS_MAX = 3;
 
+/** How often a start is tried again for which there were no tokens. */
+const TOKENS_AGAIN_MS = 30_000;
+
 type WithWorker = Slice & { readonly worker: WorkerPart };
 
 /** The launcher was started: the attempt is on probation from now on. */
@@ -86,13 +89,16 @@ export function onNotStarted(slice: WithWorker, event: StampedEvent<"not-started
       filed_at_ms: failed ? stamp.atMs : waiting.filed_at_ms,
       spent: false,
     };
-    const asked = {
-      kind: "look",
-      worker_id: event.worker_id,
-      worker_type: event.worker_type,
-      task_id: event.task_id,
-      name: event.name,
-    } as const;
+    // What the budget has not now, its gate need not see: without a pause the two would ask each other in a circle.
+    const asked: Act = failed
+      ? {
+          kind: "look",
+          worker_id: event.worker_id,
+          worker_type: event.worker_type,
+          task_id: event.task_id,
+          name: event.name,
+        }
+      : { kind: "wake", key: `look:${event.worker_id}`, atMonoMs: Math.ceil(stamp.monoMs + TOKENS_AGAIN_MS) };
     const deferred = {
       gate: failed ? "backoff" : "token_budget",
       reason: event.message.slice(0, 160),

@@ -6,7 +6,7 @@ import type { LauncherStarter } from "../../lib/platform/launcher-host.js";
 import type { Answer, PerformContext } from "../../lib/runtime/core.js";
 import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { SpecStore } from "../../lib/store/specs.js";
-import { returnTokens, takeLease } from "../../lib/store/tokens.js";
+import { type LeaseOutcome, returnTokens, takeLease } from "../../lib/store/tokens.js";
 import { startAttempt } from "../../lib/targets/process.js";
 import { leaseName } from "./facts.js";
 import type { Event, StartEffect } from "./messages.js";
@@ -46,6 +46,20 @@ export class Starter {
   start(effect: StartEffect, performing: PerformContext): Answer<Event> {
     const claimed = this.#claim(effect, performing.again || effect.resumed);
     if (claimed === null) return this.#refused(effect, null, "gone", "the request was taken out of the queue");
+    const failed = (error: unknown): Promise<Event> => {
+      // The host is short of something: the loop tries again, and a spec that waits says "pending".
+      if (weatherCode(error) !== null) throw error;
+      return this.#failed(effect, claimed, error);
+    };
+    try {
+      const answer = this.#begin(effect, claimed);
+      return answer instanceof Promise ? answer.catch(failed) : answer;
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  #begin(effect: StartEffect, claimed: string): Event | Promise<Event> {
     const spec = this.#specOf(effect);
     if (spec === null) return this.#refused(effect, claimed, "failed", "it is not known how to start it any more");
     if (!this.#specs.createActive(spec) && !this.#isOurs(effect))
@@ -67,32 +81,44 @@ export class Starter {
   }
 
   async #lease(effect: StartEffect, claimed: string, spec: WorkerSpecRecord, wanted: number): Promise<Event> {
-    const lease = await takeLease(this.#context.layout, leaseName(effect.worker_id, effect.attempt), wanted);
+    const { layout } = this.#context;
+    const none = (message: string): Event => {
+      this.#specs.removeActive(effect.worker_id, effect.attempt);
+      return this.#refused(effect, claimed, "tokens", message);
+    };
+    let lease: LeaseOutcome;
+    try {
+      lease = await takeLease(layout, leaseName(effect.worker_id, effect.attempt), wanted);
+    } catch (error) {
+      // A ledger that a person has spoilt, or holds locked, has no tokens to give: the request waits until it has.
+      if (!(error instanceof HealdError)) throw error;
+      return none(error.message);
+    }
     if (lease.kind !== "not_enough") return this.#launch(effect, claimed, spec);
-    this.#specs.removeActive(effect.worker_id, effect.attempt);
-    return this.#refused(effect, claimed, "tokens", `it needs ${wanted} tokens and ${lease.left} are left`);
+    return none(`it needs ${wanted} tokens and ${lease.left} are left`);
   }
 
-  #launch(effect: StartEffect, claimed: string, spec: WorkerSpecRecord): Event | Promise<Event> {
+  #launch(effect: StartEffect, claimed: string, spec: WorkerSpecRecord): Event {
     const { worker_id, worker_type, task_id, name, attempt } = effect;
-    try {
-      startAttempt(this.#context.layout, spec, { incidentId: effect.incident_id, host: this.#host });
-    } catch (error) {
-      // The host is short of something: the loop tries again, and the spec that waits says "pending".
-      if (weatherCode(error) !== null) throw error;
-      return this.#failed(effect, claimed, error);
-    }
+    startAttempt(this.#context.layout, spec, { incidentId: effect.incident_id, host: this.#host });
     return { kind: "started", worker_id, worker_type, task_id, name, attempt, claimed };
   }
 
-  #failed(effect: StartEffect, claimed: string, error: unknown): Event | Promise<Event> {
+  /** Whatever kept it from being started, the claimed request goes back with the answer: nobody else knows where it is. */
+  async #failed(effect: StartEffect, claimed: string, error: unknown): Promise<Event> {
     const code = String((error as { readonly code?: unknown } | null)?.code ?? "");
-    if (!(error instanceof HealdError) && code === "") throw error;
-    this.#specs.removeActive(effect.worker_id, effect.attempt);
     const message = error instanceof Error ? error.message : String(error);
-    const answer = this.#refused(effect, claimed, "failed", message, PERMANENT.has(code));
-    if (!existsSync(this.#context.layout.tokenBudget)) return answer;
-    return returnTokens(this.#context.layout, leaseName(effect.worker_id, effect.attempt), 0).then(() => answer);
+    const { layout, log } = this.#context;
+    if (!(error instanceof HealdError) && code === "") log.error({ cause: String(error) }, `Cannot start: ${message}`);
+    if (this.#isOurs(effect)) this.#specs.removeActive(effect.worker_id, effect.attempt);
+    try {
+      if (existsSync(layout.tokenBudget)) await returnTokens(layout, leaseName(effect.worker_id, effect.attempt), 0);
+    } catch (problem) {
+      // The next start of this attempt takes the same lease once more.
+      if (!(problem instanceof HealdError)) throw problem;
+      log.warn({ worker_id: effect.worker_id }, `Its tokens are not returned: ${problem.message}`);
+    }
+    return this.#refused(effect, claimed, "failed", message, PERMANENT.has(code));
   }
 
   #refused(

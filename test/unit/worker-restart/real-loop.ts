@@ -34,8 +34,8 @@ export class RealLoop {
   #calls: { readonly at: number; readonly callback: () => void }[] = [];
   #ids = 0;
 
-  constructor() {
-    const read = readRestartPolicy(POLICY);
+  constructor(settings: object = {}) {
+    const read = readRestartPolicy({ ...POLICY, ...settings });
     if (!read.ok) throw new Error(JSON.stringify(read.problems));
     const { policy } = read.value;
     const context = {

@@ -1,10 +1,12 @@
 /** Guarantee: whatever keeps a start from being made, its request is in somebody's hands: an attempt's, or the queue's. */
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { WorkerPart } from "../../../daemons/worker-restart/state.js";
 import { Mailbox } from "../../../lib/store/mailbox.js";
 import { SpecStore } from "../../../lib/store/specs.js";
+import { until } from "../../integration/support/launched.js";
+import { age } from "../store/temporary-home.js";
 import { RealLoop } from "./real-loop.js";
 
 const storm = (code: string): Error => Object.assign(new Error(`${code}: simulated`), { code });
@@ -69,6 +71,45 @@ test("a start for which the host has no descriptor left is made with the spec th
   expect(real.launched).toEqual([real.layout.launch("scan-1", 2)]);
   expect(runOf(real)).toMatchObject({ attempt: 2 });
   expect(leftClaimed(real)).toEqual([]);
+});
+
+describe("a start for which the token ledger cannot be read", () => {
+  const BUDGET = { total_budget: 1000, total_used: 0, leases: {} };
+  /** What it says when a test ends. */
+  const leases = (real: RealLoop): object =>
+    (JSON.parse(readFileSync(real.layout.tokenBudget, "utf8")) as { readonly leases: object }).leases;
+
+  test("gives its request back, and is made when the ledger is mended", async () => {
+    const real = new RealLoop({ check_token_budget: false });
+    writeFileSync(real.layout.tokenBudget, '{"total_budget": 1000,,}');
+    age(real.layout.tokenBudget, 60);
+    real.fileDeath("scan-1", 1, { token_budget: { allocated: 100, used: 0 } });
+    await until(() => real.loop.idle && readdirSync(real.layout.queueDir).length === 1, "it waits again");
+    expect(leftClaimed(real)).toEqual([]);
+    expect(readdirSync(real.layout.activeDir)).toEqual([]);
+    expect(real.loop.part<WorkerPart>("worker:scan-1")).toMatchObject({ attempts: 0, waiting: { phase: "waiting" } });
+
+    writeFileSync(real.layout.tokenBudget, JSON.stringify(BUDGET));
+    real.advance(30_000);
+    await until(() => runOf(real) !== null, "it is started");
+    expect(leases(real)).toEqual({ "scan-1.attempt-2": { allocated: 100 } });
+    expect(leftClaimed(real)).toEqual([]);
+  });
+
+  test("fails like any other when its launcher cannot be started, and its request waits", async () => {
+    const real = new RealLoop();
+    writeFileSync(real.layout.tokenBudget, JSON.stringify(BUDGET));
+    real.launch = () => {
+      writeFileSync(real.layout.tokenBudget, "{");
+      age(real.layout.tokenBudget, 60);
+      throw new Error("No such luck");
+    };
+    real.fileDeath("scan-1", 1, { token_budget: { allocated: 100, used: 0 } });
+    await until(() => real.loop.idle && readdirSync(real.layout.queueDir).length === 1, "it waits again");
+    expect(leftClaimed(real)).toEqual([]);
+    expect(readdirSync(real.layout.activeDir)).toEqual([]);
+    expect(real.reported.map((each) => each.event_type)).toContain("worker_restart_failed");
+  });
 });
 
 test("a request that is claimed for its end when the disk is full is settled as soon as it can be", () => {
