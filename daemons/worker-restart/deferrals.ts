@@ -4,7 +4,7 @@ import { type DecisionDraft, type EventRecord, type Gate, makeEvent, type Stamp 
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { FailedGate, Question } from "./gates.js";
 import { type Act, plainSubject, type Step, subjectOf } from "./messages.js";
-import type { Waiting } from "./state.js";
+import type { EndingOld, Waiting } from "./state.js";
 
 type Asked = Question & { readonly stamp: Stamp };
 
@@ -159,14 +159,17 @@ function giveUp(question: Asked, why: string, restart: Readonly<Record<string, u
 function endOld(question: Asked): Act[] {
   const ending = endingOf(question);
   if (ending === null || question.facts.active?.alive !== true) return [];
-  return [{ kind: "end-old", ...plainSubject(question.event), ...ending }];
+  const { attempt, since_ms, since_mono_ms = question.stamp.monoMs } = ending;
+  const waited_ms = Math.max(0, Math.round(question.stamp.monoMs - since_mono_ms));
+  return [{ kind: "end-old", ...plainSubject(question.event), attempt, since_ms, waited_ms }];
 }
 
-function endingOf(question: Asked): { readonly attempt: number; readonly since_ms: number } | null {
+function endingOf(question: Asked): EndingOld | null {
   const { active } = question.facts;
   const { ending } = question.slice.worker;
   if (!question.request.force || active === null) return ending;
-  return ending?.attempt === active.attempt ? ending : { attempt: active.attempt, since_ms: question.nowMs };
+  if (ending?.attempt === active.attempt && ending.since_mono_ms !== undefined) return ending;
+  return { attempt: active.attempt, since_ms: question.nowMs, since_mono_ms: question.stamp.monoMs };
 }
 
 function report(

@@ -16,15 +16,15 @@ const GRACE_SECONDS = 30;
 
 /** Only the process of a launch record of ours is ever signalled, and only if it is that process still. */
 export function endOldAttempt(context: Context, specs: SpecStore, effect: EndOld): void {
-  const { worker_id, attempt, since_ms } = effect;
+  const { worker_id, attempt, since_ms, waited_ms = 0 } = effect;
   const nowMs = Date.now();
   const launch = launchOf(context.layout, worker_id, attempt, nowMs);
   const identity = identityOfLaunch(launch);
   const isYoung = launch !== null && since_ms - (launchedAtMs(launch) ?? 0) < YOUNG_MS;
   const reading = specs.readActive(worker_id, nowMs);
   const stop = reading.kind === "ok" ? reading.value.launch?.stop : null;
-  const overdue = nowMs - since_ms >= (stop?.grace_seconds ?? GRACE_SECONDS) * 1000;
-  if (identity === null || (!overdue && nowMs - since_ms > (isYoung ? TWICE_MS : FIRST_MS))) return;
+  const overdue = waited_ms >= (stop?.grace_seconds ?? GRACE_SECONDS) * 1000;
+  if (identity === null || (!overdue && waited_ms > (isYoung ? TWICE_MS : FIRST_MS))) return;
   const signal = overdue ? "SIGKILL" : ((stop?.signal ?? "SIGTERM") as NodeJS.Signals);
   const outcome = signalIdentity(identity, signal, overdue ? "group" : (stop?.scope ?? "main"));
   context.log.info(

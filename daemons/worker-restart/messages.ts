@@ -184,7 +184,13 @@ export type Effect =
       readonly restart: Readonly<Record<string, unknown>>;
       readonly why: string;
     })
-  | (Subject & { readonly kind: "end-old"; readonly attempt: number; readonly since_ms: number });
+  | (Subject & {
+      readonly kind: "end-old";
+      readonly attempt: number;
+      readonly since_ms: number;
+      /** For how long it has been ended, whatever the wall clock says; missing in an older version's journal. */
+      readonly waited_ms?: number;
+    });
 
 export type StampedEvent<Kind extends Event["kind"]> = Stamped<Extract<Event, { kind: Kind }>>;
 export type Step = Decided<Slice, Effect>;

@@ -39,6 +39,18 @@ export interface Run {
   readonly looks: number;
 }
 
+/** The attempt that we end ourselves because a person wants the worker restarted. */
+export interface EndingOld {
+  readonly attempt: number;
+  /** When that began, to be compared with its launch. */
+  readonly since_ms: number;
+  /**
+   * The same by the clock that never steps, from which its grace is counted. It is good after a restart of the daemon;
+   * after one of the host no process of the attempt is left. Missing in what an older version kept.
+   */
+  readonly since_mono_ms?: number;
+}
+
 export interface WorkerPart {
   readonly worker_type: string;
   readonly task_id: string | null;
@@ -57,8 +69,7 @@ export interface WorkerPart {
   /** The highest attempt whose death was counted. */
   readonly died: number;
   readonly last_delay_ms: number;
-  /** The attempt that we end ourselves because a person wants the worker restarted. */
-  readonly ending: { readonly attempt: number; readonly since_ms: number } | null;
+  readonly ending: EndingOld | null;
   readonly touched_at_ms: number;
 }
 

@@ -61,6 +61,10 @@ export class FleetWorld implements World<Event, Effect> {
   readonly givenUp = new Set<string>();
   readonly breakerFiles = new Map<string, string>();
   readonly signals: string[] = [];
+  /** For how long an old attempt had been ended, at each try. */
+  readonly endings: number[] = [];
+  /** Whether old attempts outlive their signals. */
+  deaf = false;
   /** What the next looks find, for all workers or for one. */
   facts: Partial<Facts> = {};
   mustBeat = false;
@@ -295,7 +299,8 @@ export class FleetWorld implements World<Event, Effect> {
         const old = this.attempts.find(
           (each) => each.worker_id === effect.worker_id && each.attempt === effect.attempt,
         );
-        if (old?.alive) {
+        this.endings.push(effect.waited_ms ?? 0);
+        if (old?.alive && !this.deaf) {
           this.signals.push(`${effect.worker_id}.${effect.attempt}`);
           old.alive = false;
         }

@@ -330,6 +330,23 @@ describe("a request", () => {
     expect(end.history).toEqual(["scan-1.1 success restarted"]);
   });
 
+  test("with force gives the old attempt its grace by a clock that does not step", async () => {
+    const { simulation, world } = makeFleet({ success_after_seconds: 5 });
+    world.filePersons("scan-1");
+    simulation.advance(60_000);
+    world.deaf = true;
+    world.filePersons("scan-1", { force: true });
+    simulation.advance(5_000);
+    simulation.stepWall(3_000_000);
+    simulation.advance(5_000);
+    expect(Math.max(...world.endings)).toBeLessThanOrEqual(10_000);
+    simulation.crash();
+    simulation.stepWall(-3_000_000);
+    simulation.advance(25_000);
+    expect(world.endings).toEqual([...world.endings].sort((a, b) => a - b));
+    expect(world.endings.at(-1)).toBeGreaterThanOrEqual(33_000);
+  });
+
   test("that tells late of an earlier death does not take its probation from the attempt that runs", async () => {
     const end = await scenario({}, ({ simulation, world }) => {
       world.filePersons("scan-1");
