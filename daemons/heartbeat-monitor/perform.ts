@@ -8,7 +8,7 @@ import { isSame, look } from "../../lib/platform/processes.js";
 import { askHook } from "../../lib/runtime/asked-hooks.js";
 import type { Perform, PerformContext } from "../../lib/runtime/core.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
-import { launchRecordSchema } from "../../lib/schema/records.js";
+import { launchRecordSchema, type RestartRequest } from "../../lib/schema/records.js";
 import { attemptName, type WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { Mailbox } from "../../lib/store/mailbox.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
@@ -20,6 +20,7 @@ import type { LeaseSource } from "./lease-source.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { processOf } from "./read-facts.js";
 import type { Remains } from "./remains.js";
+import { type Filed, fileRequest } from "./requesting.js";
 import { launcherLives, type SpecSource } from "./spec-source.js";
 
 export class Performer {
@@ -85,8 +86,7 @@ export class Performer {
       case "return_tokens":
         return this.#returnTokens(effect);
       case "file_request":
-        this.#fileRequest(effect, performing);
-        return undefined;
+        return this.#fileRequest(effect);
       case "forget_files":
         if (effect.memory_folder !== null) releaseMemoryLimit(effect.memory_folder);
         this.#remains.forget(attemptName(effect.worker_id, effect.attempt));
@@ -232,10 +232,16 @@ export class Performer {
     return undefined;
   }
 
-  #fileRequest(effect: Extract<Effect, { kind: "file_request" }>, performing: PerformContext): void {
-    const filed = this.#queue.file(`${effect.worker_id}-restart.json`, effect.request);
-    if (!filed && !performing.again)
-      this.#context.log.info({ worker_id: effect.worker_id }, "a request to restart it was waiting already");
+  #fileRequest(effect: Extract<Effect, { kind: "file_request" }>): undefined | Promise<undefined> {
+    const filed = fileRequest(this.#context.layout, this.#queue, effect.request as RestartRequest);
+    const say = (how: Filed): undefined => {
+      if (how === "merged")
+        this.#context.log.info(
+          { worker_id: effect.worker_id },
+          "the request to restart it that waits tells of its end",
+        );
+    };
+    return filed instanceof Promise ? filed.then(say) : say(filed);
   }
 }
 

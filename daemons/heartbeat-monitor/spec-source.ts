@@ -6,6 +6,7 @@ import { weatherCode } from "../../lib/platform/files.js";
 import { isAlive, isCorpse, readStat } from "../../lib/platform/processes.js";
 import { type Watch, watchDirectory, watchDirectoryAtLeisure } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
+import type { RestartGate } from "../../lib/schema/catalogue.js";
 import { isId } from "../../lib/schema/primitives.js";
 import {
   type ExitRecord,
@@ -33,6 +34,8 @@ const SCAN_MS_MAX = 60_000;
 /** Every so many scans each spec is read whatever its time says. */
 const SCANS_BETWEEN_FULL = 30;
 const LOOK_AGAIN_MS = 250;
+/** The last gate of a restart: all others are passed, and worker-restart ends what is left of the old attempt. */
+const ENDS_OLD_GATE: RestartGate = "survivors";
 const UNFINISHED_MS = 2000;
 /** Editors remove a file before they write it anew: a spec is gone only when it stays away for this long. */
 const GONE_MS = 500;
@@ -147,13 +150,18 @@ export class SpecSource implements Source {
       : null;
   }
 
-  /** Whether a request waits that makes worker-restart end this very attempt. */
+  /**
+   * Whether worker-restart is ending this very attempt for a request with force: it says so in the request before it does.
+   *
+   * While such a request waits for anything else, the attempt lives as before, and its end is its own.
+   */
   #isRestartForced(workerId: string, attempt: number): boolean {
     const path = this.#context.layout.queueRequest(workerId);
     // Of one that may not be read worker-restart tells, to whom it is addressed.
     const options = { maxBytes: MAX_BYTES.request, nowMs: Date.now(), what: "request", ...ONE_BY_ONE };
     const reading = readRecord(path, restartRequestSchema, options);
-    return reading.kind === "ok" && reading.value.force === true && (reading.value.attempt ?? attempt) === attempt;
+    if (reading.kind !== "ok" || reading.value.force !== true) return false;
+    return reading.value.deferred?.gate === ENDS_OLD_GATE && (reading.value.attempt ?? attempt) === attempt;
   }
 
   #readExitRecord(workerId: string, attempt: number): Reading<ExitRecord> {

@@ -33,14 +33,16 @@ export function countDeath(
   stamp: Stamp,
   settings: RestartSettings,
 ): Counted {
-  const { attempt, by_person } = event.request;
+  const { attempt, by_person, tells_of } = event.request;
   const { worker } = slice;
-  if (attempt === null || by_person || attempt <= worker.died) return { slice, effects: [], hasOutcome: false };
+  // What a person asks for costs nothing; the death of which it tells is one like any other.
+  if (attempt === null || (by_person && tells_of === undefined) || attempt <= worker.died)
+    return { slice, effects: [], hasOutcome: false };
   const run = worker.run?.attempt === attempt ? worker.run : null;
   // A death that is told late says nothing about the attempt that was started since.
   const later = worker.run !== null && worker.run.attempt > attempt ? worker.run : null;
   const ours = worker.ending?.attempt === attempt;
-  const teaches = event.request.spends && !ours;
+  const teaches = (event.request.spends || tells_of !== undefined) && !ours;
   const ranMs = event.request.ended?.ran_ms ?? (run === null ? null : Math.max(0, stamp.atMs - run.started_at_ms));
   const stable = ranMs !== null && ranMs >= settings.retry_reset_seconds * 1000;
   const account = stable ? { attempts: 0, exhausted: null, last_delay_ms: 0 } : {};
@@ -75,17 +77,18 @@ function endRun(
 ): typeof NOTHING {
   const { stamp, teaches, stable, ranMs } = how;
   const proved = run.succeeded_at_ms !== null;
+  const endedBy = event.request.tells_of ?? event.request.reason;
   const effects: Act[] = [];
   if (!proved) {
     const verdict = teaches ? "failed" : "interrupted";
-    const outcome = { verdict, attempt: run.attempt, reason: event.request.reason, at: writeInstant(stamp.atMs) };
+    const outcome = { verdict, attempt: run.attempt, reason: endedBy, at: writeInstant(stamp.atMs) };
     effects.push({ kind: "settle", subject: null, name: event.name, claimed: run.claimed, folder: "done", outcome });
   }
   if (!teaches || (proved && stable)) return { ...NOTHING, effects };
-  const reason = proved ? "relapsed" : event.request.reason;
+  const reason = proved ? "relapsed" : endedBy;
   const message = proved
-    ? `Attempt ${run.attempt} of ${event.worker_id} relapsed after ${Math.round(ranMs / 1000)} s: ${event.request.reason}`
-    : `Attempt ${run.attempt} of ${event.worker_id} ended after ${Math.round(ranMs / 1000)} s, before it proved itself: ${event.request.reason}`;
+    ? `Attempt ${run.attempt} of ${event.worker_id} relapsed after ${Math.round(ranMs / 1000)} s: ${endedBy}`
+    : `Attempt ${run.attempt} of ${event.worker_id} ended after ${Math.round(ranMs / 1000)} s, before it proved itself: ${endedBy}`;
   effects.push(
     { kind: "append-history", record: historyRecord(event, run, stamp, "failure", reason, Math.round(ranMs)) },
     {
@@ -99,7 +102,7 @@ function endRun(
         {
           message,
           reason,
-          data: { ran_ms: Math.round(ranMs), ended_by: event.request.reason },
+          data: { ran_ms: Math.round(ranMs), ended_by: endedBy },
         },
       ),
     },

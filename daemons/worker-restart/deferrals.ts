@@ -85,9 +85,10 @@ function defer(question: Asked, gates: readonly Gate[], failed: FailedGate, befo
   const spent = spentAt(question, failed);
   const effects: Act[] = [...before, ...spent.effects];
   if (isNews && !spent.isNews) effects.push(deferredNews(question, failed));
-  if (failed.gate === "survivors") effects.push(...endOld(question));
   if (writes)
     effects.push({ kind: "defer", name: event.name, claimed: null, deferred: deferredBlock(failed, put.count) });
+  // After the file says so: the monitor must find there whose doing the end of the old attempt was.
+  if (failed.gate === "survivors") effects.push(...endOld(question));
   const inMs = nextAtMs === null ? null : Math.max(0, nextAtMs - nowMs);
   effects.push({
     kind: "wake",

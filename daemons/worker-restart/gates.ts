@@ -109,11 +109,13 @@ const ASK: Readonly<Record<RestartGate, (question: Question) => Answer>> = {
       reason,
     };
   },
-  expired: ({ request, nowMs }) => {
+  expired: ({ slice, request, facts, nowMs }) => {
     const until = request.expires_at_ms;
     const threshold = until === null ? null : writeInstant(until);
+    // What was begun is carried through: nobody else would start a worker that was ended for it.
+    const isBegun = request.force && slice.worker.ending?.attempt === (request.attempt ?? facts.highest);
     return {
-      passed: until === null || nowMs < until,
+      passed: until === null || nowMs < until || isBegun,
       value: writeInstant(nowMs),
       threshold,
       reason: "the request expired",

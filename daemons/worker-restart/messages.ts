@@ -28,6 +28,8 @@ export interface Request {
   /** Whether this restart costs a retry, and its failure counts for the breaker. */
   readonly spends: boolean;
   readonly ended: Ended | null;
+  /** A person's request in which the monitor tells of a death: how the attempt ended, where that counts against it. */
+  readonly tells_of?: string;
   /** Its file says nothing of a deferral: nobody has deferred it yet, or a person has written it anew. */
   readonly bare?: boolean;
 }

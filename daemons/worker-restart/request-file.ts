@@ -37,6 +37,9 @@ export function requestOf(record: RestartRequest, mtimeMs: number): Request {
     override: record.override ?? [],
     spends: !byPerson && reason !== "host_reboot" && record.ended?.spends_retry !== false,
     ended: endedOf(record),
+    ...(byPerson && tellsOfDeath && record.ended?.spends_retry !== false
+      ? { tells_of: record.ended?.class ?? "exited" }
+      : {}),
     ...(record.deferred ? {} : { bare: true }),
   };
 }

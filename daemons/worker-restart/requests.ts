@@ -76,7 +76,8 @@ function takeUp(slice: Slice, event: StampedEvent<"request">, known: Waiting | n
   const worker = slice.worker ?? fresh();
   const waiting: Waiting =
     known?.name === event.name
-      ? known
+      ? // The monitor may have told of a death in it since, and with it of the incident.
+        { ...known, incident_id: request.incident_id ?? known.incident_id }
       : {
           name: event.name,
           incident_id: request.incident_id ?? `incident-${stamp.id}`,

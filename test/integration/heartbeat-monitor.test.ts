@@ -16,6 +16,9 @@ const FIRST_THREAD_ENDS =
   "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(600,)).start(); ctypes.CDLL(None).pthread_exit(None)";
 const HAS_PYTHON = spawnSync("python3", ["-c", "import ctypes"]).status === 0;
 
+/** What `heald restart` files. */
+const FORCED = { worker_id: "a", worker_type: "test-worker", attempt: 1, force: true, requested_by: "person:ops" };
+
 let home: Monitored;
 beforeEach(() => {
   home = new Monitored();
@@ -75,11 +78,11 @@ describe("the monitor", () => {
     expect(statSync(claim).ino).not.toBe(ino);
   });
 
-  test("does not count the end of an attempt as a failure for which a forced restart waits", async () => {
+  test("does not count the end of an attempt as a failure that is ended for a forced restart", async () => {
     await home.start();
     const pid = await home.spawn("a", "exec sleep 600");
     await until(() => home.types("a").includes("worker_registered"), "it is watched");
-    const request = { worker_id: "a", worker_type: "test-worker", attempt: 1, force: true, requested_by: "ops" };
+    const request = { ...FORCED, deferred: { gate: "survivors", count: 1 } };
     writeFileSync(home.layout.queueRequest("a"), JSON.stringify(request), { mode: 0o640 });
     process.kill(pid, "SIGTERM");
     await until(() => home.line.list("worker-specs", "completed").length === 1, "its end is filed");
@@ -88,6 +91,23 @@ describe("the monitor", () => {
     const [exited] = home.events("heartbeat").filter((event) => event.event_type === "worker_exited");
     expect(exited).toMatchObject({ reason: "stopped" });
     expect(exited?.incident_id).toBeUndefined();
+  });
+
+  test("tells of a crash in the forced restart that waits for something else", async () => {
+    await home.start();
+    const pid = await home.spawn("a", "exec sleep 600");
+    await until(() => home.types("a").includes("worker_registered"), "it is watched");
+    const request = { ...FORCED, why: "new weights", deferred: { gate: "holds", count: 1 } };
+    writeFileSync(home.layout.queueRequest("a"), JSON.stringify(request), { mode: 0o640 });
+    process.kill(pid, "SIGSEGV");
+    await until(() => home.zombies().length === 1, "its end is filed");
+    await until(() => "ended" in home.line.read("restart", "queue", "a-restart.json"), "the request tells of it");
+    const [exited] = home.events("heartbeat").filter((event) => event.event_type === "worker_exited");
+    expect(home.line.read("restart", "queue", "a-restart.json")).toEqual({
+      ...request,
+      incident_id: exited?.incident_id,
+      ended: expect.objectContaining({ class: "signal", signal: "SIGSEGV", by_itself: true }),
+    });
   });
 
   test.skipIf(!HAS_PYTHON)("leaves a worker alone whose first thread has ended while another works on", async () => {

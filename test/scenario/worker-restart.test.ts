@@ -347,6 +347,34 @@ describe("a request", () => {
     expect(world.endings.at(-1)).toBeGreaterThanOrEqual(33_000);
   });
 
+  test("with force that expires while its old attempt is being ended is carried through", async () => {
+    const end = await scenario({ success_after_seconds: 5 }, ({ simulation, world }) => {
+      world.filePersons("scan-1");
+      simulation.advance(60_000);
+      world.deaf = true;
+      world.filePersons("scan-1", { force: true, expires_at_ms: simulation.nowMs + 5_000 });
+      simulation.advance(8_000);
+      world.attemptOf("scan-1").alive = false;
+      world.attemptOf("scan-1").spec = "completed";
+      simulation.advance(20_000);
+    });
+    expect(end.attempts).toEqual(["scan-1.1 ended", "scan-1.2 lives"]);
+    expect(end.events.filter((line) => line.includes("refused"))).toEqual([]);
+  });
+
+  test("of a person's that tells of a crash counts it like any other, and spends no retry", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1);
+      simulation.advance(10_000);
+      const { attempts } = simulation.part("worker:scan-1") as { readonly attempts: number };
+      world.die("scan-1", { by_person: true, requested_by: "person:ops", spends: false, tells_of: "signal" });
+      simulation.advance(60_000);
+      expect(simulation.part("worker:scan-1")).toMatchObject({ attempts, died: 2 });
+    });
+    expect(end.history).toEqual(["scan-1.2 failure signal", "scan-1.3 success restarted"]);
+    expect(end.claimed).toBe(0);
+  });
+
   test("that tells late of an earlier death does not take its probation from the attempt that runs", async () => {
     const end = await scenario({}, ({ simulation, world }) => {
       world.filePersons("scan-1");

@@ -42,6 +42,15 @@ describe("requestOf()", () => {
     expect([hours({ attempt: 1, ended }), hours({ attempt: 1, requested_by: "auto-fix" })]).toEqual([null, null]);
   });
 
+  test("says of a person's request that it tells of a death, where that counts against the worker", () => {
+    const told = { ...NAMED, requested_by: "person:ops", attempt: 2, ended: { class: "signal", spends_retry: true } };
+    expect(requestOf(told, MTIME_MS).tells_of).toBe("signal");
+    const reboot = { ...told, ended: { class: "host_reboot", spends_retry: false } };
+    expect(requestOf(reboot, MTIME_MS).tells_of).toBeUndefined();
+    expect(requestOf({ ...told, requested_by: "heartbeat-monitor" }, MTIME_MS).tells_of).toBeUndefined();
+    expect(requestOf({ ...told, ended: null }, MTIME_MS).tells_of).toBeUndefined();
+  });
+
   test("says of a file whether a deferral stands in it", () => {
     expect(requestOf(NAMED, MTIME_MS).bare).toBe(true);
     expect(requestOf({ ...NAMED, deferred: { gate: "holds" } }, MTIME_MS).bare).toBeUndefined();
