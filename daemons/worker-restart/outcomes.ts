@@ -58,11 +58,24 @@ export function onStarted(slice: WithWorker, event: StampedEvent<"started">, set
       fleet: { ...slice.fleet, attempted: slice.fleet.attempted + 1 },
     },
     effects: [
+      ...interrupted(worker.run, run, stamp),
       { kind: "report", record },
       { kind: "wake", key: `look:${event.worker_id}`, atMonoMs: null },
       probationWake(event.worker_id, run, settings, stamp),
     ],
   };
+}
+
+/** A person wanted the next attempt before this one had proved itself: no death was told, and nothing is known of it any more. */
+function interrupted(before: Run | null, run: Run, stamp: Stamp): Act[] {
+  if (before === null || before.succeeded_at_ms !== null || before.claimed === run.claimed) return [];
+  const outcome = {
+    verdict: "interrupted",
+    attempt: before.attempt,
+    reason: "requested",
+    at: writeInstant(stamp.atMs),
+  };
+  return [{ kind: "settle", subject: null, name: "", claimed: before.claimed, folder: "done", outcome }];
 }
 
 /** Asks for a look when the attempt has lived for long enough; by the wall clock, since a run may span a reboot. */

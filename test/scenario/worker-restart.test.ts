@@ -347,6 +347,20 @@ describe("a request", () => {
     expect(world.endings.at(-1)).toBeGreaterThanOrEqual(33_000);
   });
 
+  test("with force before the old attempt has proved itself leaves no claim of it behind", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1);
+      simulation.advance(5_000);
+      world.filePersons("scan-1", { force: true, attempt: 2 });
+      simulation.advance(500);
+      world.attemptOf("scan-1").spec = "completed";
+      simulation.advance(40_000);
+    });
+    expect(end.attempts).toEqual(["scan-1.2 ended", "scan-1.3 lives"]);
+    expect(end.settled).toEqual(["done interrupted", "done restarted"]);
+    expect(end.claimed).toBe(0);
+  });
+
   test("with force that expires while its old attempt is being ended is carried through", async () => {
     const end = await scenario({ success_after_seconds: 5 }, ({ simulation, world }) => {
       world.filePersons("scan-1");
