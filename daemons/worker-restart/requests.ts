@@ -92,7 +92,13 @@ function takeUp(slice: Slice, event: StampedEvent<"request">, known: Waiting | n
           start: null,
           spent: false,
         };
-  return { ...slice, worker: { ...worker, worker_type: event.worker_type, task_id: event.task_id, waiting } };
+  const { worker_type, task_id } = event;
+  return { ...slice, worker: { ...worker, worker_type, task_id, waiting, ending: endingFor(worker, known) } };
+}
+
+/** An attempt that has outlived a request which was taken back is asked to stop anew by the next one, with all its grace. */
+function endingFor({ ending }: WorkerPart, known: Waiting | null): WorkerPart["ending"] {
+  return ending === null || known !== null ? ending : { attempt: ending.attempt, since_ms: ending.since_ms };
 }
 
 function questionOf(

@@ -46,7 +46,8 @@ export interface EndingOld {
   readonly since_ms: number;
   /**
    * The same by the clock that never steps, from which its grace is counted. It is good after a restart of the daemon;
-   * after one of the host no process of the attempt is left. Missing in what an older version kept.
+   * after one of the host no process of the attempt is left. Missing in what an older version kept, and once the
+   * request for it was taken back.
    */
   readonly since_mono_ms?: number;
 }

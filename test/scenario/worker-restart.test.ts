@@ -347,6 +347,22 @@ describe("a request", () => {
     expect(world.endings.at(-1)).toBeGreaterThanOrEqual(33_000);
   });
 
+  test("with force that follows one which was taken back gives the old attempt its whole grace", async () => {
+    const { simulation, world } = makeFleet({ success_after_seconds: 5 });
+    world.filePersons("scan-1");
+    simulation.advance(60_000);
+    world.deaf = true;
+    world.filePersons("scan-1", { force: true });
+    simulation.advance(5_000);
+    world.queue.clear();
+    const subject = { worker_id: "scan-1", worker_type: "scan-worker", task_id: null };
+    simulation.offer({ kind: "request-gone", ...subject, name: "scan-1-restart.json" });
+    simulation.advance(600_000);
+    const before = world.endings.length;
+    world.filePersons("scan-1", { force: true });
+    expect(world.endings.slice(before)).toEqual([0]);
+  });
+
   test("with force before the old attempt has proved itself leaves no claim of it behind", async () => {
     const end = await scenario({}, ({ simulation, world }) => {
       world.fileDeath("scan-1", 1);
