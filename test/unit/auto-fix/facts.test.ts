@@ -50,7 +50,11 @@ describe("a spec that may not be read", () => {
       writeFileSync(layout.activeSpec(worker_id), JSON.stringify({ worker_id, worker_type: "scan-worker" }));
     spawnSync("chmod", ["-R", "a+rX", root]);
     chmodSync(layout.activeSpec("scan-1"), 0o600);
-    const reader = new FactReader(layout, () => ({ commands: [] }) as never, () => "unknown");
+    const reader = new FactReader(
+      layout,
+      () => ({ commands: [] }) as never,
+      () => "unknown",
+    );
     process.seteuid?.(65534);
     try {
       expect(reader.read(plan, "scan-worker", null, {}, Date.now()).fleet).toBe(1);

@@ -50,7 +50,7 @@ export class RealLoop {
     const { queueDir, claimedDir, doneDir, failedRequestsDir, rejectedDir } = this.layout;
     const folders = { claimed: claimedDir, done: doneDir, failed: failedRequestsDir, rejected: rejectedDir };
     const mailbox = new Mailbox(queueDir, folders);
-    this.queue = new QueueSource(context, mailbox);
+    this.queue = new QueueSource(context, mailbox, () => "unknown");
     const host = { start: (start: { readonly claim: string }) => this.launch(start.claim) };
     const none = { newOutcomes: () => [], write: () => undefined };
     const performer = new Performer(context, mailbox, this.queue, none as never, none as never, host);
