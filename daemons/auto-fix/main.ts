@@ -52,7 +52,7 @@ export const definition: Definition = {
     return {
       perform: new Performer({ context, acting, reader, patterns, metrics, signs, notifications }).perform,
       sources: [host, notifications, rules, approvals, patterns, metrics, holds, signs],
-      figures: () => ({ ...figuresOf(context), ...notifications.notifier.figures() }),
+      figures: () => ({ ...figuresOf(context), ...signs.figures(), ...notifications.notifier.figures() }),
       policyChanged: () => patterns.lookAtAll(),
     };
   },

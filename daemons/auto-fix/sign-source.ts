@@ -2,7 +2,7 @@
 
 import type { Source } from "../../lib/runtime/daemon.js";
 import type { ReadOn } from "../../lib/runtime/followed-log.js";
-import { LogFollower } from "../../lib/runtime/following.js";
+import { type FollowingFigures, LogFollower } from "../../lib/runtime/following.js";
 import type { EventLog } from "../../lib/schema/catalogue.js";
 import { isOld } from "./calling.js";
 import type { Context } from "./rules.js";
@@ -43,6 +43,11 @@ export class SignSource implements Source {
   /** Performs `read-on`. */
   readOn(effect: ReadOn): undefined {
     return this.#follower.readOn(effect);
+  }
+
+  figures(): FollowingFigures & { readonly calls_open: number } {
+    const open = [...this.#context.partsWith<CallPart>("call:")].length;
+    return { ...this.#follower.figures(), calls_open: open };
   }
 
   #letGo(): void {

@@ -86,6 +86,7 @@ describe("the monitor", () => {
     writeFileSync(home.layout.queueRequest("a"), JSON.stringify(request), { mode: 0o640 });
     process.kill(pid, "SIGTERM");
     await until(() => home.line.list("worker-specs", "completed").length === 1, "its end is filed");
+    await until(() => home.types("a").includes("worker_exited"), "its end is told");
     expect(home.zombies()).toEqual([]);
     expect(home.line.read("restart", "queue", "a-restart.json")).toEqual(request);
     const [exited] = home.events("heartbeat").filter((event) => event.event_type === "worker_exited");
@@ -102,6 +103,7 @@ describe("the monitor", () => {
     process.kill(pid, "SIGSEGV");
     await until(() => home.zombies().length === 1, "its end is filed");
     await until(() => "ended" in home.line.read("restart", "queue", "a-restart.json"), "the request tells of it");
+    await until(() => home.types("a").includes("worker_exited"), "its end is told");
     const [exited] = home.events("heartbeat").filter((event) => event.event_type === "worker_exited");
     expect(home.line.read("restart", "queue", "a-restart.json")).toEqual({
       ...request,

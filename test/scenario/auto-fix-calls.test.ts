@@ -2,6 +2,7 @@
  * Guarantee: for what other daemons find and do not mend, a person is called once, and told once that it is over; neither
  * a repeat, nor a log that is read again, nor a kill at any moment tells more or less.
  */
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CALLS_MAX } from "../../daemons/auto-fix/calling.js";
 import type { CallsPart } from "../../daemons/auto-fix/state.js";
@@ -274,6 +275,18 @@ describe("what was written while nobody read", () => {
     expect({ told, open, known }).toEqual({ told: [], open: [], known: [] });
   });
 
+  test("does not stay open when its end is decided upon before it, as after a kill between the two", () => {
+    for (const crashAfter of [[], [1], [2], [3], [4]]) {
+      const fixing = makeFixing({}, crashAfter);
+      fixing.world.write("worker_restart_exhausted", scan(), spent);
+      fixing.world.write("worker_stopped", scan());
+      fixing.world.read(["worker-restart", "heartbeat"]);
+      const told = toldIn(fixing).map((each) => each.split(" ")[0]);
+      expect([[], ["escalation_opened", "escalation_resolved"]]).toContainEqual(told);
+      expect([fixing.world.calls(), fixing.simulation.part<CallsPart>("calls")?.open]).toEqual([[], []]);
+    }
+  });
+
   test("and is older than the call does not end it", () => {
     const fixing = makeFixing();
     fixing.world.write("worker_stopped", scan("inc-0"));
@@ -307,6 +320,60 @@ describe("what was written while nobody read", () => {
     fixing.world.write("worker_restart_exhausted", scan(), spent);
     fixing.world.read();
     expect(toldIn(fixing)).toHaveLength(1);
+  });
+});
+
+describe("any row of troubles and ends, with kills at any two moments", () => {
+  const TYPES = [
+    ...(["worker_restart_exhausted", "task_quarantined", "worker_stuck", "zombie_cleanup_failed"] as const),
+    ...(["worker_restarted", "worker_stopped", "heartbeat_resumed", "zombie_cleanup_completed"] as const),
+  ];
+  const line = fc.record({
+    type: fc.constantFrom(...TYPES),
+    worker: fc.constantFrom("scan-1", "scan-2"),
+    incident: fc.constantFrom("inc-1", "inc-2"),
+    isRead: fc.boolean(),
+  });
+  type Line = typeof line extends fc.Arbitrary<infer Value> ? Value : never;
+
+  function play(lines: readonly Line[], crashAfter: readonly number[], readsEach: boolean): Fixing {
+    const fixing = makeFixing({}, crashAfter);
+    for (const { type, worker, incident, isRead } of lines) {
+      fixing.world.write(type, scan(`${incident}-${worker}`, worker), spent);
+      fixing.simulation.advance(100);
+      if (isRead || readsEach) fixing.world.read();
+    }
+    fixing.world.read();
+    return fixing;
+  }
+
+  const kills = fc.array(fc.integer({ min: 1, max: 60 }), { maxLength: 2 });
+
+  test("tells a beginning and an end in turns, and follows exactly what was not told to be over", () => {
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 15 }), kills, (lines, crashAfter) => {
+        const { world } = play(lines, crashAfter, false);
+        const open = new Map<unknown, unknown>();
+        for (const { event_type, incident_id, data } of world.told) {
+          const isOpened = event_type === "escalation_opened";
+          expect(open.get(data.about)).toBe(isOpened ? undefined : incident_id);
+          if (isOpened) open.set(data.about, incident_id);
+          else open.delete(data.about);
+        }
+        const followed = world.calls().map(({ subject, incident_id }) => [subject, incident_id] as const);
+        expect(new Map<unknown, unknown>(followed)).toEqual(open);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("tells the same as without a kill, where each line is read before the next is written", () => {
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 12 }), kills, (lines, crashAfter) => {
+        expect(toldIn(play(lines, crashAfter, true))).toEqual(toldIn(play(lines, [], true)));
+      }),
+      { numRuns: 200 },
+    );
   });
 });
 
