@@ -26,7 +26,7 @@ export const SUBJECT_GATES: Readonly<Record<SubjectGate, AskGate>> = {
   // Asked for the record: a dry run goes on to the end.
   dry_run: ({ settings }) => pass(settings.dry_run),
   host: ({ event }) => {
-    const { host = "unknown" } = event.facts;
+    const { host } = event.facts;
     return at(host, "not stopping", host !== "stopping", "the host is shutting down");
   },
   hold: ({ event }) => {

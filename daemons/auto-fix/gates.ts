@@ -74,6 +74,8 @@ const rounded = (value: number | null): string => (value === null ? "unknown" : 
 export function askGates(question: Question): Asked {
   const gates: Gate[] = [];
   for (const gate of Object.keys(FIX_GATES) as FixGate[]) {
+    // Decisions from before the host was asked come out as they were recorded.
+    if (gate === "host" && question.event.facts.host === undefined) continue;
     const { passed, value, threshold, passesAtMs = null, reason } = ASK[gate](question);
     const passes = passed || passesAtMs === null ? {} : { passes_at: writeInstant(passesAtMs) };
     gates.push({ gate, value, threshold, passed, ...passes });

@@ -65,7 +65,7 @@ const pass = (value: unknown = null, threshold: unknown = null): Answer => ({ pa
 
 const ASK: Readonly<Record<RestartGate, (question: Question) => Answer>> = {
   // Everything ends then, and the next boot starts what should run.
-  host: ({ facts: { host = "unknown" } }) => {
+  host: ({ facts: { host } }) => {
     const reason = "the host is shutting down";
     return { passed: host !== "stopping", value: host, threshold: "not stopping", nextAtMs: null, reason };
   },
@@ -257,6 +257,8 @@ export function askGates(question: Question): { readonly gates: readonly Gate[];
   const gates: Gate[] = [];
   const overridden = new Set(question.request.override.map((name) => OTHER_NAMES[name] ?? name));
   for (const gate of Object.keys(RESTART_GATES) as RestartGate[]) {
+    // Decisions from before the host was asked come out as they were recorded.
+    if (gate === "host" && question.facts.host === undefined) continue;
     const answer = ASK[gate](question);
     const { value, threshold } = answer;
     if (answer.passed) {

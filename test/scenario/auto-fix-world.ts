@@ -191,6 +191,7 @@ export class FixWorld implements World<Event, Effect> {
       impossible: before === null ? "resources.memory_limit_mb has no number to begin from" : null,
       prerequisites: [],
       memory: { committed_mb: 1000, host_mb: 16_000 },
+      host: "running",
       ...this.facts,
     };
     const seen: PatternFacts = {
@@ -239,6 +240,7 @@ export class FixWorld implements World<Event, Effect> {
       component: { name: component, is_known: true, is_valid: true },
       ...{ other_tasks: 0, affected: 1, fleet: 10, diff: [], fields: [], impossible: null, prerequisites: [] },
       memory: null,
+      host: "running",
       ...this.facts,
     };
     const condition = { policy: policy.name, component, answers: [], holds: true, planned, before };

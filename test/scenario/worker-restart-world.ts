@@ -195,6 +195,7 @@ export class FleetWorld implements World<Event, Effect> {
       active: active === null ? null : { attempt: active.attempt, alive: active.alive },
       survivors: [],
       other,
+      host: "running",
       ...this.facts,
     };
     const request = filed.deferred === null ? { ...filed.request, bare: true } : filed.request;

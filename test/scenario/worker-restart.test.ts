@@ -278,6 +278,14 @@ describe("a gate that does not pass", () => {
     expect(end.attempts).toEqual(["scan-1.2 lives"]);
   });
 
+  test("of the host is not asked in a decision from before it was", () => {
+    const { simulation, world } = makeFleet({});
+    world.facts = { host: undefined, requires: [{ what: "tcp localhost:5432", met: false }] } as never;
+    world.fileDeath("scan-1", 1);
+    simulation.advance(10);
+    expect(world.decisions.at(-1)?.gates[0]).toMatchObject({ gate: "holds" });
+  });
+
   test("records every gate up to the first that fails, in the fixed order", async () => {
     const { simulation, world } = makeFleet({});
     world.facts = { requires: [{ what: "tcp localhost:5432", met: false }] };
