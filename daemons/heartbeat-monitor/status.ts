@@ -14,7 +14,7 @@ import {
   restartRequestSchema,
 } from "../../lib/schema/records.js";
 import { readDaemons } from "../../lib/store/daemons.js";
-import { readDesired } from "../../lib/store/desired.js";
+import { readDesiredRecord } from "../../lib/store/desired.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
 import { BudgetReader } from "./budgets-left.js";
 import type { Event, FleetPart, WorkerPart } from "./facts.js";
@@ -59,7 +59,8 @@ export class StatusFile {
   readonly #context: StatusContext;
   readonly #budgets: BudgetReader;
   #dirty = true;
-  #writtenAtMs = 0;
+  /** On a clock that nobody sets: set back by an hour, the wall clock would keep it from being written for that hour. */
+  #writtenMonoMs = Number.NEGATIVE_INFINITY;
   #tookMs = 0;
   #last = { head: "", tail: "" };
   #refreshMs = REFRESH_MS;
@@ -79,8 +80,7 @@ export class StatusFile {
 
   /** Writes it if it is due; called once a second. The rows of a large fleet are made piece by piece, each within what is given. */
   pulse(within: (piece: () => void) => boolean): void {
-    const nowMs = Date.now();
-    const sinceMs = nowMs - this.#writtenAtMs;
+    const sinceMs = performance.now() - this.#writtenMonoMs;
     const isStale = sinceMs >= this.#refreshMs;
     if (this.#composing || (!this.#dirty && !isStale)) return;
     if (sinceMs < Math.max(WRITE_EVERY_MS, this.#tookMs / SHARE_OF_TIME)) return;
@@ -117,7 +117,7 @@ export class StatusFile {
     const workers = [...rows.map(({ text }) => text), ...waiting.map((row) => JSON.stringify(row))];
     const head = JSON.stringify({ ok, summary, home }).slice(0, -1);
     const tail = `"daemons":${JSON.stringify(daemons)},"workers":[${workers.join(",")}],${JSON.stringify(rest).slice(1)}`;
-    this.#writtenAtMs = nowMs;
+    this.#writtenMonoMs = begunMs;
     // Compared without the time, and put together from what was compared: a large fleet makes a long text.
     if (head !== this.#last.head || tail !== this.#last.tail || isStale) {
       replaceFile(this.#context.layout.status, `${head},"at":${JSON.stringify(at)},${tail}\n`);
@@ -133,6 +133,12 @@ export class StatusFile {
     return { ...around, workers: [...rows.map(({ row }) => row), ...waiting] };
   }
 
+  /** One wish that may not be read must not keep all of it from being written; whoever acts on it says so. */
+  #desiredOf(workerId: string, nowMs: number): DesiredState {
+    const reading = readDesiredRecord(this.#context.layout, workerId, nowMs, { refusesForbidden: true });
+    return reading.kind === "ok" ? reading.value.state : "running";
+  }
+
   /** All but the rows; `workers` has those that only wait for a restart. */
   #composeAround(rows: readonly Row[], nowMs: number) {
     const { layout } = this.#context;
@@ -140,7 +146,7 @@ export class StatusFile {
     const queue = this.#waiting();
     const workers = queue
       .filter((one) => !existsSync(layout.activeSpec(one.worker_id)))
-      .map((one) => waitingWorker(one, readDesired(layout, one.worker_id, nowMs)?.state ?? "running"));
+      .map((one) => waitingWorker(one, this.#desiredOf(one.worker_id, nowMs)));
     const daemons = readDaemons(layout).map(({ alive, presence: _, ...daemon }) => ({ ...daemon, running: alive }));
     const breakers = this.#breakers();
     const holds = (fleet?.holds ?? []).filter((hold) => hold.expires_at_ms > nowMs);

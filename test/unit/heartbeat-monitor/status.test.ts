@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { BLANK_FLEET } from "../../../daemons/heartbeat-monitor/decide.js";
 import type { Event, FleetPart, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
 import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
@@ -166,6 +166,20 @@ describe("status.json", () => {
     file.touch();
     file.pulse(atOnce);
     expect(readFileSync(layout.status, "utf8")).toBe(text);
+  });
+
+  test("is written also after the wall clock was set back by an hour", () => {
+    vi.useFakeTimers({ toFake: ["Date", "performance"] });
+    onTestFinished(() => void vi.useRealTimers());
+    workers = watched();
+    const file = status();
+    file.pulse(atOnce);
+    vi.setSystemTime(Date.now() - 3_600_000);
+    vi.advanceTimersByTime(2000);
+    workers = [];
+    file.touch();
+    file.pulse(atOnce);
+    expect(JSON.parse(readFileSync(layout.status, "utf8"))).toMatchObject({ workers: [] });
   });
 
   test("has a line that says the same as what it is made from, the workers' rows included", () => {
