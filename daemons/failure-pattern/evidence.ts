@@ -1,7 +1,7 @@
 /** Reads what dead attempts left: their record in `zombie/`, and whether a person wanted them stopped. @module */
 
 import { workerSpecSchema } from "../../lib/schema/worker-spec.js";
-import { readDesired } from "../../lib/store/desired.js";
+import { readDesiredRecord } from "../../lib/store/desired.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
 import type { Sighting } from "./messages.js";
@@ -58,8 +58,10 @@ export function whyNothing(layout: Layout, sighting: Sighting, remains: Remains 
   if (reason !== null && OUR_OWN.has(reason)) return reason;
   if (remains?.createdBy === "drill") return "drill";
   if (sighting.kind !== "ended") return null;
-  const desired = readDesired(layout, sighting.worker_id, Date.now());
-  return desired !== null && desired.state !== "running" ? "stopped" : null;
+  const wish = readDesiredRecord(layout, sighting.worker_id, Date.now(), { refusesForbidden: true });
+  // A wish that we may not read is mostly that it stops; a failure more is learnt from sooner than a false one is forgotten.
+  if (wish.kind === "bad" && wish.code === "EACCES") return "stopped";
+  return wish.kind === "ok" && wish.value.state !== "running" ? "stopped" : null;
 }
 
 function objectIn(value: unknown): Json {
