@@ -1,11 +1,11 @@
 /** The samples of metrics, asked against the conditions of every policy that is enabled and has a scope. @module */
 
-import { weatherCode } from "../../lib/platform/files.js";
 import { newEventIdBase } from "../../lib/platform/ids.js";
 import { watchFew } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
 import { Tailer } from "../../lib/store/logs.js";
 import { type Asked, AskedPolicies } from "./asked-policies.js";
+import { BadWeather } from "./bad-weather.js";
 import type { FactReader } from "./facts.js";
 import { PERSON, troubleOf } from "./ladder.js";
 import type { Event } from "./messages.js";
@@ -26,6 +26,7 @@ export class MetricSource implements Source {
   readonly #reader: FactReader;
   readonly #series = new Series();
   readonly #policies: AskedPolicies;
+  readonly #weather: BadWeather;
   #tailer: Tailer | null = null;
   #wanted: ReadonlyMap<string, ReadonlySet<string>> = new Map();
   #watch: { close(): void } | null = null;
@@ -34,6 +35,7 @@ export class MetricSource implements Source {
   constructor(context: Context, rules: Rules, reader: FactReader) {
     this.#context = context;
     this.#reader = reader;
+    this.#weather = new BadWeather(context.log);
     this.#policies = new AskedPolicies(context, rules, this.#series);
   }
 
@@ -65,14 +67,12 @@ export class MetricSource implements Source {
   }
 
   scan(): void {
-    try {
-      this.#read();
-    } catch (fault) {
-      if (weatherCode(fault) === null) throw fault;
-      this.#context.log.warn({ code: weatherCode(fault) }, "samples cannot be read just now");
-      return;
-    }
-    for (const component of this.#wanted.keys()) this.#ask(component);
+    if (!this.#weather.sheltered("samples cannot be read just now", () => this.#read())) return;
+    let missed = false;
+    for (const component of this.#wanted.keys())
+      missed =
+        !this.#weather.sheltered(`${component} cannot be looked at just now`, () => this.#ask(component)) || missed;
+    if (!missed) this.#weather.forget();
     this.#forgetTroubles();
   }
 

@@ -2,7 +2,6 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { confidenceOf } from "../../lib/domain/fix-confidence.js";
-import { weatherCode } from "../../lib/platform/files.js";
 import { newEventIdBase } from "../../lib/platform/ids.js";
 import { watchDirectory } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
@@ -11,6 +10,7 @@ import { isOpenToFixes, type PatternRecord } from "../../lib/schema/pattern.js";
 import { settingsFor } from "../../lib/schema/policy.js";
 import { readInstant } from "../../lib/schema/primitives.js";
 import { PATTERNS_FILE, readPatterns } from "../../lib/store/patterns.js";
+import { BadWeather } from "./bad-weather.js";
 import type { FactReader } from "./facts.js";
 import type { Event, PatternFacts, Rival } from "./messages.js";
 import { planOfFix } from "./plans.js";
@@ -35,11 +35,11 @@ export class PatternSource implements Source {
   #version = "";
   #looked = "";
   #watch: { close(): void } | null = null;
-  /** What does not work now, and the code that was said of it. */
-  readonly #troubles = new Map<string, string>();
+  readonly #weather: BadWeather;
 
   constructor(context: Context, rules: Rules, reader: FactReader) {
     this.#context = context;
+    this.#weather = new BadWeather(context.log);
     this.#rules = rules;
     this.#reader = reader;
   }
@@ -59,7 +59,7 @@ export class PatternSource implements Source {
   }
 
   scan(): void {
-    if (!this.#sheltered("patterns cannot be read just now", () => this.#read())) return;
+    if (!this.#weather.sheltered("patterns cannot be read just now", () => this.#read())) return;
     // Who asks for one pattern in between reads the file as well, and has not looked at the others.
     if (this.#looked === this.#version) return;
     let missed = false;
@@ -71,7 +71,7 @@ export class PatternSource implements Source {
     }
     if (missed) return;
     this.#looked = this.#version;
-    this.#troubles.clear();
+    this.#weather.forget();
   }
 
   /** After a change of the rules or the policy. What cannot be looked at now is looked at by a later scan. */
@@ -85,21 +85,7 @@ export class PatternSource implements Source {
 
   /** One pattern whose facts cannot be read must not keep the others from being looked at. */
   #lookSheltered(pattern: PatternRecord): boolean {
-    return this.#sheltered(`"${pattern.pattern_id}" cannot be looked at just now`, () => this.#look(pattern));
-  }
-
-  /** Whether it was done. Bad weather is said once for each code and tried again with every scan. */
-  #sheltered(what: string, action: () => void): boolean {
-    try {
-      action();
-    } catch (fault) {
-      const code = weatherCode(fault);
-      if (code === null) throw fault;
-      if (this.#troubles.get(what) !== code) this.#context.log.warn({ code, cause: String(fault) }, what);
-      this.#troubles.set(what, code);
-      return false;
-    }
-    return true;
+    return this.#weather.sheltered(`"${pattern.pattern_id}" cannot be looked at just now`, () => this.#look(pattern));
   }
 
   /** The pattern as it is now. */
