@@ -128,7 +128,7 @@ export const CALLS = {
     title: "cannot be read, and holds everything",
     suggested: "mend the hold's file, or remove it",
     command: "heald hold ls",
-    ends: ["hold_expired"],
+    ends: ["hold_expired", "hold_started"],
   },
 } as const satisfies Partial<Record<EventType, CallWords>>;
 
@@ -202,6 +202,9 @@ function counts(type: SignType, event: Json): boolean {
       return event.reason !== "by_hand";
     case "hold_defaulted":
       return event.reason === "unreadable";
+    case "hold_started":
+      // Not of the one that cannot be read: of the one that was mended.
+      return event.reason !== "unreadable";
     case "worker_registered":
       // A later attempt has still to prove itself.
       return event.attempt === 1;
@@ -224,6 +227,7 @@ function subjectOf(type: SignType, event: Json, data: Json): string | null {
     case "daemon_started":
       return named("daemon", data.daemon);
     case "hold_defaulted":
+    case "hold_started":
     case "hold_expired":
       return typeof data.hold === "string" && data.hold !== "" ? `hold:${data.hold.slice(0, HOLD_MAX)}` : null;
     default:

@@ -269,7 +269,8 @@ function endsRemains(turn: Turn, { left }: RemainsFacts): boolean {
 
 /** Somebody is starting it in this very moment: its process will be known soon, and is ended then if that is still due. */
 function waitForLaunch(turn: Turn): void {
-  turn.set({ ending: null, zombie_said: false });
+  // Whoever has claimed it has his time, counted from now.
+  turn.set({ ending: null, zombie_said: false, silent_from_mono_ms: turn.now });
   turn.enter("starting");
   turn.wakeAt(turn.now + STOP_LOOK_MS);
 }

@@ -21,7 +21,7 @@ import type { HeartbeatSettings } from "./policy.js";
 import { processOf } from "./read-facts.js";
 import type { Remains } from "./remains.js";
 import { type Filed, fileRequest } from "./requesting.js";
-import { launcherLives, type SpecSource } from "./spec-source.js";
+import { isClosed, launcherLives, type SpecSource } from "./spec-source.js";
 
 export class Performer {
   readonly #context: DaemonContext<Event, HeartbeatSettings>;
@@ -177,8 +177,11 @@ export class Performer {
     const path = this.#context.layout.launch(workerId, attempt);
     const claim = `${JSON.stringify({ worker_id: workerId, attempt, withdrawn_by: "heartbeat-monitor" })}\n`;
     if (createExclusive(path, claim)) return { claimed: false, process: null };
-    const reading = readRecord(path, launchRecordSchema, { maxBytes: MAX_BYTES.request, nowMs: Date.now() });
-    if (reading.kind === "unfinished") return { claimed: true, process: null };
+    const options = { maxBytes: MAX_BYTES.request, nowMs: Date.now(), refusesForbidden: true };
+    const reading = readRecord(path, launchRecordSchema, options);
+    // What we are kept from reading may be of a program that runs.
+    if (reading.kind === "unfinished" || (reading.kind === "bad" && isClosed(reading)))
+      return { claimed: true, process: null };
     if (reading.kind === "ok") {
       const { launcher_pid, launcher_start_time } = reading.value;
       const process = processOf(reading.value);

@@ -42,7 +42,11 @@ function tryToFile(layout: Layout, queue: Mailbox, death: RestartRequest): Filed
   const path = layout.queueRequest(death.worker_id);
   for (let nth = 0; nth < TRIES; nth++) {
     if (queue.file(`${death.worker_id}-restart.json`, death)) return "filed";
-    const options = { maxBytes: MAX_BYTES.request, nowMs: Date.now(), what: "request", isFleeting: true };
+    // One that only root may read, as of `sudo heald restart`, is waited for like one that is no request.
+    const options = {
+      ...{ maxBytes: MAX_BYTES.request, nowMs: Date.now(), what: "request", isFleeting: true },
+      refusesForbidden: true,
+    };
     const waiting = readRecord(path, restartRequestSchema, options);
     // Claimed in this very moment: its name is free again.
     if (waiting.kind === "absent") continue;

@@ -405,7 +405,11 @@ export class SpecSource implements Source {
         });
       else if (hold.defaulted)
         this.#shelter.news("hold_defaulted", { message: `Hold "${hold.name}" names no end: it ends ${until}`, data });
-      this.#shelter.news("hold_started", { message: `Hold "${hold.name}" is in force until ${until}`, data });
+      this.#shelter.news("hold_started", {
+        message: `Hold "${hold.name}" is in force until ${until}`,
+        ...(hold.unreadable ? { reason: "unreadable" } : {}),
+        data,
+      });
     }
     for (const hold of before) {
       if (!live.some((one) => one.name === hold.name))
@@ -430,7 +434,7 @@ export class SpecSource implements Source {
 }
 
 /** Whether the permissions of the file are all that is wrong with it. */
-function isClosed({ code }: Bad): boolean {
+export function isClosed({ code }: Bad): boolean {
   return code === "EACCES" || code === "EPERM";
 }
 

@@ -112,8 +112,11 @@ const ASK: Readonly<Record<RestartGate, (question: Question) => Answer>> = {
   expired: ({ slice, request, facts, nowMs }) => {
     const until = request.expires_at_ms;
     const threshold = until === null ? null : writeInstant(until);
-    // What was begun is carried through: nobody else would start a worker that was ended for it.
-    const isBegun = request.force && slice.worker.ending?.attempt === (request.attempt ?? facts.highest);
+    // What was begun is carried through: nobody else would start a worker that was ended for it. What an earlier
+    // request had begun, which was taken back, has no instant any more.
+    const { ending } = slice.worker;
+    const isBegun =
+      request.force && ending?.attempt === (request.attempt ?? facts.highest) && ending.since_mono_ms !== undefined;
     return {
       passed: until === null || nowMs < until || isBegun,
       value: writeInstant(nowMs),

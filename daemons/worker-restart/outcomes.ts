@@ -51,9 +51,11 @@ export function onStarted(slice: WithWorker, event: StampedEvent<"started">, set
       },
     },
   );
+  const typed = withoutLeaseOf(slice, event, isCutShort(worker.run, run) ? worker.run : null, settings);
   return {
     slice: {
       ...slice,
+      type: typed.slice.type,
       worker: { ...worker, waiting: null, run, touched_at_ms: stamp.atMs },
       fleet: { ...slice.fleet, attempted: slice.fleet.attempted + 1 },
     },
@@ -62,13 +64,27 @@ export function onStarted(slice: WithWorker, event: StampedEvent<"started">, set
       { kind: "report", record },
       { kind: "wake", key: `look:${event.worker_id}`, atMonoMs: null },
       probationWake(event.worker_id, run, settings, stamp),
+      ...typed.effects,
     ],
   };
 }
 
+/** Whether an attempt had not proved itself when the next was started. */
+function isCutShort(before: Run | null, run: Run): boolean {
+  return before !== null && before.succeeded_at_ms === null && before.claimed !== run.claimed;
+}
+
+/** Gives a probe's lease back, from which the breaker has learnt nothing. */
+function withoutLeaseOf(slice: Slice, event: StampedEvent<"started">, before: Run | null, settings: RestartSettings) {
+  if (before === null) return { slice, effects: [] };
+  const { worker_id, worker_type, stamp } = event;
+  const breaker = returnLease(slice.type.breaker, { worker_id, attempt: before.attempt });
+  return changeBreaker(slice, worker_type, slice.type, breaker, stamp, settings);
+}
+
 /** A person wanted the next attempt before this one had proved itself: no death was told, and nothing is known of it any more. */
 function interrupted(before: Run | null, run: Run, stamp: Stamp): Act[] {
-  if (before === null || before.succeeded_at_ms !== null || before.claimed === run.claimed) return [];
+  if (before === null || !isCutShort(before, run)) return [];
   const outcome = {
     verdict: "interrupted",
     attempt: before.attempt,

@@ -78,7 +78,7 @@ export class Performer {
       case "confirm-settled":
         return { ...effect, kind: "settled" };
       case "reject":
-        return void this.#mailbox.reject(effect.name, effect.why);
+        return void this.#reject(effect, performing);
       case "ask-hook":
         return this.#hook.ask(effect, performing);
       case "check":
@@ -137,6 +137,13 @@ export class Performer {
     return paths.filter((path) => !ofRuns.has(path));
   }
 
+  /** Done again after a crash, it is another file by now, as it may be: a request that can be read is no more rejected. */
+  #reject({ name, why }: Of<"reject">, { again }: PerformContext): void {
+    const found = again ? this.#queue.look(name) : null;
+    if (again && (found instanceof Promise || found?.kind !== "request-unreadable")) return;
+    this.#mailbox.reject(name, why);
+  }
+
   /** A claimed request need not be read a second time when it is settled, unless somebody changed it meanwhile. */
   #remember(claimed: string, read: ReadRequest | null): void {
     if (read === null) return;
@@ -167,7 +174,9 @@ export class Performer {
 
   #settle(effect: Of<"settle">, performing: PerformContext): Event | undefined {
     const { claimed, name, folder, outcome, subject } = effect;
-    const path = claimed ?? this.#claim(name, performing.again);
+    // What was claimed before the weather or a crash is settled; what took its name since is a request of its own.
+    const earlier = performing.again && claimed === null ? this.#claimsOf(name).at(-1) : undefined;
+    const path = claimed ?? earlier ?? this.#claim(name, performing.again);
     const stat = path === null ? undefined : statSync(path, { throwIfNoEntry: false });
     if (path !== null && stat !== undefined) {
       const read = this.#claimed.get(path);

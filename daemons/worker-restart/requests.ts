@@ -93,12 +93,12 @@ function takeUp(slice: Slice, event: StampedEvent<"request">, known: Waiting | n
           spent: false,
         };
   const { worker_type, task_id } = event;
-  return { ...slice, worker: { ...worker, worker_type, task_id, waiting, ending: endingFor(worker, known) } };
+  return { ...slice, worker: { ...worker, worker_type, task_id, waiting, ending: endingFor(worker) } };
 }
 
 /** An attempt that has outlived a request which was taken back is asked to stop anew by the next one, with all its grace. */
-function endingFor({ ending }: WorkerPart, known: Waiting | null): WorkerPart["ending"] {
-  return ending === null || known !== null ? ending : { attempt: ending.attempt, since_ms: ending.since_ms };
+function endingFor({ ending, waiting }: WorkerPart): WorkerPart["ending"] {
+  return ending === null || waiting !== null ? ending : { attempt: ending.attempt, since_ms: ending.since_ms };
 }
 
 function questionOf(

@@ -83,6 +83,7 @@ export class Starter {
   async #lease(effect: StartEffect, claimed: string, spec: WorkerSpecRecord, wanted: number): Promise<Event> {
     const { layout } = this.#context;
     const none = (message: string): Event => {
+      if (this.#isLaunched(effect)) return startedBy(effect, claimed);
       this.#specs.removeActive(effect.worker_id, effect.attempt);
       return this.#refused(effect, claimed, "tokens", message);
     };
@@ -99,9 +100,13 @@ export class Starter {
   }
 
   #launch(effect: StartEffect, claimed: string, spec: WorkerSpecRecord): Event {
-    const { worker_id, worker_type, task_id, name, attempt } = effect;
     startAttempt(this.#context.layout, spec, { incidentId: effect.incident_id, host: this.#host });
-    return { kind: "started", worker_id, worker_type, task_id, name, attempt, claimed };
+    return startedBy(effect, claimed);
+  }
+
+  /** Before a kill, whose answer was lost: then its spec is a running program's. */
+  #isLaunched({ worker_id, attempt }: StartEffect): boolean {
+    return existsSync(this.#context.layout.launch(worker_id, attempt));
   }
 
   /** Whatever kept it from being started, the claimed request goes back with the answer: nobody else knows where it is. */
@@ -110,6 +115,7 @@ export class Starter {
     const message = error instanceof Error ? error.message : String(error);
     const { layout, log } = this.#context;
     if (!(error instanceof HealdError) && code === "") log.error({ cause: String(error) }, `Cannot start: ${message}`);
+    if (this.#isLaunched(effect) && this.#isOurs(effect)) return startedBy(effect, claimed);
     if (this.#isOurs(effect)) this.#specs.removeActive(effect.worker_id, effect.attempt);
     try {
       if (existsSync(layout.tokenBudget)) await returnTokens(layout, leaseName(effect.worker_id, effect.attempt), 0);
@@ -142,4 +148,8 @@ export class Starter {
       permanent,
     };
   }
+}
+
+function startedBy({ worker_id, worker_type, task_id, name, attempt }: StartEffect, claimed: string): Event {
+  return { kind: "started", worker_id, worker_type, task_id, name, attempt, claimed };
 }

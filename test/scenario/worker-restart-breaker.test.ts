@@ -97,6 +97,21 @@ describe("a circuit breaker", () => {
     expect(end.claimed).toBe(0);
   });
 
+  test("is not opened by a probe that a person's restart has cut short", () => {
+    const { simulation, world } = makeFleet({ ...QUICK, circuit_breaker_half_open_requests: 2 });
+    appendFailures({ simulation, world }, 3);
+    world.fileDeath("scan-1", 1);
+    simulation.advance(305_000);
+    expect(world.alive()).toEqual(["scan-1.2"]);
+    world.filePersons("scan-1", { force: true, attempt: 2 });
+    simulation.advance(500);
+    world.attemptOf("scan-1").spec = "stopped";
+    world.noticeAll();
+    simulation.advance(5_000);
+    expect(world.alive()).toEqual(["scan-1.3"]);
+    expect(simulation.part("type:scan-worker")).toMatchObject({ breaker: { leases: [{ attempt: 3 }] } });
+  });
+
   test("is closed at once by a person, and what was written before counts no more", async () => {
     const end = await scenario(QUICK, (fleet) => {
       const { simulation, world } = fleet;

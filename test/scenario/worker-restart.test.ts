@@ -371,6 +371,41 @@ describe("a request", () => {
     expect(world.endings.slice(before)).toEqual([0]);
   });
 
+  test("with force keeps the grace that has begun when a second request for the worker comes", () => {
+    const { simulation, world } = makeFleet({ success_after_seconds: 5 });
+    world.filePersons("scan-1");
+    simulation.advance(60_000);
+    world.deaf = true;
+    world.filePersons("scan-1", { force: true });
+    simulation.advance(5_000);
+    const subject = { worker_id: "scan-1", worker_type: "scan-worker", task_id: null };
+    world.file("scan-1-again.json", subject, { force: true, by_person: true });
+    simulation.advance(5_000);
+    expect(world.endings).toEqual([...world.endings].sort((a, b) => a - b));
+    expect(world.endings.at(-1)).toBeGreaterThanOrEqual(9_000);
+  });
+
+  test("with force that expired under a hold ends nobody, though an earlier one had begun to", () => {
+    const { simulation, world } = makeFleet({ success_after_seconds: 5 });
+    world.filePersons("scan-1");
+    simulation.advance(60_000);
+    world.deaf = true;
+    world.filePersons("scan-1", { force: true });
+    simulation.advance(5_000);
+    world.queue.clear();
+    const subject = { worker_id: "scan-1", worker_type: "scan-worker", task_id: null };
+    simulation.offer({ kind: "request-gone", ...subject, name: "scan-1-restart.json" });
+    const before = world.endings.length;
+    world.facts = { hold: { name: "h", why: "", until_ms: simulation.nowMs + 86_400_000 } };
+    world.filePersons("scan-1", { force: true, expires_at_ms: simulation.nowMs + 3_600_000 });
+    simulation.advance(7_200_000);
+    world.facts = {};
+    world.noticeAll();
+    simulation.advance(10_000);
+    expect(world.endings).toHaveLength(before);
+    expect(world.queue.size).toBe(0);
+  });
+
   test("with force before the old attempt has proved itself leaves no claim of it behind", async () => {
     const end = await scenario({}, ({ simulation, world }) => {
       world.fileDeath("scan-1", 1);

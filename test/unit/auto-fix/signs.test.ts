@@ -38,6 +38,14 @@ describe("the events that call a person", () => {
     expect(signOf({ ...deferred, reason: "retries" })).toBeNull();
   });
 
+  test("of a hold that could not be read end when it was mended, and not by its own beginning", () => {
+    const hold = { at_ms: 5, message: "", data: { hold: "h.json" } };
+    const started = signOf({ ...hold, event_type: "hold_started" });
+    expect(started).toMatchObject({ ends: true, subject: "hold:h.json" });
+    expect(endsCall("hold_defaulted", "hold_started")).toBe(true);
+    expect(signOf({ ...hold, event_type: "hold_started", reason: "unreadable" })).toBeNull();
+  });
+
   test("are on the page about notifications", () => {
     const page = readFileSync(join(packageRoot(), "docs", "notifications.md"), "utf8");
     for (const type of CALL_TYPES) expect(page).toContain(`\`${type}\``);

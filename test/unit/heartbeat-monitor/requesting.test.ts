@@ -1,7 +1,8 @@
 /** Guarantee: a death is told to worker-restart, whatever waits in the queue under the name of its request. */
-import { readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { fileRequest } from "../../../daemons/heartbeat-monitor/requesting.js";
 import type { RestartRequest } from "../../../lib/schema/records.js";
 import type { Layout } from "../../../lib/store/layout.js";
@@ -95,5 +96,18 @@ describe("fileRequest()", () => {
     expect(await file()).toBe("filed");
     expect(readdirSync(layout.queueDir).sort()).toEqual(["w-restart.after-3.json", "w-restart.json"]);
     expect(waits("w-restart.after-3.json")).toEqual(DEATH);
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)("takes another name where what waits is root's", async () => {
+    put(PERSONS);
+    spawnSync("chown", ["-R", "65534", layout.home.home]);
+    spawnSync("chown", ["0", layout.queueRequest("w")]);
+    chmodSync(layout.queueRequest("w"), 0o600);
+    process.seteuid?.(65534);
+    onTestFinished(() => void process.seteuid?.(0));
+    expect(await file()).toBe("filed");
+    process.seteuid?.(0);
+    expect(waits("w-restart.after-3.json")).toEqual(DEATH);
+    expect(waits()).toEqual(PERSONS);
   });
 });

@@ -27,6 +27,7 @@ export class RealLoop {
   readonly reported: EventRecord[] = [];
   readonly launched: string[] = [];
   readonly queue: QueueSource;
+  readonly performer: Performer;
   readonly loop: Loop<Slice, Event, Effect, Policy<RestartSettings>>;
   /** Starts a launcher; a test may have it fail. */
   launch: (claim: string) => boolean = (claim) => this.launched.push(claim) > 0;
@@ -53,7 +54,7 @@ export class RealLoop {
     this.queue = new QueueSource(context, mailbox, () => "unknown");
     const host = { start: (start: { readonly claim: string }) => this.launch(start.claim) };
     const none = { newOutcomes: () => [], write: () => undefined };
-    const performer = new Performer(context, mailbox, this.queue, none as never, none as never, host);
+    this.performer = new Performer(context, mailbox, this.queue, none as never, none as never, host);
     this.loop = new Loop<Slice, Event, Effect, Policy<RestartSettings>>({
       core: restartCore,
       policy,
@@ -65,7 +66,7 @@ export class RealLoop {
       },
       newId: (atMs) => `${Math.floor(atMs).toString(36)}-real-${String(++this.#ids).padStart(6, "0")}`,
       perform: (effect: Effect | DecisionEffect, performing: PerformContext) =>
-        effect.kind === "decision" ? undefined : performer.perform(effect, performing),
+        effect.kind === "decision" ? undefined : this.performer.perform(effect, performing),
     });
     this.loop.resume();
     onTestFinished(() => {

@@ -9,6 +9,7 @@ import { until } from "../../integration/support/launched.js";
 import { age } from "../store/temporary-home.js";
 import { RealLoop } from "./real-loop.js";
 
+const SLEEP = { command: "sleep", args: ["600"] };
 const storm = (code: string): Error => Object.assign(new Error(`${code}: simulated`), { code });
 
 afterEach(() => {
@@ -96,6 +97,23 @@ describe("a start for which the token ledger cannot be read", () => {
     expect(leftClaimed(real)).toEqual([]);
   });
 
+  test("is taken for made where its launcher was started before the answer was lost", async () => {
+    const real = new RealLoop({ check_token_budget: false });
+    writeFileSync(real.layout.tokenBudget, JSON.stringify(BUDGET));
+    real.launch = (claim) => {
+      writeFileSync(claim, "{}");
+      writeFileSync(real.layout.tokenBudget, '{"total_budget": 1000,,}');
+      age(real.layout.tokenBudget, 60);
+      throw storm("EMFILE");
+    };
+    real.fileDeath("scan-1", 1, { token_budget: { allocated: 100, used: 0 } });
+    await until(() => real.loop.weather !== null, "its answer is lost");
+    real.advance(1000);
+    await until(() => runOf(real) !== null, "it is known to be started");
+    expect(real.specs.readActive("scan-1", Date.now()).kind).toBe("ok");
+    expect(leftClaimed(real)).toEqual([]);
+  });
+
   test("fails like any other when its launcher cannot be started, and its request waits", async () => {
     const real = new RealLoop();
     writeFileSync(real.layout.tokenBudget, JSON.stringify(BUDGET));
@@ -125,4 +143,37 @@ test("a request that is claimed for its end when the disk is full is settled as 
   expect(readdirSync(real.layout.doneDir)).toHaveLength(1);
   expect(leftClaimed(real)).toEqual([]);
   expect(real.loop.idle).toBe(true);
+});
+
+test("a death that is told while an earlier request cannot be settled is answered all the same", () => {
+  const real = new RealLoop();
+  real.specs.fileZombie({ worker_id: "scan-1", worker_type: "scan", attempt: 2, status: "zombie", launch: SLEEP }, 2);
+  vi.spyOn(Mailbox.prototype, "settle").mockImplementationOnce(() => {
+    throw storm("EACCES");
+  });
+  real.fileDeath("scan-1", 1);
+  expect(readdirSync(real.layout.doneDir)).toEqual([]);
+  real.fileDeath("scan-1", 2);
+
+  real.advance(1000);
+  expect(readdirSync(real.layout.doneDir)).toHaveLength(1);
+  expect(runOf(real)).toMatchObject({ attempt: 3 });
+  expect(leftClaimed(real)).toEqual([]);
+});
+
+test("a request that took the name of one that was to be rejected is not rejected for it", () => {
+  const real = new RealLoop();
+  const path = real.layout.queueRequest("scan-1");
+  const record = {
+    worker_id: "scan-1",
+    worker_type: "scan",
+    not_before: new Date(Date.now() + 3_600_000).toISOString(),
+  };
+  writeFileSync(path, JSON.stringify(record));
+  const reject = { kind: "reject", name: basename(path), why: "it was no request" } as const;
+  real.performer.perform(reject, { stamp: { id: "1", atMs: 0, monoMs: 0 }, again: true });
+  expect(readdirSync(real.layout.queueDir)).toEqual([basename(path)]);
+  writeFileSync(path, "{}");
+  real.performer.perform(reject, { stamp: { id: "1", atMs: 0, monoMs: 0 }, again: true });
+  expect(readdirSync(real.layout.queueDir)).toEqual([]);
 });
