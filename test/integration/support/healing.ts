@@ -129,8 +129,9 @@ export class Healing {
   }
 
   active(id: string): Json | null {
-    const path = this.layout.activeSpec(id);
-    return existsSync(path) ? this.line.read("worker-specs", "active", `${id}.json`) : null;
+    // Not looked for first: it may go in between.
+    const reading = new SpecStore(this.layout).readActive(id, Date.now());
+    return reading.kind === "ok" ? (reading.value as Json) : null;
   }
 
   state(id: string): unknown {
