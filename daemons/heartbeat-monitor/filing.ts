@@ -127,6 +127,12 @@ const CLASSES: Readonly<Partial<Record<EndReason, string>>> = {
   stopped: "stopped",
 };
 
+/** Not where the worker has no part in it: it was never started, or was ended with its host or by a person. */
+function spendsRetry({ reason }: Ending, worker: WorkerPart): boolean {
+  if (reason === "not_started") return !isOrphaned(worker);
+  return reason !== "host_reboot" && reason !== "stopped";
+}
+
 const classOf = (reason: EndReason): string => CLASSES[reason] ?? "silent";
 
 function requestFor(turn: Turn): Record<string, unknown> {
@@ -149,7 +155,7 @@ function requestFor(turn: Turn): Record<string, unknown> {
       ran_ms:
         started === null ? null : Math.max(0, Math.round((ending.exit?.ended_at_ms ?? turn.stamp.atMs) - started)),
       by_itself: !ending.signalled,
-      spends_retry: ending.reason !== "host_reboot" && ending.reason !== "stopped" && !isOrphaned(worker),
+      spends_retry: spendsRetry(ending, worker),
       detected_at_ms: turn.stamp.atMs,
     },
   };

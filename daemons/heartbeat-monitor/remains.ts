@@ -40,7 +40,7 @@ export class Remains {
   look(workerId: string, attempt: number, process: KnownProcess | null): RemainsFacts {
     // A launcher starts its program in a session of its own; of an adopted one nothing is known.
     const isLeader = process?.launcher_pid != null;
-    const left = process === null ? 0 : this.count(attemptName(workerId, attempt), process.identity, isLeader);
+    const left = process === null ? 0 : this.#count(attemptName(workerId, attempt), process.identity, isLeader);
     return { left, log_tail: left > 0 ? "" : lastWords(this.#layout.workerLog(workerId, attempt)) };
   }
 
@@ -58,7 +58,7 @@ export class Remains {
    *
    * @param isLeader Whether the program was started as the leader of a group of its own.
    */
-  count(attempt: string, identity: Identity, isLeader: boolean): number {
+  #count(attempt: string, identity: Identity, isLeader: boolean): number {
     if (isLeader && isGroupGone(identity)) return this.#elsewhere(attempt, identity);
     const presence = presenceOf(identity);
     if (presence === "other_boot" || presence === "reused") return 0;

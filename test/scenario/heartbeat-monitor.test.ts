@@ -168,6 +168,15 @@ describe("a worker that ends by itself", () => {
     expect(world.queue.get("a")).toMatchObject({ reason: "not_started", ended: { spends_retry: false } });
   });
 
+  test("its end was told and its start never: that is a failure like any other, and spends a retry", () => {
+    const { world } = openScene();
+    const worker = world.add("a");
+    worker.launched = false;
+    world.end("a", { code: 1 });
+    world.run(5);
+    expect(world.queue.get("a")).toMatchObject({ reason: "exited", ended: { spends_retry: true } });
+  });
+
   test("nobody ever started a later attempt and no beat is awaited: given up after the grace time, not before", () => {
     const { world } = openScene();
     const worker = world.add("a", { has_heartbeat: false, beatEvery: 0 });
