@@ -92,7 +92,7 @@ export class Learning {
   }
 
   #patterns(): PatternPart[] {
-    return [...this.host.loop.partsWith<PatternPart>("pattern:")].map(([, pattern]) => pattern);
+    return [...this.host.loop.partsWith<PatternPart>("pattern:").values()];
   }
 
   #read(): void {

@@ -170,8 +170,10 @@ async function rebuildStatus(layout: Layout): Promise<boolean> {
     // Nobody runs who would look at anybody.
     wakeOf: () => null,
     partsWith: <T>(prefix: string) =>
-      [...parts].flatMap(([key, part]) =>
-        key.startsWith(prefix) ? [[key.slice(prefix.length), part as T] as const] : [],
+      new Map(
+        [...parts].flatMap(([key, part]) =>
+          key.startsWith(prefix) ? [[key.slice(prefix.length), part as T] as const] : [],
+        ),
       ),
   };
   new StatusFile(context).write();

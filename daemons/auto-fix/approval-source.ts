@@ -46,7 +46,7 @@ export class ApprovalSource implements Source {
         (fault) => log.warn({ folder, cause: String(fault) }, "answers are looked for every few seconds"),
       ),
     );
-    for (const [, run] of [...this.#context.partsWith<RunPart>("run:")])
+    for (const run of [...this.#context.partsWith<RunPart>("run:").values()])
       if (run.phase !== "done") this.#context.offer({ kind: "resume", ...refOf(run) });
     this.scan();
   }
@@ -127,7 +127,7 @@ export class ApprovalSource implements Source {
   /** By the time that a proposal names, which the timer of a host that slept is behind. */
   #runOut(): void {
     const nowMs = Date.now();
-    for (const [, run] of [...this.#context.partsWith<RunPart>("run:")])
+    for (const run of [...this.#context.partsWith<RunPart>("run:").values()])
       if (run.phase === "pending" && nowMs >= (run.expires_ms ?? Infinity))
         this.#context.offer({ kind: "expire-due", ...refOf(run) });
   }
@@ -144,7 +144,7 @@ export class ApprovalSource implements Source {
         unlinkIfThere(join(path, name));
       }
     }
-    for (const [, run] of [...this.#context.partsWith<RunPart>("run:")])
+    for (const run of [...this.#context.partsWith<RunPart>("run:").values()])
       if (run.phase === "done" && run.started_ms < oldMs) this.#context.offer({ kind: "forget", ...refOf(run) });
   }
 }

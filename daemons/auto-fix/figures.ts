@@ -6,7 +6,7 @@ import { HEALER_NEW, type HealerPart, type LearningPart, type RunPart } from "./
 export function figuresOf(context: Context): Readonly<Record<string, unknown>> {
   const healer = context.part<HealerPart>("healer") ?? HEALER_NEW;
   const { settings } = context.policy();
-  const runs = [...context.partsWith<RunPart>("run:")].map(([, run]) => run);
+  const runs = [...context.partsWith<RunPart>("run:").values()];
   return {
     dry_run: settings.dry_run,
     ...healer.totals,
@@ -23,7 +23,7 @@ function confidences(context: Context): Readonly<Record<string, unknown>> {
   const { min_samples } = context.policy().settings.learning;
   const found: Record<string, unknown> = {};
   for (const [name, part] of context.partsWith<LearningPart>("learning:")) {
-    const score = [...context.partsWith<RunPart>("run:")].find(([, run]) => run.learn === name)?.[1].plan.score;
+    const score = [...context.partsWith<RunPart>("run:").values()].find((run) => run.learn === name)?.plan.score;
     if (score === undefined) continue;
     const { prior, effective, ineffective, bound } = confidenceOf(score, part.verdicts, nowMs, min_samples);
     found[name] = { prior, effective, ineffective, bound: Number(bound.toFixed(3)) };

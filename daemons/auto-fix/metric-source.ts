@@ -120,7 +120,7 @@ export class MetricSource implements Source {
       );
       if ((match?.open_run ?? null) === null) this.#context.offer(this.#consider(asked, null));
     }
-    for (const [, run] of [...this.#context.partsWith<RunPart>("run:")])
+    for (const run of [...this.#context.partsWith<RunPart>("run:").values()])
       if (run.pattern_id === null && run.scope === component && run.phase === "verifying")
         this.#context.offer({ kind: "check-due", ...refOf(run) });
   }

@@ -46,14 +46,14 @@ export class SignSource implements Source {
   }
 
   figures(): FollowingFigures & { readonly calls_open: number } {
-    const open = [...this.#context.partsWith<CallPart>("call:")].length;
+    const open = this.#context.partsWith<CallPart>("call:").size;
     return { ...this.#follower.figures(), calls_open: open };
   }
 
   #letGo(): void {
     const nowMs = Date.now();
     const calls = this.#context.part<CallsPart>("calls");
-    for (const [, call] of [...this.#context.partsWith<CallPart>("call:")])
+    for (const call of [...this.#context.partsWith<CallPart>("call:").values()])
       if (isOld(call, calls, nowMs)) this.#context.offer({ kind: "call-old", subject: call.subject });
   }
 }

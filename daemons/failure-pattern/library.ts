@@ -86,7 +86,7 @@ export class Library implements Source {
   }
 
   patterns(): PatternPart[] {
-    return [...this.#host.partsWith<PatternPart>("pattern:")].map(([, pattern]) => pattern);
+    return [...this.#host.partsWith<PatternPart>("pattern:").values()];
   }
 
   /** The published patterns as they are now. */

@@ -85,16 +85,16 @@ export class BeatRounds {
 
   #round(): void {
     const beganMonoMs = now().monoMs;
-    const workers = [...this.#context.partsWith<WorkerPart>("worker:")];
+    const workers = [...this.#context.partsWith<WorkerPart>("worker:").values()];
     if (beganMonoMs - this.#periodSetMonoMs >= PERIOD_HOLDS_MS) {
       this.#periodSetMonoMs = beganMonoMs;
-      this.#everyMs = this.#periodMs(workers.map(([, worker]) => worker));
+      this.#everyMs = this.#periodMs(workers);
     }
     const startedMonoMs = this.#startedMonoMs;
     const isOver = (): boolean => this.#stopped || this.#startedMonoMs !== startedMonoMs;
     piecemeal(workers, {
-      each: ([id, worker]) => {
-        if (this.#mayHaveBeaten(worker, beganMonoMs)) this.#look(id);
+      each: (worker) => {
+        if (this.#mayHaveBeaten(worker, beganMonoMs)) this.#look(worker.worker_id);
       },
       done: () => this.#later(),
       within: (piece) => {

@@ -26,10 +26,15 @@ export interface ReportedNumbers {
   readonly numbers: Readonly<Record<string, number>>;
 }
 
+/** What tells one beat file from the next. */
+interface Version {
+  readonly ino: number;
+  readonly mtimeMs: number;
+  readonly size: number;
+}
+
 /** What was last delivered of a worker. */
-interface Seen {
-  /** Inode, time and size of its beat file. */
-  readonly key: string;
+interface Seen extends Version {
   /** When the file was last looked at, and was this one. */
   lookedMonoMs: number;
 }
@@ -147,7 +152,7 @@ export class BeatSource implements Source {
     const stat = statSync(path, { throwIfNoEntry: false });
     const known = this.#seen.get(workerId);
     if (stat === undefined) return null;
-    if (known !== undefined && known.key === keyOf(stat)) {
+    if (known !== undefined && isSame(known, stat)) {
       known.lookedMonoMs = now().monoMs;
       return null;
     }
@@ -157,6 +162,7 @@ export class BeatSource implements Source {
       nowMs,
       what: "heartbeat",
       isFleeting: true,
+      isThere: true,
     });
     if (reading.kind === "absent") return null;
     if (reading.kind === "unfinished") {
@@ -174,7 +180,8 @@ export class BeatSource implements Source {
       return null;
     }
     const key = keyOf(reading);
-    this.#seen.set(workerId, { key, lookedMonoMs: now().monoMs });
+    const { ino, mtimeMs, size } = reading;
+    this.#seen.set(workerId, { ino, mtimeMs, size, lookedMonoMs: now().monoMs });
     this.received += 1;
     // A file seen changing arrives now, whatever its time says; of one seen for the first time its age is all that is known.
     const ageMs = Math.max(0, nowMs - reading.mtimeMs);
@@ -266,6 +273,10 @@ export class BeatSource implements Source {
   }
 }
 
-function keyOf(stat: { readonly ino: number; readonly mtimeMs: number; readonly size: number }): string {
-  return `${stat.ino}:${stat.mtimeMs}:${stat.size}`;
+function isSame(one: Version, other: Version): boolean {
+  return one.ino === other.ino && one.mtimeMs === other.mtimeMs && one.size === other.size;
+}
+
+function keyOf({ ino, mtimeMs, size }: Version): string {
+  return `${ino}:${mtimeMs}:${size}`;
 }

@@ -39,14 +39,14 @@ export class OutputSource implements Source {
 
   /** Keeps the output of running workers within `log.max_mb`. */
   scan(): void {
-    const workers = [...this.#context.partsWith<WorkerPart>("worker:")];
+    const workers = [...this.#context.partsWith<WorkerPart>("worker:").values()];
     if (this.#cursor >= workers.length) this.#cursor = 0;
     const looked = workers.slice(this.#cursor, this.#cursor + LOGS_AT_ONCE);
     this.#cursor += LOGS_AT_ONCE;
-    for (const [, worker] of looked) this.#limit(worker);
+    for (const worker of looked) this.#limit(worker);
     this.#guarded("heald.prom", "heald.prom could not be written", () => writePrometheus(this.#context.layout));
     if (this.#cursor < workers.length) return;
-    const present = new Set(workers.map(([, { worker_id }]) => worker_id));
+    const present = new Set(workers.map(({ worker_id }) => worker_id));
     for (const what of this.#troubles.keys())
       if (what !== "heald.prom" && !present.has(what)) this.#troubles.delete(what);
   }

@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { isAbsolute, join } from "node:path";
 import { now } from "../../lib/platform/clock.js";
 import { runProgram } from "../../lib/platform/programs.js";
+import { everySeconds } from "../../lib/platform/seconds.js";
 import { type Bulkhead, bulkhead } from "../../lib/platform/tasks.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { settingsFor } from "../../lib/schema/policy.js";
@@ -15,7 +16,7 @@ import type { Event, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { Shelter } from "./shelter.js";
 
-const ROUND_MS = 1000;
+const ROUND_SECONDS = 1;
 const CONCURRENT_PROBES = 8;
 const TIMEOUT_SECONDS = 5;
 
@@ -27,7 +28,7 @@ export class ProbeSource implements Source {
   readonly #pool: Bulkhead = bulkhead(CONCURRENT_PROBES);
   /** When each worker is asked next, on the clock that nobody sets: its silence counts on it too. */
   readonly #nextMonoMs = new Map<string, number>();
-  #timer: NodeJS.Timeout | null = null;
+  #endRounds: () => void = () => {};
   #sequence = 0;
 
   constructor(context: DaemonContext<Event, HeartbeatSettings>) {
@@ -37,18 +38,19 @@ export class ProbeSource implements Source {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#shelter.run("asking probes", () => this.#round()), ROUND_MS);
+    this.#endRounds = everySeconds(ROUND_SECONDS, () => this.#shelter.run("asking probes", () => this.#round()));
   }
 
   stop(): void {
-    if (this.#timer) clearInterval(this.#timer);
+    this.#endRounds();
   }
 
   #round(): void {
     const { monoMs, atMs } = now();
     const asked = new Set<string>();
-    for (const [workerId, worker] of this.#context.partsWith<WorkerPart>("worker:")) {
+    for (const worker of this.#context.partsWith<WorkerPart>("worker:").values()) {
       if (!worker.spec.probe) continue;
+      const workerId = worker.worker_id;
       asked.add(workerId);
       if (worker.ending !== null || monoMs < (this.#nextMonoMs.get(workerId) ?? 0)) continue;
       const reading = this.#specs.readActive(workerId, atMs);

@@ -57,6 +57,8 @@ export class SampleSource implements Source {
   #startedMonoMs = Number.NEGATIVE_INFINITY;
   #sampledMonoMs = Number.NEGATIVE_INFINITY;
   #hours: HourOfGaps[] = [];
+  /** Records that are written with the next write. */
+  readonly #gathered: Record<string, unknown>[] = [];
   #dropping = false;
   /** Some are being taken, piece by piece. */
   #taking = false;
@@ -118,6 +120,7 @@ export class SampleSource implements Source {
       },
       done: () => {
         this.#taking = false;
+        this.#writeGathered();
         done();
       },
       within: (piece) => !this.#stopped && this.#shelter.run("writing samples", piece),
@@ -131,9 +134,9 @@ export class SampleSource implements Source {
     this.#startedMonoMs = monoMs;
     this.#hostBytes = totalmem();
     this.#done = 0;
-    const workers = [...this.#context.partsWith<WorkerPart>("worker:")];
-    this.#round = workers.filter(([, worker]) => worker.ending === null).map(([workerId]) => workerId);
-    const present = new Set(workers.map(([workerId]) => workerId));
+    const workers = this.#context.partsWith<WorkerPart>("worker:");
+    this.#round = [...workers.keys()].filter((workerId) => workers.get(workerId)?.ending === null);
+    const present = new Set(workers.keys());
     for (const workerId of this.#marks.keys()) if (!present.has(workerId)) this.#marks.delete(workerId);
     this.#hours.push(...this.#beats.forgetOthers(present));
     this.#judgeSpace();
@@ -158,12 +161,12 @@ export class SampleSource implements Source {
     const metrics = this.#metrics(workerId, worker);
     if (Object.keys(metrics).length === 0) return;
     const { worker_type, attempt } = worker.spec;
-    this.#write({ worker_id: workerId, worker_type, attempt, metrics });
+    this.#gather({ worker_id: workerId, worker_type, attempt, metrics });
   }
 
   /** What the kernel says stands over what the worker says under the same name. */
   #metrics(workerId: string, worker: WorkerPart): Record<string, number> {
-    const measured = this.#usage(workerId);
+    const measured = this.#usage(workerId, worker);
     const reported = Object.entries(this.#reported(workerId, worker)).filter(([name]) => !(name in measured));
     const room = METRICS_MAX - Object.keys(measured).length;
     return { ...measured, ...Object.fromEntries(reported.slice(0, room)) };
@@ -181,11 +184,9 @@ export class SampleSource implements Source {
     return now().monoMs - beat.arrived_mono_ms <= freshMs ? latest.numbers : {};
   }
 
-  #usage(workerId: string): Record<string, number> {
-    const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
-    const process = worker?.process ?? null;
+  #usage(workerId: string, { process, spec }: WorkerPart): Record<string, number> {
     const usage = process === null ? null : usageOfTree(process.identity);
-    if (worker === null || process === null || usage === null) {
+    if (process === null || usage === null) {
       this.#marks.delete(workerId);
       return {};
     }
@@ -193,7 +194,7 @@ export class SampleSource implements Source {
     const { start_time } = process.identity;
     const before = this.#marks.get(workerId);
     this.#marks.set(workerId, { ...usage, monoMs, start_time });
-    const limit = worker.spec.memory_limit_bytes ?? this.#hostBytes;
+    const limit = spec.memory_limit_bytes ?? this.#hostBytes;
     return {
       ...(before?.start_time === start_time ? { cpu_util: this.#share(before, usage, monoMs) } : {}),
       memory_util: rounded(usage.rssBytes / limit, 4),
@@ -212,7 +213,7 @@ export class SampleSource implements Source {
     for (const hour of this.#hours.splice(0, atMost)) {
       const worker = this.#context.part<WorkerPart>(`worker:${hour.worker_id}`);
       const attempt = hour.attempt ?? worker?.spec.attempt ?? null;
-      this.#write({
+      this.#gather({
         kind: "gaps",
         worker_id: hour.worker_id,
         ...(worker === null ? {} : { worker_type: worker.spec.worker_type }),
@@ -222,6 +223,7 @@ export class SampleSource implements Source {
         buckets: hour.buckets,
       });
     }
+    this.#writeGathered();
   }
 
   #intervalSeconds(worker: WorkerPart | null): number {
@@ -230,12 +232,16 @@ export class SampleSource implements Source {
     return thresholdsOf(settingsFor(policy, worker.spec.worker_type), worker.spec.own).intervalMs / 1000;
   }
 
-  #write(record: Readonly<Record<string, unknown>>): void {
+  #gather(record: Readonly<Record<string, unknown>>): void {
     if (this.#dropping) return;
     const atMs = Date.now();
     const { kind, ...rest } = record;
     const first = kind === undefined ? {} : { kind };
-    this.#writer.append({ ...first, timestamp: writeInstant(atMs), at_ms: atMs, ...rest });
+    this.#gathered.push({ ...first, timestamp: writeInstant(atMs), at_ms: atMs, ...rest });
+  }
+
+  #writeGathered(): void {
+    this.#writer.appendAll(this.#gathered.splice(0));
   }
 }
 

@@ -137,7 +137,7 @@ export class SpecSource implements Source {
         code: "name",
         sentence: `Cannot read worker spec "worker-specs/active/${name}": its name is not a usable id`,
       });
-    for (const [workerId] of this.#context.partsWith<WorkerPart>("worker:")) {
+    for (const workerId of this.#context.partsWith<WorkerPart>("worker:").keys()) {
       if (!present.has(workerId)) this.#onAbsent(workerId);
     }
   }

@@ -200,7 +200,7 @@ export class StatusFile {
 
   #workers(): WorkerPart[] {
     const workers: WorkerPart[] = [];
-    for (const [, worker] of this.#context.partsWith<WorkerPart>("worker:")) workers.push(worker);
+    for (const worker of this.#context.partsWith<WorkerPart>("worker:").values()) workers.push(worker);
     this.#refreshMs = Math.min(REFRESH_MS_MAX, Math.max(REFRESH_MS, workers.length * REFRESH_MS_PER_WORKER));
     return workers.sort((a, b) => (a.worker_id < b.worker_id ? -1 : 1));
   }

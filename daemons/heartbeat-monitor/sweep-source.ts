@@ -13,6 +13,7 @@ import { type Instant, now } from "../../lib/platform/clock.js";
 import { cpuPressure } from "../../lib/platform/host.js";
 import { HostWatch, type HostWatchOptions } from "../../lib/platform/host-watch.js";
 import { isAlive, isCorpse, memoryOfTree, readStat } from "../../lib/platform/processes.js";
+import { everySeconds } from "../../lib/platform/seconds.js";
 import { Stillness } from "../../lib/platform/stillness.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { piecemeal } from "../../lib/runtime/piecemeal.js";
@@ -20,7 +21,8 @@ import type { Event, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { Shelter } from "./shelter.js";
 
-const PULSE_MS = 1000;
+const PULSE_SECONDS = 1;
+const PULSE_MS = PULSE_SECONDS * 1000;
 const LATE_MS = 250;
 const STATS_PER_PULSE = 50;
 const PRESSURE_EVERY_PULSES = 5;
@@ -34,12 +36,15 @@ const STILL_WORKERS_MIN = 200;
 /** Every so many pulses all are asked, whatever the kernel's counters say. */
 const ASK_ALL_PULSES = 10;
 
+/** A worker and the process that was asked for. */
+type Asked = Pick<WorkerPart, "worker_id" | "process">;
+
 export class SweepSource implements Source {
   readonly name = "pulse";
   readonly #context: DaemonContext<Event, HeartbeatSettings>;
   readonly #eachPulse: () => void;
   readonly #shelter: Shelter;
-  #timer: NodeJS.Timeout | null = null;
+  #endPulses: () => void = () => {};
   #near: NodeJS.Timeout | null = null;
   #last: Instant | null = null;
   #pulses = 0;
@@ -50,8 +55,9 @@ export class SweepSource implements Source {
   #hostTimer: NodeJS.Timeout | null = null;
   #stopped = false;
   readonly #stillness: Pick<Stillness, "look">;
-  /** The processes that were asked for last; empty unless all of them were there. */
-  #found: readonly WorkerPart["process"][] = [];
+  /** Those that were asked for last, and whether all of them were there. */
+  #asked: readonly Asked[] = [];
+  #areAllThere = false;
 
   constructor(
     context: DaemonContext<Event, HeartbeatSettings>,
@@ -71,12 +77,12 @@ export class SweepSource implements Source {
     await this.#host.first;
     if (this.#stopped) return;
     this.#pulse();
-    this.#timer = setInterval(() => this.#pulse(), PULSE_MS);
+    this.#endPulses = everySeconds(PULSE_SECONDS, () => this.#pulse());
   }
 
   stop(): void {
     this.#stopped = true;
-    if (this.#timer) clearInterval(this.#timer);
+    this.#endPulses();
     if (this.#near) clearTimeout(this.#near);
     if (this.#hostTimer) clearTimeout(this.#hostTimer);
     this.#host.close();
@@ -121,16 +127,15 @@ export class SweepSource implements Source {
 
   #sweep(): void {
     if (this.#sweeping) return;
-    const workers: WorkerPart[] = [];
-    for (const [, worker] of this.#context.partsWith<WorkerPart>("worker:"))
-      if (worker.process !== null && worker.ending === null) workers.push(worker);
-    if (!this.#mayHaveDied(workers)) {
-      this.#shelter.run("looking at processes", () => this.#lookCloser(workers));
+    if (!this.#mayHaveDied()) {
+      this.#shelter.run("looking at processes", () => this.#lookCloser());
       return;
     }
     this.#sweeping = true;
-    this.#found = [];
+    this.#areAllThere = false;
     let isAnyGone = false;
+    const workers: WorkerPart[] = [];
+    for (const worker of this.#workers()) if (isToAsk(worker)) workers.push(worker);
     piecemeal(workers, {
       each: (worker) => {
         if (isAlive(worker.process?.identity.pid ?? 0)) return;
@@ -139,8 +144,9 @@ export class SweepSource implements Source {
       },
       done: () => {
         this.#sweeping = false;
-        if (!isAnyGone) this.#found = workers.map(({ process }) => process);
-        this.#lookCloser(workers);
+        this.#asked = workers.map(({ worker_id, process }) => ({ worker_id, process }));
+        this.#areAllThere = !isAnyGone;
+        this.#lookCloser();
       },
       within: (piece) => this.#shelter.run("looking at processes", piece),
       givenUp: () => {
@@ -149,19 +155,27 @@ export class SweepSource implements Source {
     });
   }
 
+  #workers(): Iterable<WorkerPart> {
+    return this.#context.partsWith<WorkerPart>("worker:").values();
+  }
+
   /** Not if these are the processes that were all found last, and nobody in the kernel has died since. */
-  #mayHaveDied(workers: readonly WorkerPart[]): boolean {
-    const isStill = workers.length >= STILL_WORKERS_MIN && this.#stillness.look();
-    if (!isStill || this.#pulses % ASK_ALL_PULSES === 0 || workers.length !== this.#found.length) return true;
-    return workers.some(({ process }, nth) => process !== this.#found[nth]);
+  #mayHaveDied(): boolean {
+    if (!this.#areAllThere || this.#asked.length < STILL_WORKERS_MIN) return true;
+    if (!this.#stillness.look() || this.#pulses % ASK_ALL_PULSES === 0) return true;
+    let nth = 0;
+    for (const worker of this.#workers())
+      if (isToAsk(worker) && worker.process !== this.#asked[nth++]?.process) return true;
+    return nth !== this.#asked.length;
   }
 
   /** At some, and at those whose memory is measured. */
-  #lookCloser(workers: readonly WorkerPart[]): void {
-    const count = Math.min(STATS_PER_PULSE, workers.length);
-    for (let nth = 0; nth < count; nth++) this.#examine(workers[(this.#cursor + nth) % workers.length] as WorkerPart);
-    this.#cursor = workers.length === 0 ? 0 : (this.#cursor + count) % workers.length;
-    this.#sampleMemory(workers);
+  #lookCloser(): void {
+    const { length } = this.#asked;
+    const count = Math.min(STATS_PER_PULSE, length);
+    for (let nth = 0; nth < count; nth++) this.#examine(this.#asked[(this.#cursor + nth) % length] as Asked);
+    this.#cursor = length === 0 ? 0 : (this.#cursor + count) % length;
+    this.#sampleMemory();
   }
 
   /** Unless what was seen has been overtaken: another process, or an end that is known. */
@@ -171,9 +185,10 @@ export class SweepSource implements Source {
     this.#context.offer({ kind: "vanished", worker_id: worker.worker_id, attempt: worker.spec.attempt });
   }
 
-  #examine(worker: WorkerPart): void {
-    const identity = worker.process?.identity;
-    if (identity === undefined) return;
+  #examine({ worker_id }: Asked): void {
+    const worker = this.#context.part<WorkerPart>(`worker:${worker_id}`);
+    const identity = worker?.process?.identity;
+    if (worker === null || identity === undefined || worker.ending !== null) return;
     const stat = readStat(identity.pid);
     if (stat === null || stat.start_time !== identity.start_time || isCorpse(stat)) return this.#vanished(worker);
     const paused = stat.state === "T";
@@ -182,11 +197,11 @@ export class SweepSource implements Source {
   }
 
   /** Only where no kernel limit could be set; a tree near its limit is looked at more often. */
-  #sampleMemory(workers: readonly WorkerPart[]): void {
+  #sampleMemory(): void {
     let near = false;
-    for (const worker of workers) {
+    for (const worker of this.#workers()) {
       const limit = worker.spec.memory_limit_bytes;
-      if (limit === null || worker.process === null || worker.process.memory_limit_enforced_by !== "sampling") continue;
+      if (limit === null || worker.process?.memory_limit_enforced_by !== "sampling" || worker.ending !== null) continue;
       const rss = memoryOfTree(worker.process.identity);
       if (rss === null) continue;
       if (rss > limit)
@@ -201,11 +216,11 @@ export class SweepSource implements Source {
     if (!near || this.#near !== null) return;
     this.#near = setTimeout(() => {
       this.#near = null;
-      this.#shelter.run("sampling memory", () =>
-        this.#sampleMemory(
-          workers.filter((worker) => this.#context.part<WorkerPart>(`worker:${worker.worker_id}`)?.ending === null),
-        ),
-      );
+      this.#shelter.run("sampling memory", () => this.#sampleMemory());
     }, NEAR_LIMIT_MS);
   }
+}
+
+function isToAsk({ process, ending }: WorkerPart): boolean {
+  return process !== null && ending === null;
 }

@@ -90,18 +90,19 @@ const definition: Definition = {
 };
 
 function workersOf(context: DaemonContext<Event, HeartbeatSettings>): WorkerPart[] {
-  return [...context.partsWith<WorkerPart>("worker:")].map(([, worker]) => worker);
+  return [...context.partsWith<WorkerPart>("worker:").values()];
 }
 
 function lookAtAll(context: DaemonContext<Event, HeartbeatSettings>): void {
-  for (const [worker_id] of [...context.partsWith<WorkerPart>("worker:")]) context.offer({ kind: "woke", worker_id });
+  for (const worker_id of [...context.partsWith<WorkerPart>("worker:").keys()])
+    context.offer({ kind: "woke", worker_id });
 }
 
 function figuresOf(context: DaemonContext<Event, HeartbeatSettings>, received: number): Record<string, unknown> {
   const fleet = context.part<FleetPart>("fleet");
   const states: Record<string, number> = {};
   let monitored = 0;
-  for (const [, worker] of context.partsWith<WorkerPart>("worker:")) {
+  for (const worker of context.partsWith<WorkerPart>("worker:").values()) {
     monitored += 1;
     states[worker.state] = (states[worker.state] ?? 0) + 1;
   }

@@ -9,8 +9,10 @@ const MINUTE_MS = 60_000;
 export function figuresOf(context: Context, mailbox: Mailbox): Record<string, unknown> {
   const fleet = context.part<FleetPart>("fleet") ?? FLEET_NEW;
   const judged = fleet.succeeded + fleet.failed;
-  const workers = [...context.partsWith<WorkerPart>("worker:")].map(([, part]) => part);
-  const open = [...context.partsWith<TypePart>("type:")].filter(([, part]) => part.breaker.state !== "closed").length;
+  const workers = [...context.partsWith<WorkerPart>("worker:").values()];
+  const open = [...context.partsWith<TypePart>("type:").values()].filter(
+    (part) => part.breaker.state !== "closed",
+  ).length;
   const times = [...fleet.recoveries_ms].sort((a, b) => a - b);
   return {
     restarts_attempted: fleet.attempted,

@@ -133,7 +133,7 @@ export class Performer {
       .map((entry) => join(claimedDir, entry));
     if (paths.length === 0) return paths;
     const parts = this.#context.partsWith<WorkerPart>("worker:");
-    const ofRuns = new Set([...parts].map(([, part]) => part.run?.claimed));
+    const ofRuns = new Set([...parts.values()].map(({ run }) => run?.claimed));
     return paths.filter((path) => !ofRuns.has(path));
   }
 

@@ -86,6 +86,26 @@ function baseOf(policy: ThresholdPolicy): Base {
  * gives way where it contradicts an interval that the worker named: nobody is timed out before two of its intervals.
  */
 export function thresholdsOf(policy: ThresholdPolicy, own: OwnThresholds = {}): Thresholds {
+  if (!saysNothing(own)) return compute(policy, own);
+  let thresholds = ofPolicies.get(policy);
+  if (thresholds === undefined) {
+    thresholds = compute(policy, own);
+    ofPolicies.set(policy, thresholds);
+  }
+  return thresholds;
+}
+
+/** Those of workers that say nothing about themselves, as most do not: they are asked for at every beat. */
+const ofPolicies = new WeakMap<ThresholdPolicy, Thresholds>();
+
+function saysNothing(own: OwnThresholds): boolean {
+  const { interval_seconds, timeout_seconds, zombie_threshold_seconds } = own;
+  return (
+    given(interval_seconds) === null && given(timeout_seconds) === null && given(zombie_threshold_seconds) === null
+  );
+}
+
+function compute(policy: ThresholdPolicy, own: OwnThresholds): Thresholds {
   const base = baseOf(policy);
   const factor = scaleOf(base, own);
   const ownInterval = given(own.interval_seconds);

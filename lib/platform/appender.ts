@@ -63,12 +63,32 @@ export class Appender {
    * @throws {RecordTooLarge} If it is longer than `bytesMax`. @throws {RecordTorn} If the disk took only a part.
    */
   append(line: string): void {
+    this.#put(line, this.#bytesOf(line));
+  }
+
+  /**
+   * Appends several lines with one write; none of them if one is refused.
+   *
+   * @throws As `append`; then some of the lines may have been written.
+   */
+  appendAll(lines: readonly string[]): void {
+    let length = 0;
+    for (const line of lines) length += this.#bytesOf(line);
+    if (length > 0) this.#put(lines.join("\n"), length);
+  }
+
+  /** With its newline. */
+  #bytesOf(line: string): number {
     if (line.includes("\n")) throw new RangeError(`A record for ${JSON.stringify(this.path)} must be one line`);
     const length = Buffer.byteLength(line) + 1;
     if (length > this.#bytesMax) throw new RecordTooLarge(this.path, length, this.#bytesMax);
+    return length;
+  }
+
+  #put(text: string, length: number): void {
     this.#size = this.#settle();
-    if (this.#endsTorn()) this.#write(`\n${line}\n`, length + 1);
-    else this.#write(`${line}\n`, length);
+    if (this.#endsTorn()) this.#write(`\n${text}\n`, length + 1);
+    else this.#write(`${text}\n`, length);
   }
 
   /** Lets go of the file; the next record opens whatever has its name then. */

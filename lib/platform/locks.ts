@@ -13,6 +13,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { LockBusy, LockLost, systemCode } from "../errors.js";
 import { type Claim, claim } from "./claims.js";
 import { type Identity, identityOf } from "./identity.js";
+import { everySeconds } from "./seconds.js";
 
 /** A lock that is ours. Whoever holds it stops writing when `onLost` calls. */
 export interface Held {
@@ -30,7 +31,7 @@ export interface SingleOptions {
 }
 
 const POLL_MS = 50;
-const CHECK_MS = 1000;
+const CHECK_EVERY_SECONDS = 1;
 /** The library looks at its folder through the thread pool, which costs a process that is idle more than all else it does. */
 const UPDATE_MS = 10_000;
 /** Longer than any host stays up: a folder lock is never stale by age. */
@@ -62,20 +63,20 @@ async function holdSingle(path: string, won: Claim): Promise<Held> {
   let lost: LockLost | null = null;
   const lose = (cause: unknown): void => {
     if (lost !== null) return;
-    clearInterval(timer);
+    endChecks();
     lost = new LockLost(path, { cause });
     for (const callback of callbacks) callback(lost);
   };
   let hasFolder = false;
-  const timer = setInterval(() => {
+  const endChecks = everySeconds(CHECK_EVERY_SECONDS, () => {
     if (!won.isHeld() || (hasFolder && !existsSync(folderOf(path)))) lose(new Error("Its files were removed"));
-  }, CHECK_MS).unref();
+  });
   let unlock: () => void;
   try {
     unlock = await lockFolder(path, lose);
     hasFolder = true;
   } catch (error) {
-    clearInterval(timer);
+    endChecks();
     won.release();
     throw error;
   }
@@ -86,7 +87,7 @@ async function holdSingle(path: string, won: Claim): Promise<Held> {
       else callback(lost);
     },
     release: () => {
-      clearInterval(timer);
+      endChecks();
       if (lost === null) unlock();
       won.release();
     },

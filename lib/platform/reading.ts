@@ -27,13 +27,19 @@ export interface SmallFile {
 // A pipe put in a record's place must not stop the reader, and a link must not lead it elsewhere.
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
+export interface ReadSmallOptions {
+  readonly maxBytes: number;
+  /** It was seen a moment ago, and is not looked for once more. */
+  readonly isThere?: boolean | undefined;
+}
+
 /**
  * Reads a whole small file; null when there is none.
  *
  * @throws {FileRefused} If it is a link, no regular file, longer than `maxBytes`, or not UTF-8.
  */
-export function readSmall(path: string, options: { readonly maxBytes: number }): SmallFile | null {
-  const descriptor = openRegular(path);
+export function readSmall(path: string, options: ReadSmallOptions): SmallFile | null {
+  const descriptor = openRegular(path, options.isThere);
   if (descriptor === null) return null;
   try {
     const stat = fstatSync(descriptor);
@@ -71,9 +77,9 @@ export function readTail(path: string, maxBytes: number): string {
   }
 }
 
-function openRegular(path: string): number | null {
+function openRegular(path: string, isThere = false): number | null {
   // Most files that are looked for are not there, and an error costs ten times what this look does.
-  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return null;
+  if (!isThere && lstatSync(path, { throwIfNoEntry: false }) === undefined) return null;
   try {
     return openSync(path, READ_FLAGS);
   } catch (error) {

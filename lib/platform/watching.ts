@@ -10,12 +10,13 @@
 import { type FSWatcher, type Stats, statSync, watch } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { systemCode } from "../errors.js";
+import { everySeconds } from "./seconds.js";
 
 export interface Watch {
   close(): void;
 }
 
-const CHECK_EVERY_MS = 1000;
+const CHECK_EVERY_SECONDS = 1;
 
 /**
  * Watches one folder, not those below it.
@@ -129,7 +130,7 @@ class FolderWatch implements Watch {
     this.#onHint = onHint;
     this.#onError = onError;
     this.#arm();
-    this.#stopChecks = eachSecond(() => this.#check(false));
+    this.#stopChecks = everySeconds(CHECK_EVERY_SECONDS, () => this.#check(false));
   }
 
   close(): void {
@@ -187,23 +188,6 @@ class FolderWatch implements Watch {
     this.#disarm();
     if (this.#arm()) this.#onHint(null);
   }
-}
-
-const checks = new Set<() => void>();
-let checkTimer: NodeJS.Timeout | null = null;
-
-/** One timer for all watches: each waking of a process costs more than all of their checks together. */
-function eachSecond(check: () => void): () => void {
-  checks.add(check);
-  checkTimer ??= setInterval(() => {
-    for (const each of checks) each();
-  }, CHECK_EVERY_MS).unref();
-  return () => {
-    checks.delete(check);
-    if (checks.size > 0 || checkTimer === null) return;
-    clearInterval(checkTimer);
-    checkTimer = null;
-  };
 }
 
 /** Inode numbers are given away again at once; the time of birth is not. */

@@ -16,6 +16,7 @@ import { type Log, openLog } from "../platform/log.js";
 import { type Identity, identityOf } from "../platform/processes.js";
 import { notifySystemd, watchdogIntervalMs } from "../platform/readiness.js";
 import { every, type Schedule } from "../platform/schedule.js";
+import { everySeconds } from "../platform/seconds.js";
 import type { EventType } from "../schema/catalogue.js";
 import type { Stamp } from "../schema/events.js";
 import type { Policy, PolicyDefinition } from "../schema/policy.js";
@@ -61,7 +62,7 @@ export interface DaemonContext<Event, Settings> {
   offer(event: Event): void;
   /** Parts of the state, for showing. */
   part<T>(key: string): T | null;
-  partsWith<T>(kind: PartKind): Iterable<readonly [string, T]>;
+  partsWith<T>(kind: PartKind): ReadonlyMap<string, T>;
   /** When a wake is due, on the monotonic clock, for showing; null if there is none. */
   wakeOf(key: string): number | null;
 }
@@ -101,7 +102,8 @@ export interface DaemonDefinition<
 }
 
 const WAIT_FOR_STOPPING_MS = 5000;
-const PULSE_MS = 1000;
+const PULSE_SECONDS = 1;
+const PULSE_MS = PULSE_SECONDS * 1000;
 const METRICS_EVERY_PULSES = 5;
 const RETENTION_CRON = "*/10 * * * *";
 
@@ -152,7 +154,7 @@ class Daemon<
   #shadow: ShadowPolicy<Slice, Event, Effect, Settings, Explicit> | null = null;
   #held: Held | null = null;
   #pidFile: PidFile | null = null;
-  #timers: NodeJS.Timeout[] = [];
+  readonly #endTimers: (() => void)[] = [];
   #retention: Schedule | null = null;
   readonly #lag = new LoopLag(PULSE_MS);
   /** What did not work the last time, and the code that was said of it. */
@@ -291,7 +293,7 @@ class Daemon<
       policy: () => (this.#inForce as PolicyInForce<Settings>).policy,
       offer: (event) => loopHolder.loop?.offer(event),
       part: (key) => loopHolder.loop?.part(key) ?? null,
-      partsWith: (kind) => loopHolder.loop?.partsWith(kind) ?? [],
+      partsWith: (kind) => loopHolder.loop?.partsWith(kind) ?? new Map(),
       wakeOf: (key) => loopHolder.loop?.wakeOf(key) ?? null,
     };
     const body = this.#definition.open(context);
@@ -395,8 +397,8 @@ class Daemon<
     let pulses = 0;
     const watchdogMs = watchdogIntervalMs();
     let nextWatchdog = 0;
-    this.#timers.push(
-      setInterval(() => {
+    this.#endTimers.push(
+      everySeconds(PULSE_SECONDS, () => {
         const at = performance.now();
         this.#lag.pulse(at);
         pulses += 1;
@@ -405,14 +407,12 @@ class Daemon<
           notifySystemd("WATCHDOG=1");
         }
         if (pulses % METRICS_EVERY_PULSES === 1) this.#housekeeping();
-      }, PULSE_MS),
+      }),
     );
     for (const source of this.#body?.sources ?? []) {
       const scan = source.scanInTurn ?? source.scan;
       if (scan && source.scanEverySeconds)
-        this.#timers.push(
-          setInterval(() => this.#scan(source, () => scan.call(source)), source.scanEverySeconds * 1000),
-        );
+        this.#endTimers.push(everySeconds(source.scanEverySeconds, () => this.#scan(source, () => scan.call(source))));
     }
   }
 
@@ -543,7 +543,7 @@ class Daemon<
 
   /** Nothing comes in any more. */
   #quieten(): void {
-    for (const timer of this.#timers) clearInterval(timer);
+    for (const end of this.#endTimers) end();
     this.#retention?.stop();
     this.#policyFile.close();
     this.#indexing.close();

@@ -1,8 +1,9 @@
 /** Whether the host goes down, for a daemon that then puts off what it would do. @module */
 import { type HostState, HostWatch, type HostWatchOptions, hasSystemd } from "../platform/host-watch.js";
+import { everySeconds } from "../platform/seconds.js";
 import type { Source } from "./daemon.js";
 
-const LOOK_MS = 5000;
+const LOOK_EVERY_SECONDS = 5;
 /** A unit that starts or stops is a hint at once. Without one the answer may be this old: whoever has nothing in hand asks little. */
 const SELDOM_MS = 60_000;
 
@@ -16,7 +17,7 @@ export class HostSource implements Source {
   readonly #onChange: () => void;
   readonly #options: HostSourceOptions;
   #watch: HostWatch | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  #endLooks: () => void = () => {};
 
   /** @param onChange Called when the host begins to stop, and when that was called off. */
   constructor(onChange: () => void, options: HostSourceOptions = {}) {
@@ -44,12 +45,12 @@ export class HostSource implements Source {
     });
     this.#watch = watch;
     watch.look();
-    this.#timer = setInterval(() => this.#look(watch), LOOK_MS);
+    this.#endLooks = everySeconds(LOOK_EVERY_SECONDS, () => this.#look(watch));
     await watch.first;
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#endLooks();
     this.#watch?.close();
   }
 

@@ -187,7 +187,7 @@ export class Loop<
   }
 
   /** Every part of a kind, such as `worker:`, for showing; all parts by their keys where it is empty. */
-  partsWith<T>(kind: PartKind): Iterable<readonly [string, T]> {
+  partsWith<T>(kind: PartKind): ReadonlyMap<string, T> {
     const parts = kind === "" ? this.#parts : (this.#byKind.get(kind) ?? NO_PARTS);
     return parts as ReadonlyMap<string, T>;
   }

@@ -7,6 +7,7 @@
  */
 import { Notifier } from "../notify/notifier.js";
 import type { Log } from "../platform/log.js";
+import { everySeconds } from "../platform/seconds.js";
 import { type Watch, watchDirectory } from "../platform/watching.js";
 import { makeEvent } from "../schema/events.js";
 import { type NotificationSettings, notificationPolicy } from "../schema/notification-policy.js";
@@ -23,7 +24,7 @@ export interface NotifyingContext {
   readonly reporter: Reporter;
 }
 
-const POLICY_LOOK_MS = 5000;
+const POLICY_LOOK_SECONDS = 5;
 
 /** The source `notifications` of a daemon. `notifier.notify(edge)` tells people; it may be called before `start`. */
 export class Notifications implements Source {
@@ -35,7 +36,7 @@ export class Notifications implements Source {
   readonly #policyFile: PolicyFile<NotificationSettings, Parameters<typeof notificationPolicy.complete>[0]>;
   #policy: Policy<NotificationSettings> = defaults();
   #watch: Watch | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  #endLooks: () => void = () => {};
 
   /** @param enabled A switch above the notification policy's own, such as `notification_enabled`. */
   constructor(context: NotifyingContext, daemon: DaemonName, enabled: () => boolean = () => true) {
@@ -69,7 +70,7 @@ export class Notifications implements Source {
     );
     this.#policyFile.follow(listener);
     this.#policyFile.look(listener);
-    this.#timer = setInterval(() => this.#policyFile.look(listener), POLICY_LOOK_MS);
+    this.#endLooks = everySeconds(POLICY_LOOK_SECONDS, () => this.#policyFile.look(listener));
     this.notifier.start();
   }
 
@@ -80,7 +81,7 @@ export class Notifications implements Source {
   stop(): void {
     this.#watch?.close();
     this.#policyFile.close();
-    if (this.#timer) clearInterval(this.#timer);
+    this.#endLooks();
     this.notifier.stop();
   }
 

@@ -48,6 +48,11 @@ export class EventLogWriter {
     this.#appender.append(line);
   }
 
+  /** Appends several records with one write. @throws {RecordTooLarge} If one is longer than 64 KiB; then none is written. */
+  appendAll(records: readonly object[]): void {
+    this.#appender.appendAll(records.map((record) => JSON.stringify(record)));
+  }
+
   /**
    * Appends a record unless it stands near the end of the log; for effects that a crash may have cut off.
    *

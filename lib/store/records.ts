@@ -66,6 +66,8 @@ export interface ReadOptions {
   readonly mayBeUnfinished?: boolean;
   /** Whether each text is mostly read once, like a beat's, so that it is not worth remembering. */
   readonly isFleeting?: boolean;
+  /** Whether it was seen a moment ago: then it need not be looked for first. */
+  readonly isThere?: boolean;
   /** What it is called in sentences; "record" unless said otherwise. */
   readonly what?: string;
   /** The folder to which the path is shown relative. */
@@ -85,7 +87,7 @@ export type Forbidden = Pick<ReadOptions, "refusesForbidden">;
 export function readRecord<T>(path: string, schema: SchemaOf<T>, options: ReadOptions): Reading<T> {
   let file: SmallFile | null;
   try {
-    file = readSmall(path, { maxBytes: options.maxBytes });
+    file = readSmall(path, options);
   } catch (error) {
     if (isForbidden(error) && options.refusesForbidden === true) return refuseForbidden(path, options, error);
     if (!(error instanceof FileRefused)) throw error;

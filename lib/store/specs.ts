@@ -207,7 +207,8 @@ function attemptsIn(folder: string, workerId: string): number[] {
 /** Reads a spec as it stands, without the schema: a merge must keep what the schema does not know. */
 function readObject(path: string): { readonly json: Json; readonly text: string; readonly stat: SmallStat } | null {
   try {
-    const file = readSmall(path, { maxBytes: MAX_BYTES.spec });
+    // Nearly always it is there.
+    const file = readSmall(path, { maxBytes: MAX_BYTES.spec, isThere: true });
     if (file === null) return null;
     const json: unknown = JSON.parse(file.text);
     return isObject(json) ? { json, text: file.text, stat: file.stat } : null;

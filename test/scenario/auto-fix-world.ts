@@ -128,7 +128,7 @@ export class FixWorld implements World<Event, Effect> {
   }
 
   calls(): CallPart[] {
-    return [...this.#simulation.partsWith<CallPart>("call:")].map(([, call]) => call);
+    return [...this.#simulation.partsWith<CallPart>("call:").values()];
   }
 
   #place(log: EventLog): number {
@@ -277,7 +277,7 @@ export class FixWorld implements World<Event, Effect> {
     this.#inHand.clear();
     if (this.#simulation?.part<CallsPart>("calls") == null) offer({ kind: "calls-begin" });
     for (const log of this.logs.keys()) this.#pump(log, offer);
-    for (const [, run] of [...this.#simulation.partsWith<RunPart>("run:")])
+    for (const run of [...this.#simulation.partsWith<RunPart>("run:").values()])
       if (run.phase !== "done") offer({ kind: "resume", ...refOf(run) });
     for (const id of this.patterns.keys()) {
       const event = this.consider(id, null);

@@ -114,7 +114,7 @@ export class PatternWorld {
   }
 
   get patterns(): PatternPart[] {
-    return [...this.simulation.partsWith<PatternPart>("pattern:")].map(([, pattern]) => pattern);
+    return [...this.simulation.partsWith<PatternPart>("pattern:").values()];
   }
 
   typesOfEvents(): string[] {

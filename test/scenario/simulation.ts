@@ -110,7 +110,7 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
     return this.#loop.part<T>(key);
   }
 
-  partsWith<T>(kind: PartKind): Iterable<readonly [string, T]> {
+  partsWith<T>(kind: PartKind): ReadonlyMap<string, T> {
     return this.#loop.partsWith<T>(kind);
   }
 

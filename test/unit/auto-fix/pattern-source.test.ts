@@ -31,7 +31,7 @@ test("a pattern that came while another was asked for is looked at with the next
     layout,
     offer: (event: Event) => offered.push(event),
     part: () => null,
-    partsWith: () => [],
+    partsWith: () => new Map(),
   } as unknown as Context;
   const rules = registryDefinition(SHIPPED_FIXES).complete({}) as unknown as Rules;
   const source = new PatternSource(
@@ -63,7 +63,7 @@ test("a pattern whose facts cannot be read just now does not end the daemon, and
     log: { warn: (_: object, text: string) => warned.push(text) },
     offer: (event: Event) => offered.push(event.kind === "consider" ? event.subject : event.kind),
     part: () => null,
-    partsWith: () => [],
+    partsWith: () => new Map(),
   } as unknown as Context;
   const rules = registryDefinition(SHIPPED_FIXES).complete({}) as unknown as Rules;
   const reader = new FactReader(

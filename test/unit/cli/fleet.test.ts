@@ -46,7 +46,7 @@ function both() {
     layout,
     policy: () => policyOf(),
     part: (key: string) => (key === "fleet" ? fleet : null),
-    partsWith: () => [],
+    partsWith: () => new Map(),
     wakeOf: () => null,
   };
   const file = new StatusFile(context as unknown as ConstructorParameters<typeof StatusFile>[0]);

@@ -31,9 +31,10 @@ beforeEach(() => {
     layout,
     log: { warn: () => {}, info: () => {} } as unknown as Log,
     part: <T>(key: string) => (parts.get(key) as T | undefined) ?? null,
-    *partsWith<T>(prefix: string): Generator<readonly [string, T]> {
-      for (const [key, part] of parts) if (key.startsWith(prefix)) yield [key.slice(prefix.length), part as T];
-    },
+    partsWith: <T>(prefix: string): ReadonlyMap<string, T> =>
+      new Map(
+        [...parts].flatMap(([key, part]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), part as T]] : [])),
+      ),
     offer: (event: Event) => {
       if (event.kind === "forget") parts.delete(`pattern:${event.pattern_id}`);
     },

@@ -43,7 +43,7 @@ beforeEach(() => {
   source = new ProbeSource({
     layout,
     policy: () => policyOf(),
-    partsWith: () => [["a", worker] as const],
+    partsWith: () => new Map([["a", worker]]),
     offer: (event: Event) => {
       if (event.kind === "beat") beats += 1;
     },

@@ -27,7 +27,7 @@ class Bench {
       log: { info: () => undefined, warn: (_: object, text: string) => this.said.push(text) },
       reporter: { news: (type: string, { message }: { message: string }) => this.said.push(`${type}: ${message}`) },
       part: (key: string) => this.#parts.get(key) ?? null,
-      partsWith: () => [...this.#parts].map(([key, part]) => [key.slice("worker:".length), part]),
+      partsWith: () => new Map([...this.#parts].map(([key, part]) => [key.slice("worker:".length), part])),
       offer: (event: Event) => this.offered.push(event),
     };
     this.#source = new SpecSource(context as unknown as DaemonContext<Event, HeartbeatSettings>, {} as Remains);

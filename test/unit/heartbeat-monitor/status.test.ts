@@ -57,7 +57,7 @@ function status(): StatusFile {
     policy: () => policyOf(),
     part: (key: string) => (key === "fleet" ? fleet : null),
     wakeOf: (key: string) => wakes.get(key) ?? null,
-    partsWith: () => workers.map((worker) => [worker.worker_id, worker] as const),
+    partsWith: <T>() => new Map(workers.map((worker) => [worker.worker_id, worker as T])),
   };
   return new StatusFile(context as unknown as DaemonContext<Event, HeartbeatSettings>);
 }

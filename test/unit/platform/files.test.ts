@@ -181,6 +181,19 @@ describe("moveExclusive()", () => {
 });
 
 describe("Appender", () => {
+  test("writes several lines as it writes each, after a torn one too, and none of them where one is refused", () => {
+    const path = join(temporaryFolder(), "log.jsonl");
+    writeFileSync(path, "torn");
+    const appender = new Appender(path, { bytesMax: 8 });
+    appender.appendAll(["1", "ü"]);
+    appender.append("3");
+    appender.appendAll([]);
+    expect(() => appender.appendAll(["4", "123456789"])).toThrow(RecordTooLarge);
+    expect(() => appender.appendAll(["4", "5\n6"])).toThrow(RangeError);
+    appender.close();
+    expect(readFileSync(path, "utf8")).toBe("torn\n1\nü\n3\n");
+  });
+
   test("appends lines and knows the file's length", () => {
     const path = join(temporaryFolder(), "log.jsonl");
     const appender = new Appender(path);
@@ -341,6 +354,15 @@ describe("readSmall()", () => {
     const found = readSmall(path, { maxBytes: 10 });
     expect(found?.text).toBe("ü{}");
     expect(found?.stat.ino).toBe(statSync(path).ino);
+  });
+
+  test("says the same of a file that was seen before, and of one that went meanwhile", () => {
+    const folder = temporaryFolder();
+    expect(readSmall(join(folder, "gone"), { maxBytes: 10, isThere: true })).toBeNull();
+    symlinkSync("/etc/passwd", join(folder, "link"));
+    expect(codeOf(() => readSmall(join(folder, "link"), { maxBytes: 10, isThere: true }))).toBe("symlink");
+    writeFileSync(join(folder, "file"), "{}");
+    expect(readSmall(join(folder, "file"), { maxBytes: 10, isThere: true })?.text).toBe("{}");
   });
 
   test("takes a file of the limit and refuses one byte more", () => {
