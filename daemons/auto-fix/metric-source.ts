@@ -3,9 +3,9 @@
 import { newEventIdBase } from "../../lib/platform/ids.js";
 import { watchFew } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
+import { Shelter } from "../../lib/runtime/shelter.js";
 import { Tailer } from "../../lib/store/logs.js";
 import { type Asked, AskedPolicies } from "./asked-policies.js";
-import { BadWeather } from "./bad-weather.js";
 import type { FactReader } from "./facts.js";
 import { PERSON, troubleOf } from "./ladder.js";
 import type { Event } from "./messages.js";
@@ -26,7 +26,7 @@ export class MetricSource implements Source {
   readonly #reader: FactReader;
   readonly #series = new Series();
   readonly #policies: AskedPolicies;
-  readonly #weather: BadWeather;
+  readonly #shelter: Shelter;
   #tailer: Tailer | null = null;
   #wanted: ReadonlyMap<string, ReadonlySet<string>> = new Map();
   #watch: { close(): void } | null = null;
@@ -35,7 +35,7 @@ export class MetricSource implements Source {
   constructor(context: Context, rules: Rules, reader: FactReader) {
     this.#context = context;
     this.#reader = reader;
-    this.#weather = new BadWeather(context.log);
+    this.#shelter = new Shelter(context.log);
     this.#policies = new AskedPolicies(context, rules, this.#series);
   }
 
@@ -67,12 +67,12 @@ export class MetricSource implements Source {
   }
 
   scan(): void {
-    if (!this.#weather.sheltered("samples cannot be read just now", () => this.#read())) return;
+    if (!this.#shelter.run("reading samples", () => this.#read())) return;
     let missed = false;
     for (const component of this.#wanted.keys())
-      missed =
-        !this.#weather.sheltered(`${component} cannot be looked at just now`, () => this.#ask(component)) || missed;
-    if (!missed) this.#weather.forget();
+      missed = !this.#shelter.run(`looking at ${component}`, () => this.#ask(component)) || missed;
+    // Components that nobody asks for any more were not looked at.
+    if (!missed) this.#shelter.forget(() => true);
     this.#forgetTroubles();
   }
 

@@ -5,12 +5,12 @@ import { confidenceOf } from "../../lib/domain/fix-confidence.js";
 import { newEventIdBase } from "../../lib/platform/ids.js";
 import { watchDirectory } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
+import { Shelter } from "../../lib/runtime/shelter.js";
 import type { Fix } from "../../lib/schema/fix-registry.js";
 import { isOpenToFixes, type PatternRecord } from "../../lib/schema/pattern.js";
 import { settingsFor } from "../../lib/schema/policy.js";
 import { readInstant } from "../../lib/schema/primitives.js";
 import { PATTERNS_FILE, readPatterns } from "../../lib/store/patterns.js";
-import { BadWeather } from "./bad-weather.js";
 import type { FactReader } from "./facts.js";
 import type { Event, PatternFacts, Rival } from "./messages.js";
 import { planOfFix } from "./plans.js";
@@ -35,11 +35,11 @@ export class PatternSource implements Source {
   #version = "";
   #looked = "";
   #watch: { close(): void } | null = null;
-  readonly #weather: BadWeather;
+  readonly #shelter: Shelter;
 
   constructor(context: Context, rules: Rules, reader: FactReader) {
     this.#context = context;
-    this.#weather = new BadWeather(context.log);
+    this.#shelter = new Shelter(context.log);
     this.#rules = rules;
     this.#reader = reader;
   }
@@ -59,7 +59,7 @@ export class PatternSource implements Source {
   }
 
   scan(): void {
-    if (!this.#weather.sheltered("patterns cannot be read just now", () => this.#read())) return;
+    if (!this.#shelter.run("reading patterns", () => this.#read())) return;
     // Who asks for one pattern in between reads the file as well, and has not looked at the others.
     if (this.#looked === this.#version) return;
     let missed = false;
@@ -71,7 +71,8 @@ export class PatternSource implements Source {
     }
     if (missed) return;
     this.#looked = this.#version;
-    this.#weather.forget();
+    // Patterns that are gone were not looked at.
+    this.#shelter.forget(() => true);
   }
 
   /** After a change of the rules or the policy. What cannot be looked at now is looked at by a later scan. */
@@ -85,7 +86,7 @@ export class PatternSource implements Source {
 
   /** One pattern whose facts cannot be read must not keep the others from being looked at. */
   #lookSheltered(pattern: PatternRecord): boolean {
-    return this.#weather.sheltered(`"${pattern.pattern_id}" cannot be looked at just now`, () => this.#look(pattern));
+    return this.#shelter.run(`looking at ${pattern.pattern_id}`, () => this.#look(pattern));
   }
 
   /** The pattern as it is now. */

@@ -6,9 +6,9 @@
  */
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
-import { weatherCode } from "../../lib/platform/files.js";
 import type { Log } from "../../lib/platform/log.js";
 import type { Source } from "../../lib/runtime/daemon.js";
+import { Shelter } from "../../lib/runtime/shelter.js";
 import { readInstant } from "../../lib/schema/primitives.js";
 import { readAttemptName } from "../../lib/schema/worker-spec.js";
 import { jsonNamesIn } from "../../lib/store/entries.js";
@@ -28,7 +28,7 @@ const FILES_MAX = 2000;
 
 interface Host {
   readonly layout: Layout;
-  readonly log: Pick<Log, "warn">;
+  readonly log: Pick<Log, "warn" | "info">;
   part<T>(key: string): T | null;
   offer(event: Event): void;
 }
@@ -39,11 +39,11 @@ export class ZombieSource implements Source {
   readonly #host: Host;
   readonly #gatherer: Gatherer;
   readonly #isCaughtUp: () => boolean;
-  /** The code that was said of what does not work now. */
-  #trouble: string | null = null;
+  readonly #shelter: Shelter;
 
   constructor(host: Host, gatherer: Gatherer, isCaughtUp: () => boolean) {
     this.#host = host;
+    this.#shelter = new Shelter(host.log);
     this.#gatherer = gatherer;
     this.#isCaughtUp = isCaughtUp;
   }
@@ -55,16 +55,9 @@ export class ZombieSource implements Source {
 
   /** In bad weather nothing is found this time. The next scan looks at the same files again. */
   scan(): void {
-    try {
+    this.#shelter.run("looking at worker-specs/zombie/", () => {
       if (this.#isCaughtUp()) this.#look();
-      this.#trouble = null;
-    } catch (error) {
-      const code = weatherCode(error);
-      if (code === null) throw error;
-      if (this.#trouble !== code)
-        this.#host.log.warn({ code, cause: String(error) }, "worker-specs/zombie/ cannot be looked at just now");
-      this.#trouble = code;
-    }
+    });
   }
 
   #look(): void {

@@ -28,7 +28,7 @@ const MIB = 1_048_576;
 const FREE_BYTES_MIN = 1024 * MIB;
 const LOG_BYTES_MAX = 64 * MIB;
 /** So many are taken together: what a process does once a second it does with cold caches, which costs more than the work. */
-const SAMPLES_AT_ONCE = 25;
+const SAMPLES_AT_ONCE = 100;
 /** A small fleet's samples wait for each other no longer than this part of a round. */
 const SHARE_GATHERED_MAX = 1 / 12;
 /** Hours of gaps that are written in one second at most. */

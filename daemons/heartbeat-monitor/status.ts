@@ -40,9 +40,10 @@ interface WaitingRequest {
   readonly count: number;
 }
 
-/** What is shown of a worker, as it is and as text. */
+/** What is shown of a worker. */
 interface Row {
-  readonly row: Record<string, unknown>;
+  /** What it was made from: a worker's part is never changed, only replaced. */
+  readonly of: WorkerPart;
   readonly text: string;
   readonly isWell: boolean;
   /** The deadline that it shows, on the monotonic clock. */
@@ -65,8 +66,8 @@ export class StatusFile {
   #last = { head: "", tail: "" };
   #refreshMs = REFRESH_MS;
   #composing = false;
-  /** A worker's part is never changed, only replaced: its row holds for as long as the part and its deadline do. */
-  readonly #rows = new WeakMap<WorkerPart, Row>();
+  /** Each worker's row, which holds for as long as its part and its deadline do. */
+  readonly #rows = new Map<string, Row>();
 
   constructor(context: StatusContext) {
     this.#context = context;
@@ -130,7 +131,7 @@ export class StatusFile {
   compose(nowMs: number): Record<string, unknown> {
     const rows = this.#workers().map((worker) => this.#rowOf(worker));
     const { workers: waiting, ...around } = this.#composeAround(rows, nowMs);
-    return { ...around, workers: [...rows.map(({ row }) => row), ...waiting] };
+    return { ...around, workers: [...rows.map(({ text }) => JSON.parse(text) as unknown), ...waiting] };
   }
 
   /** One wish that may not be read must not keep all of it from being written; whoever acts on it says so. */
@@ -201,18 +202,23 @@ export class StatusFile {
   #workers(): WorkerPart[] {
     const workers: WorkerPart[] = [];
     for (const worker of this.#context.partsWith<WorkerPart>("worker:").values()) workers.push(worker);
+    if (workers.length < this.#rows.size) this.#forgetOthers();
     this.#refreshMs = Math.min(REFRESH_MS_MAX, Math.max(REFRESH_MS, workers.length * REFRESH_MS_PER_WORKER));
     return workers.sort((a, b) => (a.worker_id < b.worker_id ? -1 : 1));
+  }
+
+  #forgetOthers(): void {
+    for (const id of this.#rows.keys()) if (this.#context.part(`worker:${id}`) === null) this.#rows.delete(id);
   }
 
   #rowOf(worker: WorkerPart): Row {
     // Of one that beats in time the next deadline is only when it would be late, and moves with each beat.
     const due = worker.state === "healthy" ? null : this.#context.wakeOf(`worker:${worker.worker_id}`);
-    const known = this.#rows.get(worker);
-    if (known?.due === due) return known;
-    const row = workerRow(worker, due === null ? null : writeInstant(wallOf(due)));
-    const made = { row, text: JSON.stringify(row), isWell: isWorkerWell(worker), due };
-    this.#rows.set(worker, made);
+    const known = this.#rows.get(worker.worker_id);
+    if (known?.of === worker && known.due === due) return known;
+    const text = JSON.stringify(workerRow(worker, due === null ? null : writeInstant(wallOf(due))));
+    const made = { of: worker, text, isWell: isWorkerWell(worker), due };
+    this.#rows.set(worker.worker_id, made);
     return made;
   }
 

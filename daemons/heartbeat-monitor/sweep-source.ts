@@ -25,6 +25,8 @@ const PULSE_SECONDS = 1;
 const PULSE_MS = PULSE_SECONDS * 1000;
 const LATE_MS = 250;
 const STATS_PER_PULSE = 50;
+/** Of a large fleet, those of so many pulses are looked at together: what is done once a second is done with cold caches. */
+const PULSES_AT_ONCE = 4;
 const PRESSURE_EVERY_PULSES = 5;
 /** Memory is sampled four times a second above this share of the limit. */
 const NEAR_LIMIT = 0.8;
@@ -32,7 +34,7 @@ const NEAR_LIMIT_MS = 250;
 /** What follows an end comes first. */
 const HOST_ASKED_AFTER_MS = 20;
 /** Asking fewer than this costs no more than finding out whether anybody has died. */
-const STILL_WORKERS_MIN = 200;
+const STILL_WORKERS_MIN = STATS_PER_PULSE * PULSES_AT_ONCE;
 /** Every so many pulses all are asked, whatever the kernel's counters say. */
 const ASK_ALL_PULSES = 10;
 
@@ -127,10 +129,7 @@ export class SweepSource implements Source {
 
   #sweep(): void {
     if (this.#sweeping) return;
-    if (!this.#mayHaveDied()) {
-      this.#shelter.run("looking at processes", () => this.#lookCloser());
-      return;
-    }
+    if (!this.#mayHaveDied()) return this.#lookCloser();
     this.#sweeping = true;
     this.#areAllThere = false;
     let isAnyGone = false;
@@ -171,11 +170,23 @@ export class SweepSource implements Source {
 
   /** At some, and at those whose memory is measured. */
   #lookCloser(): void {
+    piecemeal(this.#inTurn(), {
+      each: (asked) => this.#examine(asked),
+      done: () => this.#sampleMemory(),
+      within: (piece) => this.#shelter.run("looking at processes", piece),
+      givenUp: () => undefined,
+    });
+  }
+
+  #inTurn(): readonly Asked[] {
     const { length } = this.#asked;
-    const count = Math.min(STATS_PER_PULSE, length);
-    for (let nth = 0; nth < count; nth++) this.#examine(this.#asked[(this.#cursor + nth) % length] as Asked);
-    this.#cursor = length === 0 ? 0 : (this.#cursor + count) % length;
-    this.#sampleMemory();
+    const pulses = length < STILL_WORKERS_MIN ? 1 : PULSES_AT_ONCE;
+    if (this.#pulses % pulses !== 0) return [];
+    const from = length === 0 ? 0 : this.#cursor % length;
+    const count = Math.min(STATS_PER_PULSE * pulses, length);
+    this.#cursor = from + count;
+    const turn = this.#asked.slice(from, from + count);
+    return turn.length === count ? turn : [...turn, ...this.#asked.slice(0, count - turn.length)];
   }
 
   /** Unless what was seen has been overtaken: another process, or an end that is known. */

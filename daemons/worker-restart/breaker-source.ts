@@ -1,9 +1,9 @@
 /** The restart history and the breakers' files: what outcomes there were, and what people did by hand. @module */
 import { statSync } from "node:fs";
 import { basename } from "node:path";
-import { weatherCode } from "../../lib/platform/files.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
+import { Shelter } from "../../lib/runtime/shelter.js";
 import { isId, readInstant } from "../../lib/schema/primitives.js";
 import { readAs, sentenceOf } from "../../lib/schema/problems.js";
 import { type RestartHistory, restartHistorySchema } from "../../lib/schema/records.js";
@@ -24,6 +24,7 @@ export class BreakerSource implements Source {
   readonly scanEverySeconds = 5;
   readonly #context: Context;
   readonly #store: BreakerStore;
+  readonly #shelter: Shelter;
   readonly #refused = new RefusalBook();
   readonly #timers = new Set<NodeJS.Timeout>();
   #tailer: Tailer;
@@ -34,6 +35,7 @@ export class BreakerSource implements Source {
   constructor(context: Context, store: BreakerStore) {
     this.#context = context;
     this.#store = store;
+    this.#shelter = new Shelter(context.log);
     // From the start: which lines a type has counted is part of its state, and older lines are passed over here.
     this.#tailer = new Tailer(context.layout.history, null, {
       maxLineBytes: LINE_BYTES_MAX,
@@ -90,7 +92,7 @@ export class BreakerSource implements Source {
   }
 
   #readHistory(): void {
-    this.#guarded(() => {
+    this.#shelter.run("reading the restart history", () => {
       for (const event of this.newOutcomes()) this.#context.offer(event);
     });
   }
@@ -122,7 +124,7 @@ export class BreakerSource implements Source {
   }
 
   #lookAtAll(): void {
-    this.#guarded(() => {
+    this.#shelter.run("listing breakers", () => {
       const known = new Set(this.#store.list());
       for (const [type, part] of this.#types()) if (part.has_file) known.add(type);
       for (const type of known) this.#lookAt(type);
@@ -131,7 +133,8 @@ export class BreakerSource implements Source {
 
   #look(name: string): void {
     const type = name.replace(/\.json$/, "");
-    if (name.endsWith(".json") && isId(type)) this.#guarded(() => this.#lookAt(type));
+    if (name.endsWith(".json") && isId(type))
+      this.#shelter.run(`reading the breaker of ${type}`, () => this.#lookAt(type));
   }
 
   #lookAt(type: string): void {
@@ -197,17 +200,5 @@ export class BreakerSource implements Source {
       action();
     }, UNFINISHED_MS);
     this.#timers.add(timer);
-  }
-
-  #guarded(action: () => void): void {
-    try {
-      action();
-    } catch (error) {
-      if (weatherCode(error) === null) throw error;
-      this.#context.log.warn(
-        { code: weatherCode(error), cause: String(error) },
-        "breakers or history could not be read just now; trying again in 5 s",
-      );
-    }
   }
 }

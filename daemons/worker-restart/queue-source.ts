@@ -5,6 +5,7 @@ import { systemCode } from "../../lib/errors.js";
 import { weatherCode } from "../../lib/platform/files.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
+import { Shelter } from "../../lib/runtime/shelter.js";
 import type { RestartGate } from "../../lib/schema/catalogue.js";
 import { quickCheckOf } from "../../lib/schema/quick.js";
 import { launchRecordSchema, restartRequestSchema } from "../../lib/schema/records.js";
@@ -57,12 +58,15 @@ export class QueueSource implements Source {
   /** Called when a request begins to wait for an active spec to go. */
   onWaitsForSpec: () => void = () => {};
   #watch: Watch | null = null;
-  /** What does not work now, and the code that was said of it. */
-  readonly #troubles = new Map<string, string>();
+  /** Against a lack of descriptors, permissions or a queue. */
+  readonly #shelter: Shelter;
 
   constructor(context: Context, mailbox: Mailbox, host: () => NonNullable<Facts["host"]>) {
     this.#context = context;
     this.#mailbox = mailbox;
+    this.#shelter = new Shelter(context.log, (error) =>
+      systemCode(error) === "ENOENT" ? "ENOENT" : weatherCode(error),
+    );
     this.#reader = new FactReader(context.layout, host);
   }
 
@@ -72,10 +76,10 @@ export class QueueSource implements Source {
     for (const schema of [restartRequestSchema, workerSpecSchema, launchRecordSchema]) quickCheckOf(schema);
     this.#watch = watchDirectory(
       layout.queueDir,
-      (name) => (name === null ? this.scan() : this.#sheltered(LOOKING, () => this.#hint(name))),
+      (name) => (name === null ? this.scan() : this.#shelter.run(LOOKING, () => this.#hint(name))),
       (error) => log.warn({ cause: String(error) }, "the queue cannot be watched; it is looked at every 30 s"),
     );
-    this.#sheltered(LOOKING, () => {
+    this.#shelter.run(LOOKING, () => {
       for (const [workerId, part] of this.#waiting()) this.#offerGone(workerId, part);
     });
     this.scan();
@@ -83,25 +87,9 @@ export class QueueSource implements Source {
   }
 
   scan(): void {
-    this.#sheltered(LOOKING, () => {
+    this.#shelter.run(LOOKING, () => {
       for (const name of this.#mailbox.list()) this.#hint(name);
     });
-  }
-
-  /** Whether it was done. Without descriptors, permissions or a queue it is said once and left to the next scan. */
-  #sheltered(what: string, action: () => void): boolean {
-    try {
-      action();
-    } catch (error) {
-      const code = systemCode(error) === "ENOENT" ? "ENOENT" : weatherCode(error);
-      if (code === null) throw error;
-      if (this.#troubles.get(what) !== code)
-        this.#context.log.warn({ code, cause: String(error) }, `${what} does not work just now; it is tried again`);
-      this.#troubles.set(what, code);
-      return false;
-    }
-    if (this.#troubles.delete(what)) this.#context.log.info({}, `${what} works again`);
-    return true;
   }
 
   stop(): void {
@@ -272,7 +260,7 @@ export class QueueSource implements Source {
     const problem = `${JSON.stringify(relative(layout.coordination, path))} may not be read (${code})`;
     const content = { message: `Request "${name}" waits: ${problem}`, reason: code, data: { path, problem } };
     // What cannot be written now is said by the next look.
-    if (!this.#sheltered("writing news", () => reporter.news("record_refused", content))) this.#unread.delete(name);
+    if (!this.#shelter.run("writing news", () => reporter.news("record_refused", content))) this.#unread.delete(name);
   }
 
   /** One timer for each: a scan that finds the same again must not begin a chain of its own. */
@@ -288,7 +276,7 @@ export class QueueSource implements Source {
   /** Claimed requests of dead claimers that no attempt on probation and no start in hand accounts for wait again. */
   #adoptOrphans(): void {
     const parts = [...this.#context.partsWith<WorkerPart>("")];
-    const isDone = this.#sheltered("looking for requests of killed daemons", () => {
+    const isDone = this.#shelter.run("looking for requests of killed daemons", () => {
       for (const name of adoptOrphans(this.#mailbox, accountedFor(parts)))
         this.#context.log.info({ name }, "a request that a killed daemon had claimed waits again");
     });

@@ -24,7 +24,7 @@ import type { DaemonName } from "../schema/records.js";
 import { openHome, resolveHome } from "../store/home.js";
 import { Layout } from "../store/layout.js";
 import { writeMetrics } from "../store/metrics.js";
-import { expire, type RetentionLimits } from "../store/retention.js";
+import { expiring, type RetentionLimits } from "../store/retention.js";
 import type { Answer, Core, PartKind, Perform } from "./core.js";
 import type { Flags } from "./flags.js";
 import { Hooks } from "./hooks.js";
@@ -33,10 +33,12 @@ import { Indexing } from "./indexing.js";
 import { FileJournal } from "./journal.js";
 import { type DecisionEffect, Loop, type Weather } from "./loop.js";
 import { LoopLag } from "./loop-lag.js";
+import { inPieces } from "./piecemeal.js";
 import { PolicyFile, type PolicyInForce } from "./policy-file.js";
 import { runProgram } from "./program.js";
 import { Reporter } from "./reporting.js";
 import { ShadowPolicy } from "./shadow-policy.js";
+import { Shelter } from "./shelter.js";
 import { VERSION } from "./version.js";
 
 /** Something that brings facts: a watch with a slow full scan behind it, a timer, a tail. */
@@ -157,8 +159,8 @@ class Daemon<
   readonly #endTimers: (() => void)[] = [];
   #retention: Schedule | null = null;
   readonly #lag = new LoopLag(PULSE_MS);
-  /** What did not work the last time, and the code that was said of it. */
-  readonly #troubles = new Map<string, string>();
+  /** For what is done again by itself: whatever the system answers is no reason to end. */
+  readonly #shelter: Shelter;
   /** The policy in force is another than the run file says. */
   #isRunFileOld = false;
   /** Housekeeping did not work the last time. */
@@ -187,6 +189,7 @@ class Daemon<
     if (identity === null) throw new Error("Cannot read the daemon's own /proc entry");
     this.#identity = identity;
     this.#log = openLog(this.#layout.daemonLog(definition.name), { console: flags.console, name: definition.name });
+    this.#shelter = new Shelter(this.#log, (error) => weatherCode(error) ?? answerOf(error));
     this.#reporter = new Reporter(this.#layout, definition.name, this.#log, () => newStamp());
     this.#indexing = new Indexing(this.#layout, definition.name, this.#log);
     this.#hooks = new Hooks(this.#layout, this.#log);
@@ -363,7 +366,7 @@ class Daemon<
           policy_hash: inForce.hash,
         });
         // In force first: what cannot be written of it now is written later.
-        this.#isRunFileOld = !this.#sheltered("writing the run file", () => this.#writeRunFile());
+        this.#isRunFileOld = !this.#shelter.run("writing the run file", () => this.#writeRunFile());
         this.#body?.policyChanged?.();
       },
       refused: (sentence: string): void => {
@@ -418,29 +421,15 @@ class Daemon<
 
   /** Whatever a source does not expect of the host must not end the daemon: its next scan looks again. */
   #scan(source: Source, scan: () => void): void {
-    this.#sheltered(`scanning ${source.name}`, scan);
-  }
-
-  /** Whether it was done. What the system answers otherwise is said once for each code, and tried again by whoever asked. */
-  #sheltered(what: string, action: () => void): boolean {
-    try {
-      action();
-    } catch (error) {
-      const code = weatherCode(error) ?? answerOf(error);
-      if (code === null) throw error;
-      if (this.#troubles.get(what) !== code)
-        this.#log.warn({ what, code, cause: String(error) }, `${what} does not work just now; it is tried again`);
-      this.#troubles.set(what, code);
-      return false;
-    }
-    this.#troubles.delete(what);
-    return true;
+    this.#shelter.run(`scanning ${source.name}`, scan);
   }
 
   /** Lets go of what is over, of all that this daemon owns. */
-  #expire(): void {
+  async #expire(): Promise<void> {
     const limits = this.#definition.retention?.((this.#inForce as PolicyInForce<Settings>).policy.settings) ?? {};
-    const expired = expire(this.#layout, this.#definition.name, limits, Date.now());
+    const work = expiring(this.#layout, this.#definition.name, limits, Date.now());
+    const expired = await inPieces(work, () => this.#stopping);
+    if (expired === null) return;
     if (expired.removed > 0)
       this.#log.info({ removed: expired.removed, why: expired.why }, "what had expired was removed");
   }
@@ -456,7 +445,7 @@ class Daemon<
       this.#hooks.scan();
       const lagMs = this.#lag.take();
       if (this.#isRunFileOld || this.#lag.isWorthNoting(lagMs))
-        this.#isRunFileOld = !this.#sheltered("writing the run file", () => this.#writeRunFile(lagMs));
+        this.#isRunFileOld = !this.#shelter.run("writing the run file", () => this.#writeRunFile(lagMs));
       writeMetrics(this.#layout, this.#definition.metricsName ?? this.#definition.name, {
         daemon: this.#definition.name,
         since: new Date(this.#startedAtMs).toISOString().replace(/\.\d+Z$/, "Z"),
@@ -502,11 +491,11 @@ class Daemon<
 
   #reopen(): void {
     // Each by itself: a log that cannot be opened must not keep a policy from being read.
-    this.#sheltered("opening the event logs", () => this.#reporter.reopen());
-    this.#sheltered("opening the daemon's log", () => this.#log.reopen());
-    this.#sheltered("opening what the daemon owns", () => this.#body?.reopen?.());
-    this.#sheltered("reading the policy", () => this.#policyFile.look(this.#policyListener()));
-    this.#sheltered("reading the shadow policy", () => this.#shadow?.look());
+    this.#shelter.run("opening the event logs", () => this.#reporter.reopen());
+    this.#shelter.run("opening the daemon's log", () => this.#log.reopen());
+    this.#shelter.run("opening what the daemon owns", () => this.#body?.reopen?.());
+    this.#shelter.run("reading the policy", () => this.#policyFile.look(this.#policyListener()));
+    this.#shelter.run("reading the shadow policy", () => this.#shadow?.look());
     this.#log.info({}, "logs opened anew, policy read again");
   }
 

@@ -37,3 +37,22 @@ export function piecemeal<T>(items: readonly T[], { each, done, within, givenUp 
   };
   proceed();
 }
+
+/**
+ * Does work that yields after each of its steps, a few milliseconds at a time; between two pieces the loop does what is due.
+ *
+ * @param isOver Asked between two pieces: the rest is left then.
+ * @returns What the work returns; null if it was left.
+ * @throws What a step throws.
+ */
+export async function inPieces<T>(work: Iterator<unknown, T>, isOver: () => boolean): Promise<T | null> {
+  for (;;) {
+    const endMs = performance.now() + PIECE_MS;
+    do {
+      const step = work.next();
+      if (step.done === true) return step.value;
+    } while (performance.now() < endMs);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (isOver()) return null;
+  }
+}

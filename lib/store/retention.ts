@@ -1,7 +1,8 @@
 /**
  * Lets go of what is over: each daemon of what it owns, a bounded number of entries at a call, never anything active.
  *
- * A kill in the middle leaves less to do the next time: every step is one rename or one unlink.
+ * A kill in the middle leaves less to do the next time: every step is one rename or one unlink. After each look at an entry
+ * it yields, because a large fleet leaves tens of thousands of them, and deaths must not wait for all.
  * @module
  */
 import { lstatSync, rmdirSync } from "node:fs";
@@ -63,13 +64,18 @@ const DAY_MS = 24 * HOUR_MS;
 /** A temporary file that is older was left by a killed writer. */
 const TEMPORARY_MS = HOUR_MS;
 
-/** Expires what one daemon owns. */
-export function expire(layout: Layout, daemon: DaemonName, limits: Partial<RetentionLimits>, nowMs: number): Expired {
+/** Expires what one daemon owns, step by step. */
+export function* expiring(
+  layout: Layout,
+  daemon: DaemonName,
+  limits: Partial<RetentionLimits>,
+  nowMs: number,
+): Steps<Expired> {
   const sweep = new Sweep(layout, { ...DEFAULT_RETENTION, ...limits }, nowMs);
-  for (const log of logsOf(layout, daemon)) sweep.logArchives(log);
+  for (const log of logsOf(layout, daemon)) yield* sweep.logArchives(log);
   if (daemon === "heartbeat-monitor") {
     const { activeDir, zombieDir, completedDir, failedDir, launchesDir, exitsDir, heartbeatsDir, desiredDir } = layout;
-    sweep.temporaries([
+    yield* sweep.temporaries([
       activeDir,
       zombieDir,
       completedDir,
@@ -80,21 +86,27 @@ export function expire(layout: Layout, daemon: DaemonName, limits: Partial<Reten
       desiredDir,
       layout.holdsDir,
     ]);
-    sweep.temporaries([layout.coordination, layout.metricsDir, layout.stateDir, layout.runDir, dirname(activeDir)]);
-    sweep.olderSamples();
-    sweep.indexes();
-    sweep.zombies();
-    sweep.oldSpecs();
-    sweep.attempts();
-    sweep.beats();
-    sweep.holds();
+    yield* sweep.temporaries([
+      layout.coordination,
+      layout.metricsDir,
+      layout.stateDir,
+      layout.runDir,
+      dirname(activeDir),
+    ]);
+    yield* sweep.olderSamples();
+    yield* sweep.indexes();
+    yield* sweep.zombies();
+    yield* sweep.oldSpecs();
+    yield* sweep.attempts();
+    yield* sweep.beats();
+    yield* sweep.holds();
   }
   if (daemon === "worker-restart") {
-    sweep.temporaries([layout.queueDir, layout.claimedDir, layout.doneDir, layout.failedRequestsDir]);
-    sweep.temporaries([dirname(layout.queueDir), layout.rejectedDir, layout.breakersDir]);
-    sweep.requests();
+    yield* sweep.temporaries([layout.queueDir, layout.claimedDir, layout.doneDir, layout.failedRequestsDir]);
+    yield* sweep.temporaries([dirname(layout.queueDir), layout.rejectedDir, layout.breakersDir]);
+    yield* sweep.requests();
   }
-  if (daemon === "auto-fix") sweep.notifications();
+  if (daemon === "auto-fix") yield* sweep.notifications();
   return sweep.result();
 }
 
@@ -111,6 +123,9 @@ export function logsOf(layout: Layout, daemon: DaemonName): string[] {
   };
   return [...own[daemon], layout.decisions(daemon)];
 }
+
+/** Work that yields after each step. */
+type Steps<T> = Generator<undefined, T>;
 
 class Sweep {
   readonly #layout: Layout;
@@ -129,56 +144,58 @@ class Sweep {
     return { removed: this.#removed, why: this.#why, more: this.#removed >= this.#limits.entriesMax };
   }
 
-  logArchives(log: string): void {
-    const old = partsOf(log, this.#layout.archiveDir).filter((path) =>
-      this.#isOlder(path, this.#limits.logDays * DAY_MS),
-    );
-    this.#each("rotated logs", old, unlinkIfThere);
+  *logArchives(log: string): Steps<void> {
+    const old = yield* this.#olderOf(partsOf(log, this.#layout.archiveDir), this.#limits.logDays * DAY_MS);
+    yield* this.#each("rotated logs", old, unlinkIfThere);
   }
 
   /** An index goes after its log: whoever finds it without knows that there is nothing to find. */
-  indexes(): void {
-    this.#each("indexes of logs that are gone", orphanedIndexes(this.#layout.archiveDir), unlinkIfThere);
+  *indexes(): Steps<void> {
+    yield* this.#each("indexes of logs that are gone", orphanedIndexes(this.#layout.archiveDir), unlinkIfThere);
   }
 
-  olderSamples(): void {
+  *olderSamples(): Steps<void> {
     const rotated = partsOf(this.#layout.samples, this.#layout.archiveDir);
-    this.#each("rotated samples", rotated.slice(0, -this.#limits.sampleLogs), unlinkIfThere);
+    yield* this.#each("rotated samples", rotated.slice(0, -this.#limits.sampleLogs), unlinkIfThere);
   }
 
   /** Evidence goes to a folder of its day, where it can still be found. */
-  zombies(): void {
+  *zombies(): Steps<void> {
     const { zombieDir, archivedDir } = this.#layout;
-    const old = this.#oldIn(zombieDir, this.#limits.zombieHours * HOUR_MS);
-    this.#each("zombies archived", old, (path, name) => {
-      const folder = join(archivedDir, new Date(lstatSync(path).mtimeMs).toISOString().slice(0, 10));
+    const old = yield* this.#oldIn(zombieDir, this.#limits.zombieHours * HOUR_MS);
+    yield* this.#each("zombies archived", old, (path, name) => {
+      const stat = lstatSync(path, { throwIfNoEntry: false });
+      if (stat === undefined) return false;
+      const folder = join(archivedDir, new Date(stat.mtimeMs).toISOString().slice(0, 10));
       ensureDirectory(folder);
       return moveIfThere(path, join(folder, name));
     });
   }
 
   /** A worker that waits for its restart keeps its evidence: its spec is made again from it. */
-  oldSpecs(): void {
-    const waiting = new Set(namesIn(this.#layout.queueDir).map((name) => name.replace(/-restart\.json$/, "")));
-    const isKept = (path: string) => waiting.has(readAttemptName(basename(path))?.workerId ?? "");
+  *oldSpecs(): Steps<void> {
     const days = namesIn(this.#layout.archivedDir).map((day) => join(this.#layout.archivedDir, day));
     for (const folder of [...days, this.#layout.completedDir, this.#layout.failedDir]) {
-      const old = this.#oldIn(folder, this.#limits.specDays * DAY_MS).filter((path) => !isKept(path));
-      this.#each("old specs", old, unlinkIfThere);
+      const old = yield* this.#oldIn(folder, this.#limits.specDays * DAY_MS);
+      if (old.length === 0) continue;
+      const waiting = new Set(namesIn(this.#layout.queueDir).map((name) => name.replace(/-restart\.json$/, "")));
+      const isKept = (path: string): boolean => waiting.has(readAttemptName(basename(path))?.workerId ?? "");
+      yield* this.#each("old specs", old, (path) => !isKept(path) && unlinkIfThere(path));
     }
     for (const folder of days) removeIfEmpty(folder);
   }
 
   /** Launch and exit records are proof that an attempt was started: they stay as long as it may be asked for. */
-  attempts(): void {
+  *attempts(): Steps<void> {
     const specs = new SpecStore(this.#layout);
     const isOver = (path: string): boolean => {
       const named = readAttemptName(basename(path));
       return named !== null && !this.#isActive(specs, named.workerId, named.attempt);
     };
     for (const folder of [this.#layout.launchesDir, this.#layout.exitsDir]) {
-      const old = this.#oldIn(folder, this.#limits.attemptHours * HOUR_MS).filter(isOver);
-      this.#each("records of attempts that are over", old, unlinkIfThere);
+      const old = yield* this.#oldIn(folder, this.#limits.attemptHours * HOUR_MS);
+      const remove = (path: string): boolean => isOver(path) && unlinkIfThere(path);
+      yield* this.#each("records of attempts that are over", old, remove);
     }
   }
 
@@ -189,53 +206,65 @@ class Sweep {
     return reading.kind !== "ok" || attemptOf(reading.value) === attempt;
   }
 
-  beats(): void {
-    const old = this.#oldIn(this.#layout.heartbeatsDir, this.#limits.attemptHours * HOUR_MS);
-    const orphaned = old.filter((path) => !isThere(join(this.#layout.activeDir, basename(path))));
-    this.#each("beats of workers that are gone", orphaned, unlinkIfThere);
+  *beats(): Steps<void> {
+    const old = yield* this.#oldIn(this.#layout.heartbeatsDir, this.#limits.attemptHours * HOUR_MS);
+    const isOrphaned = (path: string): boolean => !isThere(join(this.#layout.activeDir, basename(path)));
+    yield* this.#each("beats of workers that are gone", old, (path) => isOrphaned(path) && unlinkIfThere(path));
   }
 
   /** The monitor says that a hold is over, and reads them each time that it looks at anything: it was said long ago. */
-  holds(): void {
+  *holds(): Steps<void> {
     const over = readHolds(this.#layout, this.#nowMs).filter(
       (hold) => hold.unreadable === undefined && this.#nowMs - hold.expiresAtMs > this.#limits.holdDays * DAY_MS,
     );
     const paths = over.map(({ name }) => join(this.#layout.holdsDir, name));
-    this.#each("holds that are over", paths, unlinkIfThere);
+    yield* this.#each("holds that are over", paths, unlinkIfThere);
   }
 
-  requests(): void {
+  *requests(): Steps<void> {
     for (const folder of [this.#layout.doneDir, this.#layout.failedRequestsDir, this.#layout.rejectedDir]) {
-      const old = namesIn(folder)
-        .map((name) => join(folder, name))
-        .filter((path) => this.#isOlder(path, this.#limits.requestDays * DAY_MS));
-      this.#each("old requests", old, unlinkIfThere);
+      const paths = namesIn(folder).map((name) => join(folder, name));
+      const old = yield* this.#olderOf(paths, this.#limits.requestDays * DAY_MS);
+      yield* this.#each("old requests", old, unlinkIfThere);
     }
   }
 
   /** Notices that were delivered or given up, and acknowledgements of nothing that is known. */
-  notifications(): void {
+  *notifications(): Steps<void> {
     const { notifyQueueDir, notifySentDir, notifyFailedDir, acknowledgementsDir } = this.#layout;
-    this.temporaries([notifyQueueDir, notifySentDir, notifyFailedDir, acknowledgementsDir]);
-    for (const folder of [notifySentDir, notifyFailedDir, acknowledgementsDir])
-      this.#each("old notices", this.#oldIn(folder, this.#limits.requestDays * DAY_MS), unlinkIfThere);
-  }
-
-  /** What killed writers left: names that begin with a dot, which no reader picks up. */
-  temporaries(folders: readonly string[]): void {
-    for (const folder of folders) {
-      const left = namesIn(folder)
-        .filter((name) => name.startsWith(".") && name.endsWith(".tmp"))
-        .map((name) => join(folder, name))
-        .filter((path) => this.#isOlder(path, TEMPORARY_MS));
-      this.#each("temporary files", left, unlinkIfThere);
+    yield* this.temporaries([notifyQueueDir, notifySentDir, notifyFailedDir, acknowledgementsDir]);
+    for (const folder of [notifySentDir, notifyFailedDir, acknowledgementsDir]) {
+      const old = yield* this.#oldIn(folder, this.#limits.requestDays * DAY_MS);
+      yield* this.#each("old notices", old, unlinkIfThere);
     }
   }
 
-  #oldIn(folder: string, ageMs: number): string[] {
-    return jsonNamesIn(folder)
-      .map((name) => join(folder, name))
-      .filter((path) => this.#isOlder(path, ageMs));
+  /** What killed writers left: names that begin with a dot, which no reader picks up. */
+  *temporaries(folders: readonly string[]): Steps<void> {
+    for (const folder of folders) {
+      const names = namesIn(folder).filter((name) => name.startsWith(".") && name.endsWith(".tmp"));
+      const left = yield* this.#olderOf(
+        names.map((name) => join(folder, name)),
+        TEMPORARY_MS,
+      );
+      yield* this.#each("temporary files", left, unlinkIfThere);
+    }
+  }
+
+  #oldIn(folder: string, ageMs: number): Steps<string[]> {
+    return this.#olderOf(
+      jsonNamesIn(folder).map((name) => join(folder, name)),
+      ageMs,
+    );
+  }
+
+  *#olderOf(paths: readonly string[], ageMs: number): Steps<string[]> {
+    const older: string[] = [];
+    for (const path of paths) {
+      if (this.#isOlder(path, ageMs)) older.push(path);
+      yield;
+    }
+    return older;
   }
 
   #isOlder(path: string, ageMs: number): boolean {
@@ -243,11 +272,13 @@ class Sweep {
     return stat !== undefined && !stat.isDirectory() && this.#nowMs - stat.mtimeMs > ageMs;
   }
 
-  #each(what: string, paths: readonly string[], act: (path: string, name: string) => boolean): void {
+  *#each(what: string, paths: readonly string[], act: (path: string, name: string) => boolean): Steps<void> {
     let count = 0;
     for (const path of paths) {
       if (this.#removed >= this.#limits.entriesMax) break;
-      if (!act(path, basename(path))) continue;
+      const isDone = act(path, basename(path));
+      yield;
+      if (!isDone) continue;
       count++;
       this.#removed++;
     }

@@ -280,7 +280,7 @@ describe("the zombies' folder", () => {
       },
     ]);
     const warned: string[] = [];
-    const log = { warn: (_: object, text: string) => void warned.push(text) };
+    const log = { warn: (_: object, text: string) => void warned.push(text), info: () => undefined };
     let isWell = false;
     const source = new ZombieSource({ ...host, log }, gatherer, () => {
       if (!isWell) throw Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" });
@@ -288,7 +288,7 @@ describe("the zombies' folder", () => {
     });
     source.scan();
     source.scan();
-    expect(warned).toEqual(["worker-specs/zombie/ cannot be looked at just now"]);
+    expect(warned).toEqual(["looking at worker-specs/zombie/ does not work just now (EMFILE); it is tried again"]);
     isWell = true;
     source.scan();
     source.scan();

@@ -15,7 +15,8 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { limitLog, pruneLogs } from "../../lib/platform/worker-log.js";
+import { type LogLimits, limitLog, type Pruned, pruningLogs } from "../../lib/platform/worker-log.js";
+import { atOnce } from "../unit/store/steps.js";
 import { isAlive, mountSmall, until } from "./support/launched.js";
 
 let root: string;
@@ -115,7 +116,11 @@ describe("limitLog()", () => {
   });
 });
 
-describe("pruneLogs()", () => {
+function pruneLogs(folder: string, limits: LogLimits, isRunning: (id: string, attempt: number) => boolean): Pruned {
+  return atOnce(pruningLogs(folder, limits, isRunning));
+}
+
+describe("pruningLogs()", () => {
   const put = (path: string, bytes: number, ageSeconds: number) => {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), "p".repeat(bytes));

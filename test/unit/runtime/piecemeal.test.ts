@@ -1,6 +1,6 @@
 /** Guarantee: long work piece by piece is done once for each, in order, and lets timers speak in between. */
 import { describe, expect, test } from "vitest";
-import { piecemeal } from "../../../lib/runtime/piecemeal.js";
+import { inPieces, piecemeal } from "../../../lib/runtime/piecemeal.js";
 
 const plain = {
   each: () => expect.unreachable(),
@@ -80,5 +80,43 @@ describe("piecemeal()", () => {
       },
     });
     expect([seen, givenUp]).toEqual([[1], 1]);
+  });
+});
+
+describe("inPieces()", () => {
+  function* counting(to: number, seen: number[]): Generator<undefined, string> {
+    for (let nth = 1; nth <= to; nth++) {
+      seen.push(nth);
+      busy(1);
+      yield;
+    }
+    return "done";
+  }
+  const never = (): boolean => false;
+
+  test("lets a timer that falls due speak before it is done, and returns what the work returns", async () => {
+    const seen: number[] = [];
+    let seenThen = 0;
+    setTimeout(() => {
+      seenThen = seen.length;
+    }, 1);
+    expect(await inPieces(counting(20, seen), never)).toBe("done");
+    expect(seenThen).toBeGreaterThan(0);
+    expect(seenThen).toBeLessThan(20);
+    expect(seen).toHaveLength(20);
+  });
+
+  test("leaves the rest as soon as it is over", async () => {
+    const seen: number[] = [];
+    expect(await inPieces(counting(1000, seen), () => seen.length > 5)).toBeNull();
+    expect(seen.length).toBeLessThan(100);
+  });
+
+  test("throws what a step throws, at once or later", async () => {
+    function* failing(after: number): Generator<undefined, void> {
+      yield* counting(after, []);
+      throw new Error("no");
+    }
+    for (const after of [0, 10]) await expect(inPieces(failing(after), never)).rejects.toThrow("no");
   });
 });

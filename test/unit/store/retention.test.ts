@@ -1,9 +1,12 @@
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { DaemonName } from "../../../lib/schema/records.js";
 import { partsOf } from "../../../lib/store/archives.js";
-import { expire } from "../../../lib/store/retention.js";
+import type { Layout } from "../../../lib/store/layout.js";
+import { type Expired, expiring, type RetentionLimits } from "../../../lib/store/retention.js";
 import { SpecStore } from "../../../lib/store/specs.js";
+import { atOnce } from "./steps.js";
 import { age, temporaryLayout } from "./temporary-home.js";
 
 const HOUR = 3600;
@@ -15,7 +18,11 @@ function put(path: string, ageSeconds: number, text = "{}"): string {
   return path;
 }
 
-describe("expire()", () => {
+function expire(layout: Layout, daemon: DaemonName, limits: Partial<RetentionLimits>, nowMs: number): Expired {
+  return atOnce(expiring(layout, daemon, limits, nowMs));
+}
+
+describe("expiring()", () => {
   test("moves old zombies to the archive of their day, where they can still be found", () => {
     const layout = temporaryLayout();
     const old = put(layout.zombieSpec("w", 1), 73 * HOUR, '{"worker_id":"w","attempt":1}');

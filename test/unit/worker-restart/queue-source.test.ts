@@ -42,7 +42,7 @@ test("a queue that was moved away is said once, and read when it is back", () =>
   const { queueDir } = bench.layout;
   renameSync(queueDir, `${queueDir}.away`);
   for (let times = 0; times < 3; times++) bench.source.scan();
-  expect(bench.warned).toEqual(["looking at the queue does not work just now; it is tried again"]);
+  expect(bench.warned).toEqual(["looking at the queue does not work just now (ENOENT); it is tried again"]);
   renameSync(`${queueDir}.away`, queueDir);
   bench.request("w-1");
   bench.source.scan();
