@@ -60,7 +60,7 @@ test("a pattern whose facts cannot be read just now does not end the daemon, and
   const warned: string[] = [];
   const context = {
     layout,
-    log: { warn: (_: object, text: string) => warned.push(text) },
+    log: { warn: (_: object, text: string) => warned.push(text), info: () => undefined },
     offer: (event: Event) => offered.push(event.kind === "consider" ? event.subject : event.kind),
     part: () => null,
     partsWith: () => new Map(),
