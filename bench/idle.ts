@@ -1,7 +1,7 @@
 /**
  * What watching costs when nothing happens: CPU and memory of the daemons with N workers that beat every 30 s.
  *
- * Measured over minutes: with the default thresholds the blocks in the specs are refreshed every 192 s, all within the
+ * Measured over minutes: with the default thresholds the blocks in the specs are refreshed every 240 s, all within the
  * half minute in which they were first written, and a shorter time would hold this in full or not at all.
  * @module
  */
