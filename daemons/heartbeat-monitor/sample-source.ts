@@ -167,21 +167,23 @@ export class SampleSource implements Source {
   /** What the kernel says stands over what the worker says under the same name. */
   #metrics(workerId: string, worker: WorkerPart): Record<string, number> {
     const measured = this.#usage(workerId, worker);
-    const reported = Object.entries(this.#reported(workerId, worker)).filter(([name]) => !(name in measured));
+    const numbers = this.#reported(workerId, worker);
+    if (numbers === null) return measured;
+    const reported = Object.entries(numbers).filter(([name]) => !(name in measured));
     const room = METRICS_MAX - Object.keys(measured).length;
     return { ...measured, ...Object.fromEntries(reported.slice(0, room)) };
   }
 
   /** The numbers of the latest beat, while they are news: those of a silent worker say nothing about now. */
-  #reported(workerId: string, worker: WorkerPart): Readonly<Record<string, number>> {
+  #reported(workerId: string, worker: WorkerPart): Readonly<Record<string, number>> | null {
     const beat = worker.last_beat;
     const latest = this.#beats.metricsOf(workerId);
-    if (beat === null || latest === null) return {};
-    if (latest.attempt !== null && latest.attempt !== worker.spec.attempt) return {};
+    if (beat === null || latest === null) return null;
+    if (latest.attempt !== null && latest.attempt !== worker.spec.attempt) return null;
     const policy = this.#context.policy();
     const { lateMs } = thresholdsOf(settingsFor(policy, worker.spec.worker_type), worker.spec.own);
     const freshMs = Math.max(lateMs, policy.settings.sample_interval_seconds * 1000);
-    return now().monoMs - beat.arrived_mono_ms <= freshMs ? latest.numbers : {};
+    return now().monoMs - beat.arrived_mono_ms <= freshMs ? latest.numbers : null;
   }
 
   #usage(workerId: string, { process, spec }: WorkerPart): Record<string, number> {

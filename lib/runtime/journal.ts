@@ -166,7 +166,7 @@ function parseLine(line: string): JournalEntry | null {
 }
 
 /** Sets changed parts and removes those that are null. */
-export function applyParts(parts: Map<string, unknown>, changed: Readonly<Record<string, unknown>>): void {
+function applyParts(parts: Map<string, unknown>, changed: Readonly<Record<string, unknown>>): void {
   for (const [key, value] of Object.entries(changed)) {
     if (value === null) parts.delete(key);
     else parts.set(key, value);

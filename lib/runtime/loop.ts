@@ -9,7 +9,7 @@
 import { weatherCode } from "../platform/files.js";
 import type { DecisionDraft, Stamp } from "../schema/events.js";
 import type { Answer, Core, Decided, PartKind, Perform, Stamped, Wake } from "./core.js";
-import { applyParts, type Journal, type JournalEntry, type Progress } from "./journal.js";
+import type { Journal, JournalEntry, Progress } from "./journal.js";
 import { WakeQueue } from "./wake-queue.js";
 
 export interface LoopClock {
@@ -78,6 +78,9 @@ interface Work {
   stormedAt?: number;
 }
 
+/** A part of the state and what it is now; null if it is no more. */
+type Change = readonly [key: string, part: unknown];
+
 const RETRY_MS = 1000;
 const NO_PARTS: ReadonlyMap<string, unknown> = new Map();
 /** The number of a decision whose effects are only questions. */
@@ -126,7 +129,7 @@ export class Loop<
     this.#parts = recovered.parts;
     const rebooted = recovered.boot_id !== null && options.bootId !== undefined && recovered.boot_id !== options.bootId;
     if (rebooted && this.#core.afterReboot) {
-      for (const [key, part] of [...this.#parts]) applyParts(this.#parts, { [key]: this.#core.afterReboot(key, part) });
+      for (const [key, part] of [...this.#parts]) this.#setPart(key, this.#core.afterReboot(key, part));
     }
     for (const [key, part] of this.#parts) this.#index(key, part);
     this.#seq = recovered.seq;
@@ -262,11 +265,12 @@ export class Loop<
     const changed = this.#changes(address, slice, decided.slice);
     const effects = this.#durable(slice, event, decided);
     // An answer comes once: what it changed is kept even where nothing follows from it.
-    const isNews = heard.progress !== null && Object.keys(changed).length > 0;
+    const isNews = heard.progress !== null && changed.length > 0;
     const lasting = isNews || effects.some((effect) => !this.#core.transient?.has(effect.kind));
     if (lasting) {
       const progress = heard.progress === null ? {} : { progress: heard.progress };
-      const entry = { seq: this.#seq + 1, lane, stamp: event.stamp, parts: changed, effects, ...progress };
+      const parts = Object.fromEntries(changed);
+      const entry = { seq: this.#seq + 1, lane, stamp: event.stamp, parts, effects, ...progress };
       if (!this.#guarded("journal", () => this.#journal(entry))) return this.#park(lane, heard);
       this.#seq = entry.seq;
     }
@@ -278,8 +282,7 @@ export class Loop<
         next: 0,
         again: false,
       });
-    applyParts(this.#parts, changed);
-    for (const key in changed) this.#index(key, changed[key]);
+    for (const [key, part] of changed) this.#setPart(key, part);
     for (const effect of decided.effects) if (isWake(effect)) this.#wakes.set(effect.key, effect.atMonoMs);
     if (effects.length > 0) this.#runLane(lane);
     this.#options.onDecided?.(slice, event, decided.decision !== undefined);
@@ -301,6 +304,12 @@ export class Loop<
     return slice as Slice;
   }
 
+  #setPart(key: string, part: unknown): void {
+    if (part === null) this.#parts.delete(key);
+    else this.#parts.set(key, part);
+    this.#index(key, part);
+  }
+
   #index(key: string, part: unknown): void {
     const end = key.indexOf(":") + 1;
     if (end === 0) return;
@@ -315,10 +324,11 @@ export class Loop<
     else parts.set(key.slice(end), part);
   }
 
-  #changes(address: { readonly [Part in keyof Slice]: string }, before: Slice, after: Slice): Record<string, unknown> {
-    const changed: Record<string, unknown> = {};
+  /** Pairs and no object: one with a worker's name for a key is of a class of its own to V8, made anew for each beat. */
+  #changes(address: { readonly [Part in keyof Slice]: string }, before: Slice, after: Slice): Change[] {
+    const changed: Change[] = [];
     for (const part of Object.keys(address) as (keyof Slice)[])
-      if (after[part] !== before[part]) changed[address[part]] = after[part];
+      if (after[part] !== before[part]) changed.push([address[part], after[part]]);
     return changed;
   }
 
