@@ -25,7 +25,7 @@ const SHARE_OF_INTERVAL = 1 / 6;
 const EVERY_MS_MIN = 250;
 const EVERY_MS_MAX = 5000;
 /** A worker that has beaten is given this part of the shortest interval: looks before that would nearly all be in vain. */
-const SHARE_LEFT_ALONE = 9 / 10;
+const SHARE_LEFT_ALONE = 19 / 20;
 /** For how long the period holds before the intervals are looked at again. */
 const PERIOD_HOLDS_MS = 30_000;
 

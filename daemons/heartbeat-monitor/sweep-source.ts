@@ -200,11 +200,19 @@ export class SweepSource implements Source {
     const worker = this.#context.part<WorkerPart>(`worker:${worker_id}`);
     const identity = worker?.process?.identity;
     if (worker === null || identity === undefined || worker.ending !== null) return;
+    if (this.#hasBeatenSinceLastTurn(worker)) return;
     const stat = readStat(identity.pid);
     if (stat === null || stat.start_time !== identity.start_time || isCorpse(stat)) return this.#vanished(worker);
     const paused = stat.state === "T";
     if (paused !== (worker.state === "paused"))
       this.#context.offer({ kind: "stat", worker_id: worker.worker_id, attempt: worker.spec.attempt, paused });
+  }
+
+  /** A beat says as much as a look: it runs. Of a small fleet each is looked at all the same, since that costs little. */
+  #hasBeatenSinceLastTurn({ last_beat: beat, state }: WorkerPart): boolean {
+    if (this.#asked.length < STILL_WORKERS_MIN || beat === null || state === "paused") return false;
+    const turnMs = (this.#asked.length / STATS_PER_PULSE) * PULSE_MS;
+    return now().monoMs - beat.arrived_mono_ms < turnMs;
   }
 
   /** Only where no kernel limit could be set; a tree near its limit is looked at more often. */

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
 import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
 import { SweepSource } from "../../../daemons/heartbeat-monitor/sweep-source.js";
+import { now } from "../../../lib/platform/clock.js";
 import { identityOf } from "../../../lib/platform/processes.js";
 import type { DaemonContext } from "../../../lib/runtime/daemon.js";
 import { until } from "../../integration/support/launched.js";
@@ -111,6 +112,34 @@ describe("the pulse", () => {
     isStill = true;
     await seconds(1);
     expect(gone()).toEqual(["w-299", "w-299"]);
+  });
+
+  test("looks closer at each in turn, of a large fleet only where it has not beaten since its last turn", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "setTimeout", "clearInterval", "clearTimeout"] });
+    for (let nth = 0; nth < 300; nth++) add(`w-${nth}`, true);
+    // As if their pids had been given to others: only the dearer question tells.
+    for (const id of ["w-10", "w-290"]) {
+      const part = workers.get(id) as WorkerPart;
+      const process = part.process as NonNullable<WorkerPart["process"]>;
+      const identity = { ...process.identity, start_time: 1 };
+      workers.set(id, { ...part, process: { ...process, identity } });
+    }
+    const beaten = workers.get("w-10") as WorkerPart;
+    const beatNow = (arrivedMonoMs: number): void => {
+      const last_beat = {
+        ...(beaten.last_beat as NonNullable<WorkerPart["last_beat"]>),
+        arrived_mono_ms: arrivedMonoMs,
+      };
+      workers.set("w-10", { ...beaten, last_beat });
+    };
+    beatNow(now().monoMs);
+    isStill = true;
+    await sweep.start();
+    await seconds(12);
+    expect(new Set(gone())).toEqual(new Set(["w-290"]));
+    beatNow(now().monoMs - 60_000);
+    await seconds(12);
+    expect(new Set(gone())).toEqual(new Set(["w-10", "w-290"]));
   });
 
   test("lives through bad weather also while nobody dies", async () => {
