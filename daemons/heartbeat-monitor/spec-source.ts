@@ -6,6 +6,7 @@ import { weatherCode } from "../../lib/platform/files.js";
 import { isAlive, isCorpse, readStat } from "../../lib/platform/processes.js";
 import { type Watch, watchDirectory, watchDirectoryAtLeisure } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
+import { piecemeal } from "../../lib/runtime/piecemeal.js";
 import type { RestartGate } from "../../lib/schema/catalogue.js";
 import { isId } from "../../lib/schema/primitives.js";
 import {
@@ -17,11 +18,11 @@ import {
 import { readAttemptName } from "../../lib/schema/worker-spec.js";
 import { listDesired, readDesiredRecord } from "../../lib/store/desired.js";
 import { namesIn } from "../../lib/store/entries.js";
-import { type Hold, readHolds } from "../../lib/store/holds.js";
 import { type Bad, MAX_BYTES, type Reading, readRecord } from "../../lib/store/records.js";
 import { SpecStore } from "../../lib/store/specs.js";
-import type { Event, ExitFacts, FleetPart, HoldFacts, RemainsFacts, WorkerPart } from "./facts.js";
+import type { Event, ExitFacts, FleetPart, RemainsFacts, WorkerPart } from "./facts.js";
 import { monitoredCount } from "./fleet.js";
+import { HoldReader } from "./hold-reader.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { exitFacts, processOf, specFacts } from "./read-facts.js";
 import type { Remains } from "./remains.js";
@@ -49,8 +50,11 @@ interface Listed {
   readonly exits: ReadonlySet<string> | null;
 }
 
-/** As much of a hold as tells whether it was said before. */
-type SaidHold = Pick<Hold, "name" | "expiresAtMs">;
+interface Scan extends Listed {
+  readonly workerIds: readonly string[];
+}
+
+const READING_SPECS = "reading worker-specs/active/";
 
 export class SpecSource implements Source {
   readonly name = "specs";
@@ -66,21 +70,23 @@ export class SpecSource implements Source {
   /** Called when a worker is watched from now on. */
   onMet: (workerId: string) => void = () => {};
   #scans = 0;
+  /** A scan goes on piece by piece. */
+  #scanning = false;
+  #stopped = false;
   #scannedMonoMs = 0;
-  /** What was last said to be in force; null before the first look. */
-  #holds: readonly Hold[] | null = null;
-  #holdsKey = "";
+  readonly #holds: HoldReader;
 
   constructor(context: DaemonContext<Event, HeartbeatSettings>, remains: Remains) {
     this.#context = context;
     this.#remains = remains;
     this.#specs = new SpecStore(context.layout);
     this.#shelter = new Shelter(context);
+    this.#holds = new HoldReader(context, this.#shelter);
   }
 
   start(): void {
     const { layout } = this.#context;
-    this.#follow(layout.holdsDir, () => this.readHolds());
+    this.#follow(layout.holdsDir, () => this.#holds.read());
     this.#follow(layout.desiredDir, (name) => (name === null ? this.#scanDesired() : this.#onDesired(name)));
     this.#follow(
       layout.activeDir,
@@ -97,41 +103,74 @@ export class SpecSource implements Source {
   }
 
   stop(): void {
+    this.#stopped = true;
     for (const watch of this.#watches) watch.close();
     for (const timer of this.#again.values()) clearTimeout(timer);
   }
 
   /** Every active spec with its launch and exit, every name that is no spec, and every worker whose spec is gone. */
   scan(): void {
-    // Holds first: what they forbid must not be begun by what follows.
-    this.readHolds();
-    this.#scannedMonoMs = now().monoMs;
-    this.#shelter.run("reading worker-specs/active/", () => this.#scanSpecs());
-    this.#shelter.run("reading desired/", () => this.#scanDesired());
+    this.#scan(() => {
+      this.#shelter.run(READING_SPECS, () => {
+        const scan = this.#beginScan();
+        for (const workerId of scan.workerIds) this.#readSpec(workerId, scan);
+        this.#endScan(scan);
+      });
+    });
   }
 
-  /** The holds, which are few, each time; the specs of a large fleet not. */
+  /** The holds, which are few, each time; the specs of a large fleet not, and then piece by piece. */
   scanInTurn(): void {
     const fleet = this.#context.part<FleetPart>("fleet");
     const everyMs = Math.min(SCAN_MS_MAX, (fleet === null ? 0 : monitoredCount(fleet)) * SCAN_MS_PER_WORKER);
     // Half a scan's time of slack: a timer that is a moment early must not put it off to the next.
     const isDue = now().monoMs - this.#scannedMonoMs >= everyMs - SCAN_EVERY_SECONDS * 500;
-    if (isDue) this.scan();
-    else this.readHolds();
+    if (isDue && !this.#scanning) this.#scan(() => this.#readInPieces());
+    else this.#holds.read();
   }
 
-  #scanSpecs(): void {
-    const listed: Listed = {
-      desired: listOf(this.#context.layout.desiredDir),
-      exits: listOf(this.#context.layout.exitsDir),
-    };
+  #scan(readSpecs: () => void): void {
+    // Holds first: what they forbid must not be begun by what follows.
+    this.#holds.read();
+    this.#scannedMonoMs = now().monoMs;
+    readSpecs();
+    this.#shelter.run("reading desired/", () => this.#scanDesired());
+  }
+
+  #readInPieces(): void {
+    let scan: Scan = { workerIds: [], desired: null, exits: null };
+    const isListed = this.#shelter.run("listing worker-specs/active/", () => {
+      scan = this.#beginScan();
+    });
+    if (!isListed) return;
+    this.#scanning = true;
+    piecemeal(scan.workerIds, {
+      each: (workerId) => this.#readSpec(workerId, scan),
+      done: () => {
+        this.#scanning = false;
+        this.#endScan(scan);
+      },
+      within: (piece) => !this.#stopped && this.#shelter.run(READING_SPECS, piece),
+      givenUp: () => {
+        this.#scanning = false;
+      },
+    });
+  }
+
+  #beginScan(): Scan {
     // An edit in the very instant of the monitor's own write could pass for that write; it does not for long.
     if (this.#scans++ % SCANS_BETWEEN_FULL === 0) this.#seen.clear();
-    const present = new Set<string>();
-    for (const workerId of this.#specs.listActive()) {
-      present.add(workerId);
-      this.#readSpec(workerId, listed);
-    }
+    const { layout } = this.#context;
+    return {
+      desired: listOf(layout.desiredDir),
+      exits: listOf(layout.exitsDir),
+      workerIds: this.#specs.listActive(),
+    };
+  }
+
+  /** Names that are no specs, and workers whose spec is gone; who came since the scan began is only looked at once more. */
+  #endScan({ workerIds }: Scan): void {
+    const present = new Set(workerIds);
     for (const name of this.#specs.listBadNames())
       this.#refuse(join(this.#context.layout.activeDir, name), {
         code: "name",
@@ -175,28 +214,6 @@ export class SpecSource implements Source {
     });
     if (reading.kind === "bad") this.#refuse(path, reading);
     return reading;
-  }
-
-  readHolds(): void {
-    this.#shelter.run("reading holds/", () => {
-      const nowMs = Date.now();
-      const holds = readHolds(this.#context.layout, nowMs);
-      const live = holds.filter((hold) => hold.expiresAtMs > nowMs);
-      const before = this.#holds ?? this.#holdsOfLastRun();
-      this.#holds = live;
-      const key = JSON.stringify(live);
-      if (key === this.#holdsKey) return;
-      this.#holdsKey = key;
-      // In force first, said then: news that cannot be written must not keep a hold from holding.
-      this.#context.offer({ kind: "holds", holds: live.map(holdFacts) });
-      this.#sayHolds(before, live);
-    });
-  }
-
-  /** A monitor that starts again does not say again what its last run said. */
-  #holdsOfLastRun(): SaidHold[] {
-    const { holds } = this.#context.part<FleetPart>("fleet") ?? { holds: [] };
-    return holds.map(({ name, expires_at_ms }) => ({ name, expiresAtMs: expires_at_ms }));
   }
 
   #follow(path: string, onHint: (name: string | null) => void, watch = watchDirectory): void {
@@ -384,39 +401,6 @@ export class SpecSource implements Source {
     if (desired !== worker.desired) this.#context.offer({ kind: "desired", worker_id: workerId, desired });
   }
 
-  #sayHolds(before: readonly SaidHold[], live: readonly Hold[]): void {
-    for (const hold of live) {
-      if (before.some((one) => one.name === hold.name && one.expiresAtMs === hold.expiresAtMs)) continue;
-      const until = new Date(hold.expiresAtMs).toISOString().replace(/\.\d+Z$/, "Z");
-      const data = {
-        hold: hold.name,
-        scope: hold.scope,
-        target: hold.target,
-        acts: hold.acts,
-        by: hold.by,
-        why: hold.why,
-        expires_at: until,
-      };
-      if (hold.unreadable)
-        this.#shelter.news("hold_defaulted", {
-          message: `Hold "${hold.name}" cannot be read: everything is held until ${until}`,
-          reason: "unreadable",
-          data: { ...data, problem: hold.unreadable },
-        });
-      else if (hold.defaulted)
-        this.#shelter.news("hold_defaulted", { message: `Hold "${hold.name}" names no end: it ends ${until}`, data });
-      this.#shelter.news("hold_started", {
-        message: `Hold "${hold.name}" is in force until ${until}`,
-        ...(hold.unreadable ? { reason: "unreadable" } : {}),
-        data,
-      });
-    }
-    for (const hold of before) {
-      if (!live.some((one) => one.name === hold.name))
-        this.#shelter.news("hold_expired", { message: `Hold "${hold.name}" is over`, data: { hold: hold.name } });
-    }
-  }
-
   #later(key: string, afterMs: number, action: () => void): void {
     if (this.#again.has(key)) return;
     this.#again.set(
@@ -436,17 +420,6 @@ export class SpecSource implements Source {
 /** Whether the permissions of the file are all that is wrong with it. */
 export function isClosed({ code }: Bad): boolean {
   return code === "EACCES" || code === "EPERM";
-}
-
-function holdFacts(hold: Hold): HoldFacts {
-  return {
-    name: hold.name,
-    scope: hold.scope,
-    target: hold.target,
-    acts: hold.acts,
-    starts_at_ms: hold.startsAtMs,
-    expires_at_ms: hold.expiresAtMs,
-  };
 }
 
 /** False also for one that has ended and only waits to be reaped. */

@@ -1,6 +1,6 @@
 /** Guarantee: a file that the monitor may not read is said, and nothing is concluded from it. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
 import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
@@ -9,6 +9,7 @@ import { SpecSource } from "../../../daemons/heartbeat-monitor/spec-source.js";
 import type { DaemonContext } from "../../../lib/runtime/daemon.js";
 import type { DesiredState } from "../../../lib/schema/records.js";
 import type { Layout } from "../../../lib/store/layout.js";
+import { until } from "../../integration/support/launched.js";
 import { openScene } from "../../scenario/monitor-world.js";
 import { temporaryLayout } from "../store/temporary-home.js";
 
@@ -68,6 +69,10 @@ class Bench {
     }
   }
 
+  scanInTurn(): void {
+    this.#source.scanInTurn();
+  }
+
   kinds(workerId: string): string[] {
     return this.offered.filter((event) => "worker_id" in event && event.worker_id === workerId).map(({ kind }) => kind);
   }
@@ -109,4 +114,21 @@ test("a wish that is no JSON is said", () => {
   bench.open();
   bench.scan();
   expect(bench.said).toEqual([expect.stringContaining('record_refused: Cannot read wish "desired/a.json"')]);
+});
+
+test("a scan in turn reads a large fleet's specs in pieces, each once, and a worker whose spec is gone is missed", async () => {
+  const bench = new Bench();
+  const ids = Array.from({ length: 1000 }, (_, nth) => `w-${nth}`);
+  bench.know("gone", "running");
+  rmSync(bench.layout.activeSpec("gone"));
+  for (const worker_id of ids) bench.write(bench.layout.activeSpec(worker_id), { worker_id, status: "running" });
+  bench.scanInTurn();
+  const count = (): number => bench.offered.filter(({ kind }) => kind === "spec").length;
+  expect(count()).toBeLessThan(ids.length);
+  // A scan that is under way is not begun again.
+  bench.scanInTurn();
+  await until(() => count() >= ids.length, "all were read");
+  await until(() => bench.kinds("gone").length > 0, "the one that is gone was missed");
+  for (const id of ids) expect(bench.kinds(id)).toEqual(["spec"]);
+  expect(bench.offered).toContainEqual({ kind: "spec", worker_id: "gone", spec: null });
 });
