@@ -6,9 +6,9 @@
  */
 import { existsSync, lstatSync } from "node:fs";
 import { join } from "node:path";
-import { weatherCode } from "../../lib/platform/files.js";
 import { watchDirectory } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
+import { Shelter } from "../../lib/runtime/shelter.js";
 import { namesIn, unlinkIfThere } from "../../lib/store/entries.js";
 import { type FixFolder, fixesIn, fixFile, readAnswer, refuseAnswer } from "../../lib/store/fix-runs.js";
 import type { Event } from "./messages.js";
@@ -26,6 +26,7 @@ export class ApprovalSource implements Source {
   readonly name = "approvals";
   readonly scanEverySeconds = SCAN_EVERY_SECONDS;
   readonly #context: Context;
+  readonly #shelter: Shelter;
   readonly #consider: (run: RunPart, by: string) => Event | null;
   readonly #seen = new Map<string, string>();
   readonly #isHostStopping: () => boolean;
@@ -33,6 +34,7 @@ export class ApprovalSource implements Source {
 
   constructor(context: Context, consider: (run: RunPart, by: string) => Event | null, isHostStopping: () => boolean) {
     this.#context = context;
+    this.#shelter = new Shelter(context.log);
     this.#consider = consider;
     this.#isHostStopping = isHostStopping;
   }
@@ -58,15 +60,12 @@ export class ApprovalSource implements Source {
   scan(): void {
     // An answer that comes while the host goes down stays where it is: read now, it would be refused for that alone.
     if (this.#isHostStopping()) return;
-    try {
+    this.#shelter.run("reading answers", () => {
       for (const folder of FOLDERS)
         for (const runId of fixesIn(this.#context.layout, folder)) this.#answer(folder, runId);
       this.#runOut();
       this.#expire();
-    } catch (fault) {
-      if (weatherCode(fault) === null) throw fault;
-      this.#context.log.warn({ code: weatherCode(fault) }, "answers cannot be read just now");
-    }
+    });
   }
 
   #answer(folder: (typeof FOLDERS)[number], runId: string): void {

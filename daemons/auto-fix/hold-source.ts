@@ -1,9 +1,9 @@
 /** Holds that a person sets and ends: what they keep back is asked for again at once, not when they would have ended. @module */
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
-import { weatherCode } from "../../lib/platform/files.js";
 import { watchDirectory } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
+import { Shelter } from "../../lib/runtime/shelter.js";
 import { namesIn } from "../../lib/store/entries.js";
 import type { Context } from "./rules.js";
 
@@ -13,6 +13,7 @@ export class HoldSource implements Source {
   readonly name = "holds";
   readonly scanEverySeconds = SCAN_EVERY_SECONDS;
   readonly #context: Context;
+  readonly #shelter: Shelter;
   readonly #changed: () => void;
   /** Of the holds that were seen last. */
   #version = "";
@@ -20,6 +21,7 @@ export class HoldSource implements Source {
 
   constructor(context: Context, changed: () => void) {
     this.#context = context;
+    this.#shelter = new Shelter(context.log);
     this.#changed = changed;
   }
 
@@ -46,17 +48,14 @@ export class HoldSource implements Source {
 
   /** What there is, as text; null in bad weather. */
   #look(): string | null {
-    const { layout, log } = this.#context;
-    const { holdsDir } = layout;
-    try {
-      return namesIn(holdsDir)
+    const { holdsDir } = this.#context.layout;
+    let version: string | null = null;
+    this.#shelter.run("looking at holds", () => {
+      version = namesIn(holdsDir)
         .sort()
         .map((name) => `${name}:${lstatSync(join(holdsDir, name), { throwIfNoEntry: false })?.mtimeMs}`)
         .join("|");
-    } catch (fault) {
-      if (weatherCode(fault) === null) throw fault;
-      log.warn({ code: weatherCode(fault) }, "holds cannot be looked at just now");
-      return null;
-    }
+    });
+    return version;
   }
 }

@@ -55,7 +55,7 @@ export class ZombieSource implements Source {
 
   /** In bad weather nothing is found this time. The next scan looks at the same files again. */
   scan(): void {
-    this.#shelter.run("looking at worker-specs/zombie/", () => {
+    this.#shelter.run("looking for zombies without an event", () => {
       if (this.#isCaughtUp()) this.#look();
     });
   }

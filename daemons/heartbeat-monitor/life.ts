@@ -255,17 +255,16 @@ const BLOCK_EVERY_MS = 10_000;
 /** Replacing a spec is what beats cost most: a fleet of any size shares about so many refreshes a second. */
 const REFRESHES_PER_SECOND = 1;
 /**
- * However large the fleet, whoever compares `last_seen` with the zombie threshold must not see a dead worker, not even when
- * so many beats after the due one come late. And a quarter of one, since a beat that comes a moment too soon would put it
- * off to the next.
+ * However large the fleet, whoever compares `last_seen` with the zombie threshold must not see a dead worker. So a refresh is
+ * due so many intervals before: one until the next beat, one in case that does not come, and a quarter until it is noticed.
  */
-const BEATS_TO_SPARE = 2.25;
+const INTERVALS_BEFORE = 2.25;
 
 /** How old a block may become while nothing changes but the time of the last beat. */
 function blockEveryMs(turn: Turn): number {
   const { intervalMs, zombieMs } = turn.thresholds();
   const shareMs = (monitoredCount(turn.fleet) * 1000) / REFRESHES_PER_SECOND;
-  return Math.max(intervalMs, BLOCK_EVERY_MS, Math.min(shareMs, zombieMs - BEATS_TO_SPARE * intervalMs));
+  return Math.max(intervalMs, BLOCK_EVERY_MS, Math.min(shareMs, zombieMs - INTERVALS_BEFORE * intervalMs));
 }
 const BEFORE_START_MS = 1000;
 /** States that a beat alone does not end. */

@@ -1,7 +1,7 @@
 /**
  * Samples: what each worker's processes use and what it reports, one line a minute for each, and its gaps by the hour.
  *
- * A round goes over the fleet once in `sample_interval_seconds`, a few workers each second, so that a large fleet does
+ * A round goes over the fleet once in `sample_interval_seconds`, up to 100 workers in a second, so that a large fleet does
  * not spike. Samples are the first thing to go when the disk fills up.
  *
  * @module
@@ -31,6 +31,7 @@ const LOG_BYTES_MAX = 64 * MIB;
 const SAMPLES_AT_ONCE = 100;
 /** A small fleet's samples wait for each other no longer than this part of a round. */
 const SHARE_GATHERED_MAX = 1 / 12;
+const WRITING = "writing samples";
 /** Hours of gaps that are written in one second at most. */
 const GAPS_AT_ONCE = 200;
 
@@ -57,7 +58,7 @@ export class SampleSource implements Source {
   #startedMonoMs = Number.NEGATIVE_INFINITY;
   #sampledMonoMs = Number.NEGATIVE_INFINITY;
   #hours: HourOfGaps[] = [];
-  /** Records that are written with the next write. */
+  /** Records that are written with the next write; those of one that fails are lost. */
   readonly #gathered: Record<string, unknown>[] = [];
   #dropping = false;
   /** Some are being taken, piece by piece. */
@@ -84,7 +85,7 @@ export class SampleSource implements Source {
   stop(): void {
     this.#stopped = true;
     this.#hours.push(...this.#beats.gaps.takeAll());
-    this.#shelter.run("writing samples", () => this.#writeHours(this.#hours.length));
+    this.#shelter.run(WRITING, () => this.#writeHours(this.#hours.length));
     this.#writer.close();
   }
 
@@ -122,8 +123,9 @@ export class SampleSource implements Source {
         this.#taking = false;
         this.#writeGathered();
         done();
+        this.#shelter.worked(WRITING);
       },
-      within: (piece) => !this.#stopped && this.#shelter.run("writing samples", piece),
+      within: (piece) => !this.#stopped && this.#shelter.runPiece(WRITING, piece),
       givenUp: () => {
         this.#taking = false;
       },

@@ -87,7 +87,7 @@ export class SpecSource implements Source {
   start(): void {
     const { layout } = this.#context;
     this.#follow(layout.holdsDir, () => this.#holds.read());
-    this.#follow(layout.desiredDir, (name) => (name === null ? this.#scanDesired() : this.#onDesired(name)));
+    this.#follow(layout.desiredDir, (name) => (name === null ? this.#scanWishes() : this.#onDesired(name)));
     this.#follow(
       layout.activeDir,
       (name) => (name === null ? this.scan() : this.#onSpec(name)),
@@ -116,6 +116,7 @@ export class SpecSource implements Source {
         for (const workerId of scan.workerIds) this.#readSpec(workerId, scan);
         this.#endScan(scan);
       });
+      this.#scanWishes();
     });
   }
 
@@ -134,6 +135,10 @@ export class SpecSource implements Source {
     this.#holds.read();
     this.#scannedMonoMs = now().monoMs;
     readSpecs();
+  }
+
+  /** Last: of a worker that was not met yet a wish is nobody's. */
+  #scanWishes(): void {
     this.#shelter.run("reading desired/", () => this.#scanDesired());
   }
 
@@ -142,17 +147,20 @@ export class SpecSource implements Source {
     const isListed = this.#shelter.run("listing worker-specs/active/", () => {
       scan = this.#beginScan();
     });
-    if (!isListed) return;
+    if (!isListed) return this.#scanWishes();
     this.#scanning = true;
     piecemeal(scan.workerIds, {
       each: (workerId) => this.#readSpec(workerId, scan),
       done: () => {
         this.#scanning = false;
         this.#endScan(scan);
+        this.#shelter.worked(READING_SPECS);
+        this.#scanWishes();
       },
-      within: (piece) => !this.#stopped && this.#shelter.run(READING_SPECS, piece),
+      within: (piece) => !this.#stopped && this.#shelter.runPiece(READING_SPECS, piece),
       givenUp: () => {
         this.#scanning = false;
+        if (!this.#stopped) this.#scanWishes();
       },
     });
   }

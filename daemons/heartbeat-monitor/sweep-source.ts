@@ -38,6 +38,10 @@ const STILL_WORKERS_MIN = STATS_PER_PULSE * PULSES_AT_ONCE;
 /** Every so many pulses all are asked, whatever the kernel's counters say. */
 const ASK_ALL_PULSES = 10;
 
+const ASKING = "asking for processes";
+const LOOKING = "looking at processes";
+const SAMPLING = "sampling memory";
+
 /** A worker and the process that was asked for. */
 type Asked = Pick<WorkerPart, "worker_id" | "process">;
 
@@ -51,6 +55,8 @@ export class SweepSource implements Source {
   #last: Instant | null = null;
   #pulses = 0;
   #cursor = 0;
+  /** How often all have had their turn. */
+  #turns = 0;
   #sweeping = false;
   #pressure: number | null = null;
   readonly #host: HostWatch;
@@ -143,11 +149,12 @@ export class SweepSource implements Source {
       },
       done: () => {
         this.#sweeping = false;
+        this.#shelter.worked(ASKING);
         this.#asked = workers.map(({ worker_id, process }) => ({ worker_id, process }));
         this.#areAllThere = !isAnyGone;
         this.#lookCloser();
       },
-      within: (piece) => this.#shelter.run("looking at processes", piece),
+      within: (piece) => !this.#stopped && this.#shelter.runPiece(ASKING, piece),
       givenUp: () => {
         this.#sweeping = false;
       },
@@ -170,10 +177,14 @@ export class SweepSource implements Source {
 
   /** At some, and at those whose memory is measured. */
   #lookCloser(): void {
-    piecemeal(this.#inTurn(), {
+    const turn = this.#inTurn();
+    piecemeal(turn, {
       each: (asked) => this.#examine(asked),
-      done: () => this.#sampleMemory(),
-      within: (piece) => this.#shelter.run("looking at processes", piece),
+      done: () => {
+        if (turn.length > 0) this.#shelter.worked(LOOKING);
+        this.#shelter.run(SAMPLING, () => this.#sampleMemory());
+      },
+      within: (piece) => !this.#stopped && this.#shelter.runPiece(LOOKING, piece),
       givenUp: () => undefined,
     });
   }
@@ -185,6 +196,7 @@ export class SweepSource implements Source {
     const from = length === 0 ? 0 : this.#cursor % length;
     const count = Math.min(STATS_PER_PULSE * pulses, length);
     this.#cursor = from + count;
+    if (this.#cursor >= length) this.#turns += 1;
     const turn = this.#asked.slice(from, from + count);
     return turn.length === count ? turn : [...turn, ...this.#asked.slice(0, count - turn.length)];
   }
@@ -208,9 +220,13 @@ export class SweepSource implements Source {
       this.#context.offer({ kind: "stat", worker_id: worker.worker_id, attempt: worker.spec.attempt, paused });
   }
 
-  /** A beat says as much as a look: it runs. Of a small fleet each is looked at all the same, since that costs little. */
-  #hasBeatenSinceLastTurn({ last_beat: beat, state }: WorkerPart): boolean {
-    if (this.#asked.length < STILL_WORKERS_MIN || beat === null || state === "paused") return false;
+  /**
+   * A beat says nearly as much as a look: that it runs. Not so where something else beats for it, which may be a child; so
+   * each is looked at in every other turn all the same, and in a small fleet in each, since that costs little.
+   */
+  #hasBeatenSinceLastTurn({ last_beat: beat, state, spec }: WorkerPart): boolean {
+    if (this.#asked.length < STILL_WORKERS_MIN || this.#turns % 2 === 0) return false;
+    if (beat === null || spec.probe || state === "paused") return false;
     const turnMs = (this.#asked.length / STATS_PER_PULSE) * PULSE_MS;
     return now().monoMs - beat.arrived_mono_ms < turnMs;
   }
@@ -232,10 +248,10 @@ export class SweepSource implements Source {
         });
       else if (rss > limit * NEAR_LIMIT) near = true;
     }
-    if (!near || this.#near !== null) return;
+    if (!near || this.#near !== null || this.#stopped) return;
     this.#near = setTimeout(() => {
       this.#near = null;
-      this.#shelter.run("sampling memory", () => this.#sampleMemory());
+      this.#shelter.run(SAMPLING, () => this.#sampleMemory());
     }, NEAR_LIMIT_MS);
   }
 }

@@ -19,6 +19,13 @@ import type { ReadTo, TypePart } from "./state.js";
 
 const LINE_BYTES_MAX = 65_536;
 
+const READING_HISTORY = "reading the restart history";
+const LISTING = "listing breakers";
+
+function readingBreakerOf(type: string): string {
+  return `reading the breaker of ${type}`;
+}
+
 export class BreakerSource implements Source {
   readonly name = "breakers";
   readonly scanEverySeconds = 5;
@@ -92,7 +99,7 @@ export class BreakerSource implements Source {
   }
 
   #readHistory(): void {
-    this.#shelter.run("reading the restart history", () => {
+    this.#shelter.run(READING_HISTORY, () => {
       for (const event of this.newOutcomes()) this.#context.offer(event);
     });
   }
@@ -124,20 +131,27 @@ export class BreakerSource implements Source {
   }
 
   #lookAtAll(): void {
-    this.#shelter.run("listing breakers", () => {
-      const known = new Set(this.#store.list());
-      for (const [type, part] of this.#types()) if (part.has_file) known.add(type);
-      for (const type of known) this.#lookAt(type);
+    const known = new Set<string>();
+    const isListed = this.#shelter.run(LISTING, () => {
+      for (const type of this.#store.list()) known.add(type);
     });
+    for (const [type, part] of this.#types()) if (part.has_file) known.add(type);
+    for (const type of known) this.#lookAt(type);
+    if (!isListed) return;
+    const what = new Set([READING_HISTORY, LISTING, ...[...known].map(readingBreakerOf)]);
+    this.#shelter.forget((trouble) => !what.has(trouble));
   }
 
   #look(name: string): void {
     const type = name.replace(/\.json$/, "");
-    if (name.endsWith(".json") && isId(type))
-      this.#shelter.run(`reading the breaker of ${type}`, () => this.#lookAt(type));
+    if (name.endsWith(".json") && isId(type)) this.#lookAt(type);
   }
 
   #lookAt(type: string): void {
+    this.#shelter.run(readingBreakerOf(type), () => this.#compare(type));
+  }
+
+  #compare(type: string): void {
     const change = this.#store.changedByPerson(type);
     if (change === "no") return;
     if (change === "removed") {

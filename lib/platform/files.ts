@@ -205,6 +205,13 @@ export const WEATHER_CODES: ReadonlySet<string> = new Set([
   "ENOMEM",
 ]);
 
+/** The code of whatever the system answered, bad weather or not; null for an error that is none of its answers. */
+export function answerCode(error: unknown): string | null {
+  const code = weatherCode(error);
+  if (code !== null) return code;
+  return typeof error === "object" && error !== null && "syscall" in error ? systemCode(error) : null;
+}
+
 const CAUSES_MAX = 8;
 
 /** The weather code of an error or of one of its causes, or null. */

@@ -6,9 +6,9 @@
  *
  * @module
  */
-import { AlreadyRunning, systemCode, UsageError } from "../errors.js";
+import { AlreadyRunning, UsageError } from "../errors.js";
 import { now } from "../platform/clock.js";
-import { weatherCode } from "../platform/files.js";
+import { answerCode } from "../platform/files.js";
 import { limits, tightLimits } from "../platform/host.js";
 import { newEventIdBase } from "../platform/ids.js";
 import { acquireSingle, type Held } from "../platform/locks.js";
@@ -189,7 +189,7 @@ class Daemon<
     if (identity === null) throw new Error("Cannot read the daemon's own /proc entry");
     this.#identity = identity;
     this.#log = openLog(this.#layout.daemonLog(definition.name), { console: flags.console, name: definition.name });
-    this.#shelter = new Shelter(this.#log, (error) => weatherCode(error) ?? answerOf(error));
+    this.#shelter = new Shelter(this.#log, answerCode);
     this.#reporter = new Reporter(this.#layout, definition.name, this.#log, () => newStamp());
     this.#indexing = new Indexing(this.#layout, definition.name, this.#log);
     this.#hooks = new Hooks(this.#layout, this.#log);
@@ -560,11 +560,6 @@ class Daemon<
 function shadowFigures(shadow: { figures(): object | null } | null): Readonly<Record<string, unknown>> {
   const figures = shadow?.figures() ?? null;
   return figures === null ? {} : { shadow: figures };
-}
-
-/** The code of what the system answered to a call; null for whatever is thrown by code, which has codes of its own. */
-function answerOf(error: unknown): string | null {
-  return typeof error === "object" && error !== null && "syscall" in error ? systemCode(error) : null;
 }
 
 function newStamp(): Stamp {

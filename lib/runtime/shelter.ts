@@ -29,16 +29,31 @@ export class Shelter {
    * @throws What is no bad weather.
    */
   run(what: string, action: () => void): boolean {
+    const isDone = this.runPiece(what, action);
+    if (isDone) this.worked(what);
+    return isDone;
+  }
+
+  /**
+   * Does a part of something that goes piece by piece. That it works again is not said before all of it was done.
+   *
+   * @returns As `run`.
+   */
+  runPiece(what: string, action: () => void): boolean {
     try {
       action();
+      return true;
     } catch (error) {
       const code = this.#codeOf(error);
       if (code === null) throw error;
       this.#say(what, code, error);
       return false;
     }
+  }
+
+  /** All of it was done. */
+  worked(what: string): void {
     if (this.#troubles.delete(what)) this.#log.info({ what }, `${what} works again`);
-    return true;
   }
 
   /** Lets go of the troubles of what is not there any more. */

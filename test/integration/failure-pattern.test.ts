@@ -288,7 +288,7 @@ describe("the zombies' folder", () => {
     });
     source.scan();
     source.scan();
-    expect(warned).toEqual(["looking at worker-specs/zombie/ does not work just now (EMFILE); it is tried again"]);
+    expect(warned).toEqual(["looking for zombies without an event does not work just now (EMFILE); it is tried again"]);
     isWell = true;
     source.scan();
     source.scan();

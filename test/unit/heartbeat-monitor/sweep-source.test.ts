@@ -15,14 +15,17 @@ let offered: Event[];
 let pulses: number;
 let sweep: SweepSource;
 let isStill: boolean;
+let said: string[];
 
 beforeEach(() => {
   isStill = false;
+  said = [];
+  const say = (_: object, text: string): void => void said.push(text);
   workers = new Map();
   offered = [];
   pulses = 0;
   const context = {
-    log: { info: () => undefined, warn: () => undefined },
+    log: { info: say, warn: say },
     reporter: { news: () => undefined },
     offer: (event: Event) => void offered.push(event),
     part: (key: string) => workers.get(key.slice("worker:".length)) ?? null,
@@ -114,32 +117,57 @@ describe("the pulse", () => {
     expect(gone()).toEqual(["w-299", "w-299"]);
   });
 
-  test("looks closer at each in turn, of a large fleet only where it has not beaten since its last turn", async () => {
+  test("looks closer at each in turn, of a large fleet in every other turn at one that beats without a probe", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "setTimeout", "clearInterval", "clearTimeout"] });
     for (let nth = 0; nth < 300; nth++) add(`w-${nth}`, true);
     // As if their pids had been given to others: only the dearer question tells.
-    for (const id of ["w-10", "w-290"]) {
+    for (const id of ["beats", "is-silent", "is-probed"]) {
+      add(id, true);
       const part = workers.get(id) as WorkerPart;
       const process = part.process as NonNullable<WorkerPart["process"]>;
       const identity = { ...process.identity, start_time: 1 };
-      workers.set(id, { ...part, process: { ...process, identity } });
+      const arrived_mono_ms = now().monoMs - (id === "is-silent" ? 60_000 : 0);
+      const last_beat = { ...(part.last_beat as NonNullable<WorkerPart["last_beat"]>), arrived_mono_ms };
+      const spec = { ...part.spec, probe: id === "is-probed" };
+      workers.set(id, { ...part, spec, last_beat, process: { ...process, identity } });
     }
-    const beaten = workers.get("w-10") as WorkerPart;
-    const beatNow = (arrivedMonoMs: number): void => {
-      const last_beat = {
-        ...(beaten.last_beat as NonNullable<WorkerPart["last_beat"]>),
-        arrived_mono_ms: arrivedMonoMs,
-      };
-      workers.set("w-10", { ...beaten, last_beat });
-    };
-    beatNow(now().monoMs);
     isStill = true;
     await sweep.start();
-    await seconds(12);
-    expect(new Set(gone())).toEqual(new Set(["w-290"]));
-    beatNow(now().monoMs - 60_000);
-    await seconds(12);
-    expect(new Set(gone())).toEqual(new Set(["w-10", "w-290"]));
+    await seconds(100);
+    const looks = (id: string): number => gone().filter((each) => each === id).length;
+    expect(looks("is-silent")).toBeGreaterThan(10);
+    expect(looks("is-probed")).toBe(looks("is-silent"));
+    expect(Math.abs(looks("beats") * 2 - looks("is-silent"))).toBeLessThanOrEqual(1);
+  });
+
+  test("says once that processes cannot be looked at, and once that they can again, and nothing after it is stopped", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "setTimeout", "clearInterval", "clearTimeout"] });
+    for (let nth = 0; nth < 300; nth++) add(`w-${nth}`, true);
+    let isBroken = true;
+    for (const [id, part] of workers) {
+      const process = {
+        ...part.process,
+        get identity() {
+          // The cheap question needs no descriptor, the dearer one does.
+          if (isBroken && new Error().stack?.includes("#examine"))
+            throw Object.assign(new Error("too many open files"), { code: "EMFILE" });
+          return part.process?.identity;
+        },
+      };
+      workers.set(id, { ...part, process: process as WorkerPart["process"] });
+    }
+    await sweep.start();
+    await seconds(10);
+    isStill = true;
+    await seconds(10);
+    expect(said).toEqual(["looking at processes does not work just now (EMFILE); it is tried again"]);
+    isBroken = false;
+    await seconds(10);
+    expect(said.slice(1)).toEqual(["looking at processes works again"]);
+    isBroken = true;
+    sweep.stop();
+    await seconds(10);
+    expect(said).toHaveLength(2);
   });
 
   test("lives through bad weather also while nobody dies", async () => {

@@ -27,6 +27,17 @@ test("each code of each thing is said once, and once that it works again", () =>
   ]);
 });
 
+test("of what goes piece by piece, that it works again is said at its end", () => {
+  const { said, shelter } = openShelter();
+  for (let round = 0; round < 3; round++) {
+    expect(shelter.runPiece("reading all", () => undefined)).toBe(true);
+    expect(shelter.runPiece("reading all", failing("EIO"))).toBe(false);
+  }
+  expect(said).toHaveLength(1);
+  for (let round = 0; round < 2; round++) shelter.worked("reading all");
+  expect(said.slice(1)).toEqual(["reading all works again"]);
+});
+
 test("what is not there any more is forgotten, and said again when it comes back", () => {
   const { said, shelter } = openShelter();
   for (const what of ["reading a", "reading b"]) shelter.run(what, failing("EIO"));
