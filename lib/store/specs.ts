@@ -105,7 +105,7 @@ export class SpecStore {
   mergeActive(workerId: string, attempt: number, patch: SpecPatch): MergeOutcome {
     const path = this.#layout.activeSpec(workerId);
     for (let tries = 0; tries < MERGE_TRIES; tries++) {
-      const found = readObject(path);
+      const found = readObject(path, { isThere: true });
       if (found === null) return "gone";
       if (attemptOf(found.json) !== attempt) return "other_attempt";
       const text = textOf(merge(found.json, patch));
@@ -204,11 +204,13 @@ function attemptsIn(folder: string, workerId: string): number[] {
     .flatMap((name) => readAttemptName(name)?.attempt ?? []);
 }
 
-/** Reads a spec as it stands, without the schema: a merge must keep what the schema does not know. */
-function readObject(path: string): { readonly json: Json; readonly text: string; readonly stat: SmallStat } | null {
+/** Reads a spec as it stands, without the schema: a merge must keep what the schema does not know. `isThere` where it nearly always is. */
+function readObject(
+  path: string,
+  options: Pick<ReadOptions, "isThere"> = {},
+): { readonly json: Json; readonly text: string; readonly stat: SmallStat } | null {
   try {
-    // Nearly always it is there.
-    const file = readSmall(path, { maxBytes: MAX_BYTES.spec, isThere: true });
+    const file = readSmall(path, { maxBytes: MAX_BYTES.spec, ...options });
     if (file === null) return null;
     const json: unknown = JSON.parse(file.text);
     return isObject(json) ? { json, text: file.text, stat: file.stat } : null;
