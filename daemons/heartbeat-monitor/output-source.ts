@@ -1,4 +1,9 @@
-/** Workers' output is kept within its limits: 300 logs every ten seconds, old attempts' logs every ten minutes. @module */
+/**
+ * Workers' output is kept within its limits: 300 logs every ten seconds, old attempts' logs every ten minutes in which
+ * anybody was started or has ended, and every hour.
+ *
+ * @module
+ */
 import { systemCode } from "../../lib/errors.js";
 import { every, type Schedule } from "../../lib/platform/schedule.js";
 import { limitLog, pruningLogs } from "../../lib/platform/worker-log.js";
@@ -10,6 +15,8 @@ import type { Event, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 
 const MIB = 1_048_576;
+/** Of so many times ten minutes in which nothing has changed old output is looked through once. */
+const PASSED_OVER_MAX = 6;
 /** Logs looked at in one scan; those of a large fleet take several. */
 const LOGS_AT_ONCE = 300;
 
@@ -26,6 +33,9 @@ export class OutputSource implements Source {
   #schedule: Schedule | null = null;
   #stopped = false;
   #cursor = 0;
+  /** The fleet and its limits when old output was last asked for, and how often that was since they changed. */
+  #known = "";
+  #passedOver = 0;
   /** What is in one log's way, whatever it is, must not stop the others. */
   readonly #shelter: Shelter;
 
@@ -38,7 +48,7 @@ export class OutputSource implements Source {
     this.#schedule = every(
       "*/10 * * * *",
       undefined,
-      () => this.#prune(),
+      () => this.prune(),
       (error) => this.#context.log.warn({ cause: String(error) }, "old output could not be looked at"),
     );
   }
@@ -70,7 +80,20 @@ export class OutputSource implements Source {
     });
   }
 
-  async #prune(): Promise<void> {
+  /** Old output comes with new attempts. To look through it costs as much as ten seconds of all else, and mostly finds nothing. */
+  #mayBeTooMuch(): boolean {
+    let attempts = 0;
+    const workers = this.#context.partsWith<WorkerPart>("worker:");
+    for (const { spec } of workers.values()) attempts += spec.attempt;
+    const known = JSON.stringify([workers.size, attempts, this.#context.policy().settings.log]);
+    this.#passedOver = known === this.#known ? this.#passedOver + 1 : 0;
+    this.#known = known;
+    return this.#passedOver % PASSED_OVER_MAX === 0;
+  }
+
+  /** Every ten minutes: removes old output that is too much, if there may be any. */
+  async prune(): Promise<void> {
+    if (!this.#mayBeTooMuch()) return;
     const { layout, log } = this.#context;
     const { settings } = this.#context.policy();
     const isRunning = (workerId: string, attempt: number): boolean =>

@@ -1,5 +1,5 @@
-/** Guarantee: what is in the way of one worker's log stops neither the others' nor the metrics. */
-import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+/** Guarantee: output is kept within its limits, and what is in the way of one worker's log stops neither the others' nor the metrics. */
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
@@ -43,4 +43,45 @@ test("a log that cannot be cut is said once, and the next is cut", () => {
   rmSync(inTheWay, { recursive: true });
   source.scan();
   expect(sizeOf("a")).toBe(0);
+});
+
+test("old output is looked through when an attempt was started or the limits have changed, else once an hour", async () => {
+  const layout = temporaryLayout();
+  const { world } = openScene();
+  world.add("a");
+  world.run(60);
+  const part = world.part("a") as WorkerPart;
+  const workers = new Map<string, WorkerPart>([["a", part]]);
+  let keepAttempts = 1;
+  const context = {
+    layout,
+    log: { info: () => undefined, warn: () => undefined },
+    policy: () => policyOf({ log: { keep_attempts: keepAttempts } }),
+    partsWith: () => workers,
+    part: () => workers.get("a"),
+  };
+  const source = new OutputSource(context as unknown as DaemonContext<Event, HeartbeatSettings>);
+  const folder = dirname(layout.workerLog("a", 1));
+  mkdirSync(folder, { recursive: true });
+  const put = (...attempts: number[]): void => {
+    for (const attempt of attempts) writeFileSync(layout.workerLog("a", attempt), "output\n");
+  };
+  const left = async (): Promise<number> => {
+    await source.prune();
+    return readdirSync(folder).length;
+  };
+  put(1, 2, 3);
+  // The running attempt's is never removed, nor is the newest.
+  expect(await left()).toBe(2);
+  put(2);
+  expect(await left()).toBe(3);
+  workers.set("a", { ...part, spec: { ...part.spec, attempt: 3 } });
+  expect(await left()).toBe(1);
+  put(1, 2);
+  const counts = [];
+  for (let turn = 0; turn < 6; turn++) counts.push(await left());
+  expect(counts).toEqual([3, 3, 3, 3, 3, 1]);
+  put(1, 2);
+  keepAttempts = 2;
+  expect(await left()).toBe(2);
 });
