@@ -1,6 +1,6 @@
 /**
- * Workers' output is kept within its limits: 300 logs every ten seconds, old attempts' logs every ten minutes in which
- * anybody was started or has ended, and every hour.
+ * Workers' output is kept within its limits: 300 logs every ten seconds, old attempts' logs every ten minutes, or
+ * every hour while nobody is started or ends and there is much room.
  *
  * @module
  */
@@ -17,6 +17,8 @@ import type { HeartbeatSettings } from "./policy.js";
 const MIB = 1_048_576;
 /** Of so many times ten minutes in which nothing has changed old output is looked through once. */
 const PASSED_OVER_MAX = 6;
+/** Running workers' output grows too: above this share of its limit all is looked through each time. */
+const NEAR_LIMIT = 1 / 2;
 /** Logs looked at in one scan; those of a large fleet take several. */
 const LOGS_AT_ONCE = 300;
 
@@ -36,6 +38,8 @@ export class OutputSource implements Source {
   /** The fleet and its limits when old output was last asked for, and how often that was since they changed. */
   #known = "";
   #passedOver = 0;
+  /** All output together may be too much soon, or could not be made less. */
+  #isNearLimit = false;
   /** What is in one log's way, whatever it is, must not stop the others. */
   readonly #shelter: Shelter;
 
@@ -82,13 +86,13 @@ export class OutputSource implements Source {
 
   /** Old output comes with new attempts. To look through it costs as much as ten seconds of all else, and mostly finds nothing. */
   #mayBeTooMuch(): boolean {
-    let attempts = 0;
-    const workers = this.#context.partsWith<WorkerPart>("worker:");
-    for (const { spec } of workers.values()) attempts += spec.attempt;
-    const known = JSON.stringify([workers.size, attempts, this.#context.policy().settings.log]);
+    const attempts: string[] = [];
+    for (const { worker_id, spec } of this.#context.partsWith<WorkerPart>("worker:").values())
+      attempts.push(`${worker_id} ${spec.attempt}`);
+    const known = JSON.stringify([attempts.sort(), this.#context.policy().settings.log]);
     this.#passedOver = known === this.#known ? this.#passedOver + 1 : 0;
     this.#known = known;
-    return this.#passedOver % PASSED_OVER_MAX === 0;
+    return this.#isNearLimit || this.#passedOver % PASSED_OVER_MAX === 0;
   }
 
   /** Every ten minutes: removes old output that is too much, if there may be any. */
@@ -99,8 +103,11 @@ export class OutputSource implements Source {
     const isRunning = (workerId: string, attempt: number): boolean =>
       this.#context.part<WorkerPart>(`worker:${workerId}`)?.spec.attempt === attempt;
     const limits = { keepAttempts: settings.log.keep_attempts, totalBytes: settings.log.total_mb * MIB };
+    // Until it was done without fault, it is to be done at the next time.
+    this.#isNearLimit = true;
     const pruned = await inPieces(pruningLogs(layout.workerLogsDir, limits, isRunning), () => this.#stopped);
     if (pruned === null) return;
+    this.#isNearLimit = pruned.failures.length > 0 || pruned.leftBytes > limits.totalBytes * NEAR_LIMIT;
     if (pruned.removed.length > 0)
       log.info({ removed: pruned.removed.length, freed_bytes: pruned.freedBytes }, "old output of workers was removed");
     for (const failure of pruned.failures)

@@ -1,7 +1,7 @@
 /**
  * Samples: what each worker's processes use and what it reports, one line a minute for each, and its gaps by the hour.
  *
- * A round goes over the fleet once in `sample_interval_seconds`, up to 100 workers in a second, so that a large fleet does
+ * A round goes over the fleet once in `sample_interval_seconds`, 100 workers at once or what is due in a twelfth of it, so that a large fleet does
  * not spike. Samples are the first thing to go when the disk fills up.
  *
  * @module
@@ -123,7 +123,7 @@ export class SampleSource implements Source {
         this.#taking = false;
         this.#writeGathered();
         done();
-        this.#shelter.worked(WRITING);
+        if (workerIds.length > 0) this.#shelter.worked(WRITING);
       },
       within: (piece) => !this.#stopped && this.#shelter.runPiece(WRITING, piece),
       givenUp: () => {

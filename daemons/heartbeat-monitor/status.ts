@@ -80,7 +80,7 @@ export class StatusFile {
   }
 
   /** Writes it if it is due; called once a second. The rows of a large fleet are made piece by piece, each within what is given. */
-  pulse(within: (piece: () => void) => boolean): void {
+  pulse(within: (piece: () => void) => boolean, written: () => void = () => {}): void {
     const sinceMs = performance.now() - this.#writtenMonoMs;
     const isStale = sinceMs >= this.#refreshMs;
     if (this.#composing || (!this.#dirty && !isStale)) return;
@@ -93,6 +93,7 @@ export class StatusFile {
       done: (tookMs) => {
         this.#write(rows, isStale, tookMs);
         this.#composing = false;
+        written();
       },
       within,
       givenUp: () => {

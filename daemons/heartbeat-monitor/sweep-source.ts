@@ -177,11 +177,13 @@ export class SweepSource implements Source {
 
   /** At some, and at those whose memory is measured. */
   #lookCloser(): void {
-    const turn = this.#inTurn();
-    piecemeal(turn, {
-      each: (asked) => this.#examine(asked),
+    let isAnyRead = false;
+    piecemeal(this.#inTurn(), {
+      each: (asked) => {
+        isAnyRead = this.#examine(asked) || isAnyRead;
+      },
       done: () => {
-        if (turn.length > 0) this.#shelter.worked(LOOKING);
+        if (isAnyRead) this.#shelter.worked(LOOKING);
         this.#shelter.run(SAMPLING, () => this.#sampleMemory());
       },
       within: (piece) => !this.#stopped && this.#shelter.runPiece(LOOKING, piece),
@@ -193,12 +195,14 @@ export class SweepSource implements Source {
     const { length } = this.#asked;
     const pulses = length < STILL_WORKERS_MIN ? 1 : PULSES_AT_ONCE;
     if (this.#pulses % pulses !== 0) return [];
-    const from = length === 0 ? 0 : this.#cursor % length;
-    const count = Math.min(STATS_PER_PULSE * pulses, length);
-    this.#cursor = from + count;
-    if (this.#cursor >= length) this.#turns += 1;
-    const turn = this.#asked.slice(from, from + count);
-    return turn.length === count ? turn : [...turn, ...this.#asked.slice(0, count - turn.length)];
+    // Never beyond the end: whoever is looked at there has its turn, and not the next one's.
+    if (this.#cursor >= length) {
+      this.#cursor = 0;
+      this.#turns += 1;
+    }
+    const from = this.#cursor;
+    this.#cursor += STATS_PER_PULSE * pulses;
+    return this.#asked.slice(from, this.#cursor);
   }
 
   /** Unless what was seen has been overtaken: another process, or an end that is known. */
@@ -208,16 +212,18 @@ export class SweepSource implements Source {
     this.#context.offer({ kind: "vanished", worker_id: worker.worker_id, attempt: worker.spec.attempt });
   }
 
-  #examine({ worker_id }: Asked): void {
+  /** Whether its process had to be looked at. */
+  #examine({ worker_id }: Asked): boolean {
     const worker = this.#context.part<WorkerPart>(`worker:${worker_id}`);
     const identity = worker?.process?.identity;
-    if (worker === null || identity === undefined || worker.ending !== null) return;
-    if (this.#hasBeatenSinceLastTurn(worker)) return;
+    if (worker === null || identity === undefined || worker.ending !== null) return false;
+    if (this.#hasBeatenSinceLastTurn(worker)) return false;
     const stat = readStat(identity.pid);
-    if (stat === null || stat.start_time !== identity.start_time || isCorpse(stat)) return this.#vanished(worker);
-    const paused = stat.state === "T";
-    if (paused !== (worker.state === "paused"))
+    const paused = stat?.state === "T";
+    if (stat === null || stat.start_time !== identity.start_time || isCorpse(stat)) this.#vanished(worker);
+    else if (paused !== (worker.state === "paused"))
       this.#context.offer({ kind: "stat", worker_id: worker.worker_id, attempt: worker.spec.attempt, paused });
+    return true;
   }
 
   /**

@@ -26,6 +26,8 @@ type Definition = DaemonDefinition<
   Parameters<typeof heartbeatPolicy.complete>[0]
 >;
 
+const WRITING_STATUS = "writing status.json";
+
 const definition: Definition = {
   name: "heartbeat-monitor",
   policy: heartbeatPolicy,
@@ -45,7 +47,10 @@ const definition: Definition = {
     context.reporter.onReported(() => status.touch());
     const pulse = new SweepSource(context, () => {
       beats.check();
-      status.pulse((piece) => shelter.run("writing status.json", piece));
+      status.pulse(
+        (piece) => shelter.runPiece(WRITING_STATUS, piece),
+        () => shelter.worked(WRITING_STATUS),
+      );
     });
     performer.onFiled = () => pulse.noteEnd();
     // First of all, so that nothing is concluded from a silence that only this start is to blame for. Having no time of

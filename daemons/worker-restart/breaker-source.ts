@@ -135,9 +135,9 @@ export class BreakerSource implements Source {
     const isListed = this.#shelter.run(LISTING, () => {
       for (const type of this.#store.list()) known.add(type);
     });
+    if (!isListed) return;
     for (const [type, part] of this.#types()) if (part.has_file) known.add(type);
     for (const type of known) this.#lookAt(type);
-    if (!isListed) return;
     const what = new Set([READING_HISTORY, LISTING, ...[...known].map(readingBreakerOf)]);
     this.#shelter.forget((trouble) => !what.has(trouble));
   }

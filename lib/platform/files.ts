@@ -209,7 +209,7 @@ export const WEATHER_CODES: ReadonlySet<string> = new Set([
 export function answerCode(error: unknown): string | null {
   const code = weatherCode(error);
   if (code !== null) return code;
-  return typeof error === "object" && error !== null && "syscall" in error ? systemCode(error) : null;
+  return typeof (error as { syscall?: unknown } | null)?.syscall === "string" ? systemCode(error) : null;
 }
 
 const CAUSES_MAX = 8;

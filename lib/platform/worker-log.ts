@@ -142,6 +142,8 @@ export interface LogLimits {
 export interface Pruned {
   readonly removed: readonly string[];
   readonly freedBytes: number;
+  /** What all output has after that. */
+  readonly leftBytes: number;
   /** What could not be removed, and why; it is tried again at the next call. */
   readonly failures: readonly { readonly path: string; readonly cause: unknown }[];
 }
@@ -200,7 +202,7 @@ export function* pruningLogs(
     removeIfEmpty(join(workersFolder, log.workerId));
     yield;
   }
-  return { removed, freedBytes, failures };
+  return { removed, freedBytes, leftBytes: bytes, failures };
 }
 
 function attemptLogs(workersFolder: string, workerId: string): AttemptLog[] {

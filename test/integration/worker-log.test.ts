@@ -179,6 +179,7 @@ describe("pruningLogs()", () => {
     expect(pruneLogs(join(root, "missing"), { keepAttempts: 1, totalBytes: 1 }, never)).toEqual({
       removed: [],
       freedBytes: 0,
+      leftBytes: 0,
       failures: [],
     });
   });

@@ -52,11 +52,11 @@ test("old output is looked through when an attempt was started or the limits hav
   world.run(60);
   const part = world.part("a") as WorkerPart;
   const workers = new Map<string, WorkerPart>([["a", part]]);
-  let keepAttempts = 1;
+  let limits = { keep_attempts: 1, total_mb: 1 };
   const context = {
     layout,
     log: { info: () => undefined, warn: () => undefined },
-    policy: () => policyOf({ log: { keep_attempts: keepAttempts } }),
+    policy: () => policyOf({ log: limits }),
     partsWith: () => workers,
     part: () => workers.get("a"),
   };
@@ -82,6 +82,18 @@ test("old output is looked through when an attempt was started or the limits hav
   for (let turn = 0; turn < 6; turn++) counts.push(await left());
   expect(counts).toEqual([3, 3, 3, 3, 3, 1]);
   put(1, 2);
-  keepAttempts = 2;
+  limits = { ...limits, keep_attempts: 2 };
   expect(await left()).toBe(2);
+  // Another worker of the same attempts; and a fleet whose output has more than half of what it may.
+  put(1);
+  workers.set("b", { ...part, worker_id: "b" });
+  workers.delete("c");
+  expect(await left()).toBe(2);
+  writeFileSync(layout.workerLog("a", 3), "output\n".repeat(100_000));
+  workers.delete("b");
+  await source.prune();
+  for (let turn = 0; turn < 2; turn++) {
+    put(1);
+    expect(await left()).toBe(2);
+  }
 });

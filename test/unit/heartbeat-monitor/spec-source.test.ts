@@ -119,6 +119,7 @@ test("a wish that is no JSON is said", () => {
 test("a scan in turn reads a large fleet's specs in pieces, each once, and a worker whose spec is gone is missed", async () => {
   const bench = new Bench();
   const ids = Array.from({ length: 1000 }, (_, nth) => `w-${nth}`);
+  bench.know("wisher", "running");
   bench.know("gone", "running");
   rmSync(bench.layout.activeSpec("gone"));
   for (const worker_id of ids) bench.write(bench.layout.activeSpec(worker_id), { worker_id, status: "running" });
@@ -127,8 +128,11 @@ test("a scan in turn reads a large fleet's specs in pieces, each once, and a wor
   expect(count()).toBeLessThan(ids.length);
   // A scan that is under way is not begun again.
   bench.scanInTurn();
+  // A wish that comes after the folder was listed is read with the others, which come last.
+  bench.write(bench.layout.desired("wisher"), { state: "draining" });
   await until(() => count() >= ids.length, "all were read");
   await until(() => bench.kinds("gone").length > 0, "the one that is gone was missed");
   for (const id of ids) expect(bench.kinds(id)).toEqual(["spec"]);
+  expect(bench.offered).toContainEqual({ kind: "desired", worker_id: "wisher", desired: "draining" });
   expect(bench.offered).toContainEqual({ kind: "spec", worker_id: "gone", spec: null });
 });
