@@ -25,8 +25,6 @@ const PULSE_SECONDS = 1;
 const PULSE_MS = PULSE_SECONDS * 1000;
 const LATE_MS = 250;
 const STATS_PER_PULSE = 50;
-/** Of a large fleet, those of so many pulses are looked at together: what is done once a second is done with cold caches. */
-const PULSES_AT_ONCE = 4;
 const PRESSURE_EVERY_PULSES = 5;
 /** Memory is sampled four times a second above this share of the limit. */
 const NEAR_LIMIT = 0.8;
@@ -34,7 +32,7 @@ const NEAR_LIMIT_MS = 250;
 /** What follows an end comes first. */
 const HOST_ASKED_AFTER_MS = 20;
 /** Asking fewer than this costs no more than finding out whether anybody has died. */
-const STILL_WORKERS_MIN = STATS_PER_PULSE * PULSES_AT_ONCE;
+const STILL_WORKERS_MIN = 200;
 /** Every so many pulses all are asked, whatever the kernel's counters say. */
 const ASK_ALL_PULSES = 10;
 
@@ -191,17 +189,14 @@ export class SweepSource implements Source {
     });
   }
 
+  /** Never beyond the end: whoever is looked at there has its turn, and not the next one's. */
   #inTurn(): readonly Asked[] {
-    const { length } = this.#asked;
-    const pulses = length < STILL_WORKERS_MIN ? 1 : PULSES_AT_ONCE;
-    if (this.#pulses % pulses !== 0) return [];
-    // Never beyond the end: whoever is looked at there has its turn, and not the next one's.
-    if (this.#cursor >= length) {
+    if (this.#cursor >= this.#asked.length) {
       this.#cursor = 0;
       this.#turns += 1;
     }
     const from = this.#cursor;
-    this.#cursor += STATS_PER_PULSE * pulses;
+    this.#cursor += STATS_PER_PULSE;
     return this.#asked.slice(from, this.#cursor);
   }
 
