@@ -1,5 +1,4 @@
 /** The shelter of the monitor's sources, with news: what it says of bad files and of holds must live through bad weather too. @module */
-import { answerCode } from "../../lib/platform/files.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
 import { Shelter as PlainShelter } from "../../lib/runtime/shelter.js";
 import type { EventType } from "../../lib/schema/catalogue.js";
@@ -13,8 +12,7 @@ export class Shelter extends PlainShelter {
   readonly #refused = new RefusalBook();
 
   constructor({ log, reporter }: Context) {
-    // Pieces of long work come from the loop itself: nobody else keeps an answer of the system from ending the daemon.
-    super(log, answerCode);
+    super(log);
     this.#reporter = reporter;
   }
 

@@ -2,11 +2,12 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { now } from "../../lib/platform/clock.js";
-import { weatherCode } from "../../lib/platform/files.js";
+import { answerCode, weatherCode } from "../../lib/platform/files.js";
 import { isAlive, isCorpse, readStat } from "../../lib/platform/processes.js";
 import { type Watch, watchDirectory, watchDirectoryAtLeisure } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { piecemeal } from "../../lib/runtime/piecemeal.js";
+import { Shelter as PlainShelter } from "../../lib/runtime/shelter.js";
 import type { RestartGate } from "../../lib/schema/catalogue.js";
 import { isId } from "../../lib/schema/primitives.js";
 import {
@@ -63,6 +64,8 @@ export class SpecSource implements Source {
   readonly #remains: Remains;
   readonly #specs: SpecStore;
   readonly #shelter: Shelter;
+  /** For the pieces of a scan, which come from the loop itself: whatever the system answers, the next scan looks again. */
+  readonly #pieceShelter: PlainShelter;
   readonly #watches: Watch[] = [];
   /** The version of each spec that was delivered or written last. */
   readonly #seen = new Map<string, string>();
@@ -81,6 +84,7 @@ export class SpecSource implements Source {
     this.#remains = remains;
     this.#specs = new SpecStore(context.layout);
     this.#shelter = new Shelter(context);
+    this.#pieceShelter = new PlainShelter(context.log, answerCode);
     this.#holds = new HoldReader(context, this.#shelter);
   }
 
@@ -154,10 +158,10 @@ export class SpecSource implements Source {
       done: () => {
         this.#scanning = false;
         this.#endScan(scan);
-        this.#shelter.worked(READING_SPECS);
+        this.#pieceShelter.worked(READING_SPECS);
         this.#scanWishes();
       },
-      within: (piece) => !this.#stopped && this.#shelter.runPiece(READING_SPECS, piece),
+      within: (piece) => !this.#stopped && this.#pieceShelter.runPiece(READING_SPECS, piece),
       givenUp: () => {
         this.#scanning = false;
         if (!this.#stopped) this.#scanWishes();

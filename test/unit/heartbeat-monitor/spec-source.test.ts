@@ -136,3 +136,26 @@ test("a scan in turn reads a large fleet's specs in pieces, each once, and a wor
   expect(bench.offered).toContainEqual({ kind: "desired", worker_id: "wisher", desired: "draining" });
   expect(bench.offered).toContainEqual({ kind: "spec", worker_id: "gone", spec: null });
 });
+
+test("a scan in turn that meets an answer nobody expects is left, said once, and begun again", async () => {
+  const bench = new Bench();
+  const ids = Array.from({ length: 1000 }, (_, nth) => `w-${String(nth).padStart(3, "0")}`);
+  for (const worker_id of ids) bench.write(bench.layout.activeSpec(worker_id), { worker_id, status: "running" });
+  const pathOf = bench.layout.activeSpec.bind(bench.layout);
+  let isStale = true;
+  let answers = 0;
+  bench.layout.activeSpec = (id) => {
+    if (!isStale || id !== "w-900") return pathOf(id);
+    answers += 1;
+    throw Object.assign(new Error("ESTALE"), { code: "ESTALE", syscall: "open" });
+  };
+  const sentence = "reading worker-specs/active/ does not work just now (ESTALE); it is tried again";
+  for (let turn = 1; turn <= 2; turn++) {
+    bench.scanInTurn();
+    await until(() => answers === turn, "it is left");
+  }
+  expect(bench.said).toEqual([sentence]);
+  isStale = false;
+  bench.scanInTurn();
+  await until(() => bench.kinds("w-999").length > 0, "the rest is read");
+});
