@@ -36,6 +36,10 @@ const NO_JOURNAL: Journal = {
   bytes: 0,
 };
 
+function isReport(effect: Kind): effect is ReportEffect {
+  return effect.kind === "report";
+}
+
 export interface HostOptions<Slice extends object, Event extends Kind, Effect extends Kind, Settings> {
   readonly core: Core<Slice, Event, Effect, Policy<Settings>>;
   readonly policy: PolicyDefinition<Settings, never>;
@@ -70,7 +74,7 @@ export class Host<Slice extends object, Event extends Kind, Effect extends Kind,
       clock: time,
       newId,
       perform: (effect, context) => {
-        if (effect.kind === "report") return void this.reporter.report(effect as unknown as ReportEffect, context);
+        if (isReport(effect)) return void this.reporter.report(effect, context);
         if (effect.kind !== "decision") return perform(effect as Effect, context);
         this.decisions += 1;
         return void this.reporter.decide(effect as Parameters<Reporter["decide"]>[0], context);

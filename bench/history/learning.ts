@@ -71,7 +71,7 @@ export class Learning {
     const { log } = EVENTS[record.event_type];
     if (log === "failure-pattern") return;
     const unread = this.#unread.get(log) ?? { events: 0, picked: [], offset: 0 };
-    const sighting = sightingOf(record as unknown as Record<string, unknown>, log);
+    const sighting = sightingOf({ ...record }, log);
     unread.events += 1;
     if (sighting !== null) unread.picked.push(sighting);
     this.#unread.set(log, unread);

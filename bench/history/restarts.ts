@@ -7,7 +7,7 @@ import type { RestartSettings } from "../../daemons/worker-restart/settings.js";
 import type { Slice, WorkerPart } from "../../daemons/worker-restart/state.js";
 import type { Answer } from "../../lib/runtime/core.js";
 import type { EventRecord } from "../../lib/schema/events.js";
-import type { RestartRequest } from "../../lib/schema/records.js";
+import { restartRequestSchema } from "../../lib/schema/records.js";
 import { appendHistory, type HistoryRecord } from "../../lib/store/history.js";
 import type { Layout } from "../../lib/store/layout.js";
 import type { Fleet, Member } from "./fleet.js";
@@ -65,7 +65,7 @@ export class Restarts {
   /** Takes a request as the queue's folder would hold it. */
   file(member: Member, record: Readonly<Record<string, unknown>>): void {
     const name = `${member.id}-restart.json`;
-    this.#queue.set(name, { member, request: requestOf(record as unknown as RestartRequest, this.#options.time.atMs) });
+    this.#queue.set(name, { member, request: requestOf(restartRequestSchema.parse(record), this.#options.time.atMs) });
     this.#options.time.callAfter(2, () => this.#offerRequest(name));
   }
 

@@ -1,7 +1,6 @@
 /** The recorded outcomes of restarts, given to the breakers of both policies as the decisions pass by. @module */
 import { BreakerComparison } from "../../daemons/worker-restart/breaker-backtest.js";
 import { historyEvent } from "../../daemons/worker-restart/history-event.js";
-import type { RestartSettings } from "../../daemons/worker-restart/settings.js";
 import type { DecisionRecord } from "../../lib/schema/events.js";
 import type { Policy } from "../../lib/schema/policy.js";
 import { restartHistorySchema } from "../../lib/schema/records.js";
@@ -18,8 +17,7 @@ export class BreakerHistory {
   #next: Outcome | undefined;
 
   constructor(layout: Layout, timeline: PolicyTimeline<never>, other: Policy<never>, sinceMs: number) {
-    const liveAt = (atMs: number): Policy<RestartSettings> => timeline.at(atMs) as unknown as Policy<RestartSettings>;
-    this.#comparison = new BreakerComparison(liveAt, other as unknown as Policy<RestartSettings>, sinceMs);
+    this.#comparison = new BreakerComparison((atMs) => timeline.at(atMs), other, sinceMs);
     this.#outcomes = outcomesIn(layout);
     this.#advance();
   }
@@ -29,7 +27,7 @@ export class BreakerHistory {
     this.#hearUntil(record.at_ms);
     if (record.event.kind === "breaker-by-hand") {
       // The place in the history that a hand refers to is one of the daemon's files, not of this reading.
-      this.#comparison.hear({ ...(record.event as unknown as ByHand), read_to: null } as ByHand, record.at_ms);
+      this.#comparison.hear({ ...record.event, read_to: null } as ByHand, record.at_ms);
     }
     return this.#comparison.partedAt(workerType);
   }

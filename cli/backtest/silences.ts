@@ -82,7 +82,7 @@ export class Silences {
   ) {
     this.#layout = layout;
     this.#timeline = timeline;
-    this.#other = other as unknown as HeartbeatPolicy;
+    this.#other = other;
     this.#backtest = backtest;
     this.#sinceMs = sinceMs;
     for (const line of linesOfLog(layout, layout.eventLog("heartbeat"))) {
@@ -98,7 +98,7 @@ export class Silences {
     if (record.verdict !== "zombie" || worker === null) return;
     const { worker_type, own } = worker.spec;
     this.#own.set(record.subject, own);
-    const was = endOfRecordedSilence(record, live as unknown as HeartbeatPolicy);
+    const was = endOfRecordedSilence(record, live);
     if (was === undefined || was.endsMs === null) return;
     const { endsMs = null } = endOfRecordedSilence(record, this.#other) ?? {};
     this.#zombies.seen += 1;
@@ -227,7 +227,7 @@ export class Silences {
   }
 
   #liveAt(atMs: number): HeartbeatPolicy {
-    return this.#timeline.at(atMs) as unknown as HeartbeatPolicy;
+    return this.#timeline.at(atMs);
   }
 }
 
