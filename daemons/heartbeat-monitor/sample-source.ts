@@ -1,8 +1,8 @@
 /**
  * Samples: what each worker's processes use and what it reports, one line a minute for each, and its gaps by the hour.
  *
- * A round goes over the fleet once in `sample_interval_seconds`, 100 workers at once or what is due in a twelfth of it, so that a large fleet does
- * not spike. Samples are the first thing to go when the disk fills up.
+ * A round goes over the fleet once in `sample_interval_seconds`, 100 workers at once or what is due in a twelfth of it, so
+ * that a large fleet does not spike. Samples are the first thing to go when the disk fills up.
  *
  * @module
  */

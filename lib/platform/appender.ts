@@ -1,8 +1,8 @@
 /**
  * Appends records to a log that others read, append to and rotate at the same time.
  *
- * One record, or several of one writer, is one write of one buffer to a descriptor opened for appending: on a local file system the kernel never
- * mixes two of them. A killed writer, or a full disk, leaves a torn last line; the next write closes it.
+ * One record, or several of one writer, is one write of one buffer to a descriptor opened for appending: on a local file
+ * system the kernel never mixes two of them. A killed writer, or a full disk, leaves a torn last line; the next write closes it.
  * @module
  */
 

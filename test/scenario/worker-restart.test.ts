@@ -19,6 +19,29 @@ async function scenario(policy: Readonly<Record<string, unknown>>, script: (flee
   );
 }
 
+const SCAN_1 = { worker_id: "scan-1", worker_type: "scan-worker", task_id: null };
+
+/** Somebody forces a restart of a worker that heeds no signal, five seconds ago. */
+function forcedWhileDeaf() {
+  const fleet = makeFleet({ success_after_seconds: 5 });
+  const { simulation, world } = fleet;
+  world.filePersons("scan-1");
+  simulation.advance(60_000);
+  world.deaf = true;
+  world.filePersons("scan-1", { force: true });
+  simulation.advance(5_000);
+  return fleet;
+}
+
+/** And takes it back. */
+function takeBack(
+  simulation: ReturnType<typeof makeFleet>["simulation"],
+  world: ReturnType<typeof makeFleet>["world"],
+): void {
+  world.queue.clear();
+  simulation.offer({ kind: "request-gone", ...SCAN_1, name: "scan-1-restart.json" });
+}
+
 describe("a worker that died", () => {
   test("comes back once, at once, and is a success when it has lived for long enough", async () => {
     const end = await scenario({ success_after_seconds: 30 }, ({ simulation, world }) => {
@@ -339,12 +362,7 @@ describe("a request", () => {
   });
 
   test("with force gives the old attempt its grace by a clock that does not step", async () => {
-    const { simulation, world } = makeFleet({ success_after_seconds: 5 });
-    world.filePersons("scan-1");
-    simulation.advance(60_000);
-    world.deaf = true;
-    world.filePersons("scan-1", { force: true });
-    simulation.advance(5_000);
+    const { simulation, world } = forcedWhileDeaf();
     simulation.stepWall(3_000_000);
     simulation.advance(5_000);
     expect(Math.max(...world.endings)).toBeLessThanOrEqual(10_000);
@@ -356,15 +374,8 @@ describe("a request", () => {
   });
 
   test("with force that follows one which was taken back gives the old attempt its whole grace", async () => {
-    const { simulation, world } = makeFleet({ success_after_seconds: 5 });
-    world.filePersons("scan-1");
-    simulation.advance(60_000);
-    world.deaf = true;
-    world.filePersons("scan-1", { force: true });
-    simulation.advance(5_000);
-    world.queue.clear();
-    const subject = { worker_id: "scan-1", worker_type: "scan-worker", task_id: null };
-    simulation.offer({ kind: "request-gone", ...subject, name: "scan-1-restart.json" });
+    const { simulation, world } = forcedWhileDeaf();
+    takeBack(simulation, world);
     simulation.advance(600_000);
     const before = world.endings.length;
     world.filePersons("scan-1", { force: true });
@@ -372,29 +383,16 @@ describe("a request", () => {
   });
 
   test("with force keeps the grace that has begun when a second request for the worker comes", () => {
-    const { simulation, world } = makeFleet({ success_after_seconds: 5 });
-    world.filePersons("scan-1");
-    simulation.advance(60_000);
-    world.deaf = true;
-    world.filePersons("scan-1", { force: true });
-    simulation.advance(5_000);
-    const subject = { worker_id: "scan-1", worker_type: "scan-worker", task_id: null };
-    world.file("scan-1-again.json", subject, { force: true, by_person: true });
+    const { simulation, world } = forcedWhileDeaf();
+    world.file("scan-1-again.json", SCAN_1, { force: true, by_person: true });
     simulation.advance(5_000);
     expect(world.endings).toEqual([...world.endings].sort((a, b) => a - b));
     expect(world.endings.at(-1)).toBeGreaterThanOrEqual(9_000);
   });
 
   test("with force that expired under a hold ends nobody, though an earlier one had begun to", () => {
-    const { simulation, world } = makeFleet({ success_after_seconds: 5 });
-    world.filePersons("scan-1");
-    simulation.advance(60_000);
-    world.deaf = true;
-    world.filePersons("scan-1", { force: true });
-    simulation.advance(5_000);
-    world.queue.clear();
-    const subject = { worker_id: "scan-1", worker_type: "scan-worker", task_id: null };
-    simulation.offer({ kind: "request-gone", ...subject, name: "scan-1-restart.json" });
+    const { simulation, world } = forcedWhileDeaf();
+    takeBack(simulation, world);
     const before = world.endings.length;
     world.facts = { hold: { name: "h", why: "", until_ms: simulation.nowMs + 86_400_000 } };
     world.filePersons("scan-1", { force: true, expires_at_ms: simulation.nowMs + 3_600_000 });
