@@ -2,7 +2,8 @@
 
 import { FileWatch } from "../../lib/platform/file-watch.js";
 import { weatherCode } from "../../lib/platform/files.js";
-import { type Watch, watchDirectory, watchDirectoryAtLeisure } from "../../lib/platform/watching.js";
+import { watchDirectoryAtLeisure } from "../../lib/platform/leisure.js";
+import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
 import { readAttemptName } from "../../lib/schema/worker-spec.js";
 import { rotateHistory } from "../../lib/store/history.js";

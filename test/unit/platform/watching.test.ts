@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { replaceFile } from "../../../lib/platform/files.js";
-import { watchDirectory, watchDirectoryAtLeisure, watchFew } from "../../../lib/platform/watching.js";
+import { watchDirectory, watchFew } from "../../../lib/platform/watching.js";
 import { temporaryFolder, until } from "./helpers.js";
 
 interface Watched {
@@ -96,61 +96,6 @@ describe("watchDirectory()", () => {
     writeFileSync(join(folder, "w-4.json"), "{}");
     await until("the other watch has a hint", () => other.hints.length > 0);
     expect(hints).toEqual([]);
-  });
-});
-
-describe("watchDirectoryAtLeisure()", () => {
-  test("hints once at each name of a burst, and at all of them", async () => {
-    const folder = temporaryFolder();
-    const hints: (string | null)[] = [];
-    const watch = watchDirectoryAtLeisure(
-      folder,
-      (name) => hints.push(name),
-      () => undefined,
-    );
-    onTestFinished(() => watch.close());
-    const names = Array.from({ length: 20 }, (_, nth) => `w-${nth}.json`);
-    for (let round = 0; round < 5; round++) for (const name of names) writeFileSync(join(folder, name), String(round));
-    await until("every name is hinted", () => names.every((name) => hints.includes(name)));
-    // A hundred writes, of which the kernel alone tells two hundred times.
-    expect(hints.length).toBeLessThan(100);
-  });
-
-  test("puts nothing off for ever where changes never end", async () => {
-    const folder = temporaryFolder();
-    const hints: (string | null)[] = [];
-    const watch = watchDirectoryAtLeisure(
-      folder,
-      (name) => hints.push(name),
-      () => undefined,
-    );
-    onTestFinished(() => watch.close());
-    const writing = setInterval(() => writeFileSync(join(folder, "restless.json"), String(Math.random())), 1);
-    onTestFinished(() => clearInterval(writing));
-    await until("it is hinted while it goes on changing", () => hints.includes("restless.json"));
-  });
-});
-
-describe("watchDirectoryAtLeisure(), with a sense of what is news", () => {
-  test("gives no hint at what is no news, and asks about each change", async () => {
-    const folder = temporaryFolder();
-    const hints: (string | null)[] = [];
-    const asked = new Set<string>();
-    const watch = watchDirectoryAtLeisure(
-      folder,
-      (name) => hints.push(name),
-      () => undefined,
-      (name) => {
-        asked.add(name);
-        return name !== "ours.json";
-      },
-    );
-    onTestFinished(() => watch.close());
-    writeFileSync(join(folder, "ours.json"), "{}");
-    writeFileSync(join(folder, "theirs.json"), "{}");
-    await until("the other's change is hinted", () => hints.includes("theirs.json"));
-    expect([...asked].sort()).toEqual(["ours.json", "theirs.json"]);
-    expect(hints).not.toContain("ours.json");
   });
 });
 

@@ -1,0 +1,86 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { watchDirectoryAtLeisure } from "../../../lib/platform/leisure.js";
+import { temporaryFolder, until } from "./helpers.js";
+
+describe("watchDirectoryAtLeisure()", () => {
+  test("hints once at each name of a burst, and at all of them", async () => {
+    const folder = temporaryFolder();
+    const hints: (string | null)[] = [];
+    const watch = watchDirectoryAtLeisure(
+      folder,
+      (name) => hints.push(name),
+      () => undefined,
+    );
+    onTestFinished(() => watch.close());
+    const names = Array.from({ length: 20 }, (_, nth) => `w-${nth}.json`);
+    for (let round = 0; round < 5; round++) for (const name of names) writeFileSync(join(folder, name), String(round));
+    await until("every name is hinted", () => names.every((name) => hints.includes(name)));
+    // A hundred writes, of which the kernel alone tells two hundred times.
+    expect(hints.length).toBeLessThan(100);
+  });
+
+  test("puts nothing off for ever where changes never end", async () => {
+    const folder = temporaryFolder();
+    const hints: (string | null)[] = [];
+    const watch = watchDirectoryAtLeisure(
+      folder,
+      (name) => hints.push(name),
+      () => undefined,
+    );
+    onTestFinished(() => watch.close());
+    const writing = setInterval(() => writeFileSync(join(folder, "restless.json"), String(Math.random())), 1);
+    onTestFinished(() => clearInterval(writing));
+    await until("it is hinted while it goes on changing", () => hints.includes("restless.json"));
+  });
+
+  test("lets others have their turn between the names of a storm, and is silent once closed in its midst", async () => {
+    const folder = temporaryFolder();
+    const names = Array.from({ length: 30 }, (_, nth) => `w-${nth}.json`);
+    let turns = 0;
+    const turnsAtHint: number[] = [];
+    const watch = watchDirectoryAtLeisure(
+      folder,
+      () => {
+        if (turnsAtHint.length === 0) setImmediate(countTurn);
+        turnsAtHint.push(turns);
+        for (const untilMs = performance.now() + 1; performance.now() < untilMs; );
+        if (turnsAtHint.length === 20) watch.close();
+      },
+      () => undefined,
+    );
+    onTestFinished(() => watch.close());
+    const countTurn = (): void => {
+      turns += 1;
+      if (turns < 100) setImmediate(countTurn);
+    };
+    for (const name of names) writeFileSync(join(folder, name), "{}");
+    await until("the turns after the close have passed", () => turns === 100);
+    expect(turnsAtHint).toHaveLength(20);
+    expect(new Set(turnsAtHint).size).toBeGreaterThanOrEqual(7);
+  });
+});
+
+describe("watchDirectoryAtLeisure(), with a sense of what is news", () => {
+  test("gives no hint at what is no news, and asks about each change", async () => {
+    const folder = temporaryFolder();
+    const hints: (string | null)[] = [];
+    const asked = new Set<string>();
+    const watch = watchDirectoryAtLeisure(
+      folder,
+      (name) => hints.push(name),
+      () => undefined,
+      (name) => {
+        asked.add(name);
+        return name !== "ours.json";
+      },
+    );
+    onTestFinished(() => watch.close());
+    writeFileSync(join(folder, "ours.json"), "{}");
+    writeFileSync(join(folder, "theirs.json"), "{}");
+    await until("the other's change is hinted", () => hints.includes("theirs.json"));
+    expect([...asked].sort()).toEqual(["ours.json", "theirs.json"]);
+    expect(hints).not.toContain("ours.json");
+  });
+});
