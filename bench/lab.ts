@@ -1,17 +1,6 @@
 /** A home of its own for a benchmark: real daemons, real workers, and the means to measure them. @module */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import {
-  constants,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { Socket } from "node:net";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { packageRoot } from "../lib/platform/package.js";
@@ -20,6 +9,7 @@ import { openHome } from "../lib/store/home.js";
 import { Layout } from "../lib/store/layout.js";
 import { SpecStore } from "../lib/store/specs.js";
 import { startAttempt } from "../lib/targets/process.js";
+import { Ear, type Started } from "./ear.js";
 
 /** Limits that a benchmark would run into are lifted, by policy, as an operator would; the README of each says so. */
 export const OPEN_RESTART_POLICY = {
@@ -42,22 +32,12 @@ export const STEADY_RESTART_POLICY = { ...OPEN_RESTART_POLICY, success_after_sec
 
 export const TYPE = "bench-worker";
 
-/** A worker's word that it runs, and when it was heard. */
-export interface Started {
-  readonly id: string;
-  readonly pid: number;
-  readonly atMs: number;
-}
-
 export class Lab {
   readonly folder: string;
   readonly layout: Layout;
   readonly #daemons = new Map<DaemonName, ChildProcess>();
   readonly #fifo: string;
-  readonly #ear: Socket;
-  readonly #heard: Started[] = [];
-  #onWord: () => void = () => {};
-  #rest = "";
+  readonly #ear: Ear;
 
   constructor(policies: { readonly heartbeat?: object; readonly restart?: object } = {}) {
     this.folder = mkdtempSync(join(tmpdir(), "heald-bench-"));
@@ -74,14 +54,7 @@ export class Lab {
     config("heartbeat-policy", policies.heartbeat ?? {});
     config("worker-restart-policy", policies.restart ?? OPEN_RESTART_POLICY);
     this.#fifo = join(this.folder, "started");
-    spawnSync("mkfifo", [this.#fifo]);
-    // Opened for reading and writing, so that it neither blocks nor ends when a writer leaves.
-    this.#ear = new Socket({
-      fd: openSync(this.#fifo, constants.O_RDWR | constants.O_NONBLOCK),
-      readable: true,
-      writable: false,
-    });
-    this.#ear.on("data", (data) => this.#listen(data));
+    this.#ear = new Ear(this.#fifo);
     mkdirSync(this.layout.templatesDir, { recursive: true });
     writeFileSync(this.layout.template(TYPE), JSON.stringify({ worker_type: TYPE, launch: this.launch() }), {
       mode: 0o640,
@@ -151,42 +124,14 @@ export class Lab {
 
   /** What workers said since the last call. */
   started(): Started[] {
-    return this.#heard.splice(0);
+    return this.#ear.started();
   }
 
   /** Waits for a number of workers to say that they run. */
   async awaitStarted(count: number, boundMs: number): Promise<Started[]> {
-    const seen: Started[] = [];
-    const end = performance.now() + boundMs;
-    for (;;) {
-      seen.push(...this.#heard.splice(0, count - seen.length));
-      if (seen.length >= count) return seen;
-      const leftMs = end - performance.now();
-      if (leftMs <= 0)
-        throw new Error(`Only ${seen.length} of ${count} workers started within ${boundMs} ms; see ${this.folder}`);
-      await this.#nextWord(leftMs);
-    }
-  }
-
-  #nextWord(boundMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, boundMs);
-      this.#onWord = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
-  #listen(data: Buffer): void {
-    const atMs = performance.now();
-    const lines = (this.#rest + data.toString("utf8")).split("\n");
-    this.#rest = lines.pop() ?? "";
-    for (const line of lines) {
-      const [id = "", pid = "0"] = line.split(" ");
-      this.#heard.push({ id, pid: Number(pid), atMs });
-    }
-    this.#onWord();
+    const started = await this.#ear.awaitStarted(count, boundMs);
+    if (started.length === count) return started;
+    throw new Error(`Only ${started.length} of ${count} workers started within ${boundMs} ms; see ${this.folder}`);
   }
 
   async close(keep = false): Promise<void> {
@@ -194,7 +139,7 @@ export class Lab {
     for (const child of this.#daemons.values())
       if (child.exitCode === null) await new Promise((resolve) => child.once("exit", resolve));
     for (const name of readdirSync(this.layout.launchesDir)) endWorker(join(this.layout.launchesDir, name));
-    this.#ear.destroy();
+    this.#ear.close();
     if (!keep) await until(() => removed(this.folder), 10_000, `${this.folder} is removed`);
   }
 }
