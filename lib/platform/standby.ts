@@ -115,6 +115,7 @@ export class StandbyLaunchers implements LauncherStarter {
 
   /** Ends those that stand by; what they have started goes on. */
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const pipe of this.#pipes.splice(0)) closeSync(pipe);
@@ -127,7 +128,9 @@ export class StandbyLaunchers implements LauncherStarter {
   #clear(): boolean {
     const { folder, onTrouble } = this.#options;
     try {
-      mkdirSync(folder, { mode: 0o750, recursive: true });
+      // At the end the home may be gone already, and is not made again.
+      if (!this.#closed) mkdirSync(folder, { mode: 0o750, recursive: true });
+      else if (!existsSync(folder)) return false;
       for (const name of readdirSync(folder)) rmSync(join(folder, name), { force: true });
       return true;
     } catch (error) {

@@ -308,6 +308,16 @@ describe("StandbyLaunchers", () => {
     none.close();
   });
 
+  test("does not make the home anew that is gone before its daemon, and says nothing of it", () => {
+    const folder = join(home.folder, "coordination");
+    rmSync(folder, { recursive: true });
+    close();
+    close();
+    expect(existsSync(folder)).toBe(false);
+    expect(troubles).toEqual([]);
+    mkdirSync(folder);
+  });
+
   test("gives an attempt back when the disk is too full to write its claim", async (context) => {
     const small = mountSmall(64);
     if (small === null) return context.skip("needs the right to mount a tmpfs");
