@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../lib/platform/package.js";
+import { round } from "./figures.js";
 import { type History, readyHistory, type Wanted } from "./history/ready.js";
-import { round } from "./lab.js";
 import type { Result } from "./main.js";
 
 interface Backtested {

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { packageRoot } from "../lib/platform/package.js";
+import { closedInTheEnd, killIfThere } from "./cleanup.js";
 import { Lab } from "./lab.js";
 
 /** Workers that can be killed and are started again, and the lab that hears them. */
@@ -14,6 +15,7 @@ export class BareParent implements Side {
   readonly lab: Lab;
   readonly pids: Map<string, number>;
   readonly #parent: ChildProcess;
+  readonly close = closedInTheEnd(() => this.#close());
 
   private constructor(lab: Lab, pids: Map<string, number>, parent: ChildProcess) {
     this.lab = lab;
@@ -30,9 +32,11 @@ export class BareParent implements Side {
     return new BareParent(lab, new Map(started.map(({ id, pid }) => [id, pid])), parent);
   }
 
-  async close(): Promise<void> {
+  async #close(): Promise<void> {
     this.#parent.kill("SIGKILL");
-    for (const pid of this.pids.values()) process.kill(pid, "SIGKILL");
+    // Those whose first words nobody has heard yet; interrupted, one may be dead and not be replaced.
+    for (const { id, pid } of this.lab.started()) this.pids.set(id, pid);
+    for (const pid of this.pids.values()) killIfThere(pid);
     await this.lab.close();
   }
 }

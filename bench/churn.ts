@@ -1,16 +1,19 @@
 /** Many at once: a large fleet of which one in a hundred fails every minute; lag, memory, descriptors. @module */
 import { readdirSync, readFileSync } from "node:fs";
 import { BareParent, killOne } from "./bare.js";
-import { Lab, percentile, pssMib, round, STEADY_RESTART_POLICY } from "./lab.js";
+import { compared, percentile, pssMib, round } from "./figures.js";
+import { Lab, STEADY_RESTART_POLICY } from "./lab.js";
 import type { Result } from "./main.js";
 
 const FAILING_SHARE_PER_MINUTE = 0.01;
 /** Workers of the bare parent, which lives on the same machine, among the others' processes. */
 const BARE_WORKERS = 100;
 
+const POLICY = { heartbeat: { heartbeat_interval_seconds: 30 }, restart: STEADY_RESTART_POLICY };
+
 /** @param workers Real processes; each costs two (launcher and program), about 0.5 MiB together. */
 export async function churn(workers: number, seconds: number): Promise<Result> {
-  const lab = new Lab({ heartbeat: { heartbeat_interval_seconds: 30 }, restart: STEADY_RESTART_POLICY });
+  const lab = new Lab(POLICY);
   let bare: BareParent | null = null;
   const pids = new Map<string, number>();
   try {
@@ -45,16 +48,11 @@ export async function churn(workers: number, seconds: number): Promise<Result> {
     return {
       name: "churn",
       what: `${workers} real workers, ${FAILING_SHARE_PER_MINUTE * 100} % killed every minute for ${seconds} s; SIGKILL until the replacement runs; in turn with a bare parent of ${BARE_WORKERS} workers among them`,
+      policy: POLICY,
       leaves_out: "beats",
-      p50_ms: round(percentile(lags, 0.5)),
-      p99_ms: round(percentile(lags, 0.99)),
-      max_ms: round(Math.max(...lags)),
-      baseline_p50_ms: round(percentile(bareLags, 0.5)),
-      baseline_p99_ms: round(percentile(bareLags, 0.99)),
-      baseline_max_ms: round(Math.max(...bareLags)),
+      ...compared(lags, bareLags),
       over_100_ms: lags.filter((lag) => lag > 100).length,
       baseline_over_100_ms: bareLags.filter((lag) => lag > 100).length,
-      kills: lags.length,
       ready_ms: round(readyMs, 0),
       pss_mib_first_third: round(percentile(memories.slice(0, third), 0.5), 1),
       pss_mib_last_third: round(percentile(memories.slice(-third), 0.5), 1),

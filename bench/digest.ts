@@ -1,7 +1,8 @@
 /** A storm of failures against the real failure-pattern daemon: is all of it digested in time, and is its memory flat? @module */
 import { existsSync, readFileSync } from "node:fs";
 import { appendRecord } from "../lib/platform/files.js";
-import { Lab, percentile, pssMib, round, until } from "./lab.js";
+import { percentile, pssMib, round } from "./figures.js";
+import { Lab, until } from "./lab.js";
 import type { Result } from "./main.js";
 
 const PER_SECOND = 1000;

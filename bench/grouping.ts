@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { assign, find, learn, newClusters, settleAll } from "../lib/domain/grouping/clusters.js";
 import { packageRoot } from "../lib/platform/package.js";
 import { readCsv } from "./csv.js";
-import { round } from "./lab.js";
+import { round } from "./figures.js";
 import type { Result } from "./main.js";
 import { type Labelled, type Scores, score } from "./scores.js";
 

@@ -1,6 +1,7 @@
 /** Makes the recorded history of a fleet, for the benchmarks that read one; see bench/history/make.ts. @module */
+
+import { round } from "./figures.js";
 import { readyHistory, type Wanted } from "./history/ready.js";
-import { round } from "./lab.js";
 import type { Result } from "./main.js";
 
 export async function history(wanted: Wanted): Promise<Result> {

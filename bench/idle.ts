@@ -7,27 +7,33 @@
  */
 import { spawn } from "node:child_process";
 import { Beating } from "./beating.js";
-import { cpuSeconds, Lab, pssMib, round } from "./lab.js";
+import { killedInTheEnd } from "./cleanup.js";
+import { cpuSeconds, pssMib, round } from "./figures.js";
+import { Lab } from "./lab.js";
 import type { Result } from "./main.js";
 
 const INTERVAL_SECONDS = 30;
-/** Every worker has beaten ten times, and V8 has compiled nearly all that runs, as in a daemon that runs for weeks. */
-const SETTLE_SECONDS = 300;
+const POLICY = { heartbeat: { heartbeat_interval_seconds: INTERVAL_SECONDS } };
 /** Above this number of workers, real sleeping processes would be most of the machine; their specs name no process. */
 const REAL_WORKERS_MAX = 2000;
 
-export async function idle(workers: number, seconds: number): Promise<Result> {
-  const lab = new Lab({ heartbeat: { heartbeat_interval_seconds: INTERVAL_SECONDS } });
+/**
+ * @param settleSeconds In 300 every worker has beaten ten times, and V8 has compiled nearly all that runs, as in a daemon that
+ *   runs for weeks.
+ */
+export async function idle(workers: number, seconds: number, settleSeconds: number): Promise<Result> {
+  const lab = new Lab(POLICY);
   const ids = Array.from({ length: workers }, (_, nth) => `bench-${nth}`);
   const beating = new Beating(lab.layout, ids, INTERVAL_SECONDS * 1000);
   const real = workers <= REAL_WORKERS_MAX;
   const bare = [0, 1].map(() => spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" }));
+  const endBare = bare.map(killedInTheEnd);
   try {
     for (const id of ids) lab.addWorker(id, { launch: real, heartbeat: { mode: "required" } });
     if (real) await lab.awaitStarted(workers, 240_000);
     beating.start();
     await lab.start("heartbeat-monitor", "worker-restart", "failure-pattern", "auto-fix");
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_SECONDS * 1000));
+    await new Promise((resolve) => setTimeout(resolve, settleSeconds * 1000));
     const two = [lab.pidOf("heartbeat-monitor"), lab.pidOf("worker-restart")];
     const four = [...two, lab.pidOf("failure-pattern"), lab.pidOf("auto-fix")];
     const sum = (pids: readonly number[], read: (pid: number) => number): number =>
@@ -40,7 +46,8 @@ export async function idle(workers: number, seconds: number): Promise<Result> {
     const minutes = (performance.now() - from) / 60_000;
     return {
       name: "idle",
-      what: `${workers} workers that beat every ${INTERVAL_SECONDS} s, over ${seconds} s, after ${SETTLE_SECONDS} s to settle; ${real ? "real sleeping processes" : "no processes, beats only"}`,
+      what: `${workers} workers that beat every ${INTERVAL_SECONDS} s, over ${seconds} s, after ${settleSeconds} s to settle; ${real ? "real sleeping processes" : "no processes, beats only"}`,
+      policy: POLICY,
       leaves_out: "the workers and the one process that beats for them",
       cpu_s_per_min: round((sum(two, cpuSeconds) - before) / minutes, 3),
       cpu_s_per_min_monitor: round((cpuSeconds(two[0] as number) - monitorBefore) / minutes, 3),
@@ -57,7 +64,7 @@ export async function idle(workers: number, seconds: number): Promise<Result> {
     };
   } finally {
     beating.stop();
-    for (const child of bare) child.kill("SIGKILL");
+    for (const end of endBare) await end();
     await lab.close();
   }
 }

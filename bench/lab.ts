@@ -1,7 +1,6 @@
 /** A home of its own for a benchmark: real daemons, real workers, and the means to measure them. @module */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { packageRoot } from "../lib/platform/package.js";
 import type { DaemonName } from "../lib/schema/records.js";
@@ -9,7 +8,9 @@ import { openHome } from "../lib/store/home.js";
 import { Layout } from "../lib/store/layout.js";
 import { SpecStore } from "../lib/store/specs.js";
 import { startAttempt } from "../lib/targets/process.js";
+import { closedInTheEnd } from "./cleanup.js";
 import { Ear, type Started } from "./ear.js";
+import { placeOfHomes } from "./place.js";
 
 /** Limits that a benchmark would run into are lifted, by policy, as an operator would; the README of each says so. */
 export const OPEN_RESTART_POLICY = {
@@ -32,15 +33,22 @@ export const STEADY_RESTART_POLICY = { ...OPEN_RESTART_POLICY, success_after_sec
 
 export const TYPE = "bench-worker";
 
+export interface Policies {
+  readonly heartbeat?: object;
+  readonly restart?: object;
+}
+
 export class Lab {
   readonly folder: string;
   readonly layout: Layout;
   readonly #daemons = new Map<DaemonName, ChildProcess>();
   readonly #fifo: string;
   readonly #ear: Ear;
+  /** Ends all that was started here, and removes the home. */
+  readonly close = closedInTheEnd(() => this.#close());
 
-  constructor(policies: { readonly heartbeat?: object; readonly restart?: object } = {}) {
-    this.folder = mkdtempSync(join(tmpdir(), "heald-bench-"));
+  constructor(policies: Policies = {}) {
+    this.folder = mkdtempSync(join(placeOfHomes().folder, "heald-bench-"));
     const home = {
       home: this.folder,
       coordination: join(this.folder, "coordination"),
@@ -52,7 +60,7 @@ export class Lab {
     const config = (name: string, policy: object): void =>
       writeFileSync(join(this.layout.configDir, `${name}.json`), JSON.stringify(policy), { mode: 0o640 });
     config("heartbeat-policy", policies.heartbeat ?? {});
-    config("worker-restart-policy", policies.restart ?? OPEN_RESTART_POLICY);
+    config("worker-restart-policy", policies.restart ?? {});
     this.#fifo = join(this.folder, "started");
     this.#ear = new Ear(this.#fifo);
     mkdirSync(this.layout.templatesDir, { recursive: true });
@@ -99,6 +107,14 @@ export class Lab {
     return performance.now() - from;
   }
 
+  /** Ends a daemon as an operator would, and waits for it. */
+  async stop(name: DaemonName): Promise<void> {
+    const child = this.#daemons.get(name);
+    this.#daemons.delete(name);
+    child?.kill("SIGTERM");
+    if (child?.exitCode === null) await new Promise((resolve) => child.once("exit", resolve));
+  }
+
   pidOf(name: DaemonName): number {
     return this.#daemons.get(name)?.pid ?? 0;
   }
@@ -134,13 +150,11 @@ export class Lab {
     throw new Error(`Only ${started.length} of ${count} workers started within ${boundMs} ms; see ${this.folder}`);
   }
 
-  async close(keep = false): Promise<void> {
-    for (const child of this.#daemons.values()) child.kill("SIGTERM");
-    for (const child of this.#daemons.values())
-      if (child.exitCode === null) await new Promise((resolve) => child.once("exit", resolve));
+  async #close(): Promise<void> {
+    await Promise.all([...this.#daemons.keys()].map((name) => this.stop(name)));
     for (const name of readdirSync(this.layout.launchesDir)) endWorker(join(this.layout.launchesDir, name));
     this.#ear.close();
-    if (!keep) await until(() => removed(this.folder), 10_000, `${this.folder} is removed`);
+    await until(() => removed(this.folder), 10_000, `${this.folder} is removed`);
   }
 }
 
@@ -169,31 +183,4 @@ export async function until(condition: () => boolean, boundMs: number, what: str
     if (performance.now() > end) throw new Error(`Not within ${boundMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
-}
-
-/** The value below which a share of the samples lies (nearest rank). */
-export function percentile(samples: readonly number[], share: number): number {
-  const sorted = [...samples].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))] ?? Number.NaN;
-}
-
-export const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
-
-/** CPU seconds (user and system) that a process has used. */
-export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-/** Proportional set size of a process, MiB. */
-export function pssMib(pid: number): number {
-  const match = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));
-  return Number(match?.[1] ?? 0) / 1024;
-}
-
-export function machine(): string {
-  const model = cpus()[0]?.model ?? "unknown CPU";
-  const kernel = readFileSync("/proc/sys/kernel/osrelease", "utf8").trim();
-  return `${cpus().length} cores (${model}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${kernel}, Node ${process.version}`;
 }

@@ -1,22 +1,26 @@
 /**
  * Measures the real daemons on real processes.
  *
- * usage: npm run bench -- recovery|mass|neighbours|hang|idle|startup|parts|churn|grouping|patterns|digest|history|replay|backtest|why|all [--workers N] [--seconds N] [--hours N] [--seed N] [--folder F] [--json]
+ * usage: npm run bench -- recovery|mass|neighbours|hang|idle|startup|parts|churn|grouping|patterns|digest|history|replay|backtest|why|all [--workers N] [--seconds N] [--settle N] [--samples N] [--hours N] [--seed N] [--folder F] [--json]
+ *
+ * `--samples` is the number of kills, hangs, waves or starts; `--settle` the seconds before `idle` counts.
  * @module
  */
 import { parseArgs } from "node:util";
 import { backtest } from "./backtest.js";
 import { churn } from "./churn.js";
+import { closeOnSignal } from "./cleanup.js";
 import { digest } from "./digest.js";
+import { machine } from "./figures.js";
 import { grouping } from "./grouping.js";
 import { hang } from "./hang.js";
 import type { Wanted } from "./history/ready.js";
 import { history } from "./history.js";
 import { idle } from "./idle.js";
-import { machine } from "./lab.js";
 import { neighbours } from "./neighbours.js";
 import { parts } from "./parts.js";
 import { patterns } from "./patterns.js";
+import { placeOfHomes } from "./place.js";
 import { mass, recovery } from "./recovery.js";
 import { replay } from "./replay.js";
 import { startup } from "./startup.js";
@@ -29,12 +33,16 @@ export interface Result {
   readonly what: string;
   /** What it does not measure. */
   readonly leaves_out: string;
-  readonly [figure: string]: number | string | null;
+  /** Of the daemons, as far as it is not the default; left out where no daemon runs. */
+  readonly policy?: object;
+  readonly [figure: string]: number | string | object | null | undefined;
 }
 
 interface Options {
   readonly workers: number | null;
   readonly seconds: number | null;
+  readonly settle: number | null;
+  readonly samples: number | null;
   /** The folder of the labelled corpora. */
   readonly corpora: string | null;
   readonly seed: number;
@@ -45,13 +53,13 @@ interface Options {
 }
 
 const BENCHMARKS: Readonly<Record<string, (options: Options) => Promise<Result>>> = {
-  recovery: ({ workers }) => recovery(workers ?? 10),
-  mass: ({ workers }) => mass(workers ?? 100),
+  recovery: ({ workers, samples }) => recovery(workers ?? 10, samples ?? 200),
+  mass: ({ workers, samples }) => mass(workers ?? 100, samples ?? 5),
   neighbours: () => neighbours(),
-  hang: ({ workers }) => hang(workers ?? 1000),
-  idle: ({ workers, seconds }) => idle(workers ?? 1000, seconds ?? 240),
+  hang: ({ workers, samples }) => hang(workers ?? 1000, samples ?? 100),
+  idle: ({ workers, seconds, settle }) => idle(workers ?? 1000, seconds ?? 240, settle ?? 300),
   parts: () => parts(),
-  startup: ({ workers }) => startup(workers ?? 10_000),
+  startup: ({ workers, samples }) => startup(workers ?? 10_000, samples ?? 3),
   churn: ({ workers, seconds }) => churn(workers ?? 10_000, seconds ?? 600),
   grouping: ({ corpora }) => grouping(corpora),
   patterns: ({ seed }) => patterns(seed),
@@ -75,6 +83,8 @@ const { values, positionals } = parseArgs({
   options: {
     workers: { type: "string" },
     seconds: { type: "string" },
+    settle: { type: "string" },
+    samples: { type: "string" },
     corpora: { type: "string" },
     seed: { type: "string" },
     hours: { type: "string" },
@@ -85,13 +95,31 @@ const { values, positionals } = parseArgs({
 const [name = "all"] = positionals;
 const names = name === "all" ? Object.keys(BENCHMARKS).filter((one) => !ONLY_BY_NAME.has(one)) : [name];
 const options = {
-  workers: values.workers ? Number(values.workers) : null,
-  seconds: values.seconds ? Number(values.seconds) : null,
+  workers: countOf("workers"),
+  seconds: countOf("seconds"),
+  settle: countOf("settle"),
+  samples: countOf("samples"),
   corpora: values.corpora ?? null,
-  seed: values.seed ? Number(values.seed) : 1,
-  hours: values.hours ? Number(values.hours) : null,
+  seed: countOf("seed") ?? 1,
+  hours: countOf("hours"),
   folder: values.folder ?? null,
 };
+/** A whole number that was given, at least 1; null if none was. */
+function countOf(option: "workers" | "seconds" | "settle" | "samples" | "seed" | "hours"): number | null {
+  const given = values[option];
+  if (given === undefined) return null;
+  if (/^[1-9]\d{0,8}$/.test(given)) return Number(given);
+  process.stderr.write(`--${option} must be a whole number from 1 on, got "${given}"\n`);
+  process.exit(2);
+}
+
+/** Where homes are is a part of the machine: it decides what a file costs. */
+const where = (): string => {
+  const { folder, createUs } = placeOfHomes();
+  return `${machine()}; homes in ${folder}, where a file is created in ${createUs} us`;
+};
+
+closeOnSignal();
 const results: Result[] = [];
 for (const one of names) {
   const run = BENCHMARKS[one];
@@ -101,12 +129,13 @@ for (const one of names) {
   }
   const result = await run(options);
   results.push(result);
-  const { name: title, what, leaves_out, ...figures } = result;
+  const { name: title, what, policy, leaves_out, ...figures } = result;
   process.stdout.write(`\n${title}: ${what}\n`);
   for (const [key, value] of Object.entries(figures)) process.stdout.write(`  ${key.padEnd(24)} ${value}\n`);
-  process.stdout.write(`  not measured: ${leaves_out}\n  machine: ${machine()}\n`);
+  if (policy !== undefined) process.stdout.write(`  policy: ${JSON.stringify(policy)}, otherwise the defaults\n`);
+  process.stdout.write(`  not measured: ${leaves_out}\n  machine: ${where()}\n`);
 }
 if (values.json)
   process.stdout.write(
-    `${JSON.stringify({ machine: machine(), at: new Date().toISOString(), ...(results.length === 1 ? results[0] : { results }) })}\n`,
+    `${JSON.stringify({ machine: where(), at: new Date().toISOString(), ...(results.length === 1 ? results[0] : { results }) })}\n`,
   );

@@ -4,26 +4,29 @@ import { accessSync, constants, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { packageRoot } from "../lib/platform/package.js";
 import { BareParent, killOne, type Side } from "./bare.js";
-import { Lab, OPEN_RESTART_POLICY, percentile, round } from "./lab.js";
+import { type Close, closedInTheEnd, killIfThere } from "./cleanup.js";
+import { percentile, round } from "./figures.js";
+import { Lab, OPEN_RESTART_POLICY } from "./lab.js";
 import type { Result } from "./main.js";
 
 const WORKERS = 12;
+const POLICY = { heartbeat: { heartbeat_interval_seconds: 30 }, restart: OPEN_RESTART_POLICY };
 const ROUNDS = 10;
 const BATCH = 20;
 /** runit makes a service wait that ended within a second: each worker lives for twelve of these. */
 const BETWEEN_MS = 120;
 
 /** Told how to be rid of somebody, as soon as there is something to be rid of. */
-type OnOpen = (close: () => Promise<void>) => void;
+type OnOpen = (close: Close) => void;
 
 export async function neighbours(): Promise<Result> {
   const openings = { heald: openHeald, bare: openBare, two_bare: openTwo, runit: openRunit, pm2: openPm2 };
   const open = new Map<string, Side>();
   const samples = new Map<string, number[]>();
-  const closing: (() => Promise<void>)[] = [];
+  const closing: Close[] = [];
   try {
     for (const [name, opening] of Object.entries(openings)) {
-      const side = await opening((close) => closing.push(close));
+      const side = await opening((close) => closing.push(closedInTheEnd(close)));
       if (side !== null) open.set(name, side);
     }
     await pause(3000);
@@ -44,7 +47,8 @@ export async function neighbours(): Promise<Result> {
   return {
     name: "neighbours",
     what: `SIGKILL to a worker until the first instruction of its replacement; ${ROUNDS * BATCH} kills each, one after another, ${WORKERS} workers each, in turn`,
-    policy: "heald: no pacing, no jitter, no first delay, as in recovery; pm2: min_uptime 0; runit: as it comes",
+    policy: POLICY,
+    others: "pm2: min_uptime 0; runit: as it comes",
     leaves_out: "whoever is not installed (null): runsv, pm2; what they do besides",
     ...Object.fromEntries(figures),
   };
@@ -69,7 +73,7 @@ async function batch(side: Side): Promise<number[]> {
 }
 
 async function openHeald(onOpen: OnOpen): Promise<Side> {
-  const lab = new Lab({ heartbeat: { heartbeat_interval_seconds: 30 }, restart: OPEN_RESTART_POLICY });
+  const lab = new Lab(POLICY);
   onOpen(() => lab.close());
   for (const id of ids()) lab.addWorker(id, { launch: true });
   const side = await sideOf(lab);
@@ -150,14 +154,6 @@ async function sideUnder(lab: Lab, parents: readonly ChildProcess[], onOpen: OnO
   const side = await sideOf(lab);
   pids = side.pids;
   return side;
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-  }
 }
 
 function ids(): string[] {

@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { SpecStore } from "../lib/store/specs.js";
 import { startAttempt } from "../lib/targets/process.js";
-import { Lab, percentile, round } from "./lab.js";
+import { percentile, round } from "./figures.js";
+import { Lab } from "./lab.js";
 import type { Result } from "./main.js";
 
 const STARTS = 50;

@@ -14,7 +14,7 @@ import {
 import { addToPairs, NO_PAIRS, type PairsState, pairsIn } from "../lib/domain/statistics/pairs.js";
 import { brierSkill } from "../lib/domain/statistics/skill.js";
 import { generator } from "./chance.js";
-import { round } from "./lab.js";
+import { round } from "./figures.js";
 import type { Result } from "./main.js";
 
 const START_MS = Date.UTC(2026, 9, 1);

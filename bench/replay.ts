@@ -2,8 +2,8 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { packageRoot } from "../lib/platform/package.js";
+import { round } from "./figures.js";
 import { readyHistory, type Wanted } from "./history/ready.js";
-import { round } from "./lab.js";
 import type { Result } from "./main.js";
 
 interface Replayed {

@@ -2,39 +2,55 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { packageRoot } from "../lib/platform/package.js";
-import { Lab, percentile, round } from "./lab.js";
+import { compared, percentile, round } from "./figures.js";
+import { Lab } from "./lab.js";
 import type { Result } from "./main.js";
 
 const HELP_RUNS = 11;
 
-export async function startup(workers: number): Promise<Result> {
-  const lab = new Lab();
-  try {
-    for (let nth = 0; nth < workers; nth++)
-      lab.addWorker(`bench-${nth}`, { launch: false, heartbeat: { mode: "required" } });
-    const monitorMs = await lab.start("heartbeat-monitor");
-    const restartMs = await lab.start("worker-restart");
-    return {
-      name: "startup",
-      what: `start of a daemon until its pid file, over ${workers} specs; and --help, median of ${HELP_RUNS}`,
-      leaves_out: "specs with processes, whose launch records are read as well",
-      monitor_ms: round(monitorMs, 0),
-      restart_ms: round(restartMs, 0),
-      help_p50_ms: round(helpMs("heartbeat-monitor"), 0),
-      cli_help_p50_ms: round(cliHelpMs(), 0),
-      bare_node_p50_ms: round(timed([process.execPath, "-e", "0"]), 0),
-    };
-  } finally {
-    await lab.close();
+/** Homes are made anew each time: a start that finds no state of its own has everything to read. */
+export async function startup(workers: number, starts: number): Promise<Result> {
+  const monitor: number[] = [];
+  const restart: number[] = [];
+  const bare: number[] = [];
+  for (let turn = 0; turn < starts; turn++) {
+    const lab = new Lab();
+    try {
+      for (let nth = 0; nth < workers; nth++)
+        lab.addWorker(`bench-${nth}`, { launch: false, heartbeat: { mode: "required" } });
+      monitor.push(await lab.start("heartbeat-monitor"));
+      restart.push(await lab.start("worker-restart"));
+      await Promise.all([lab.stop("heartbeat-monitor"), lab.stop("worker-restart")]);
+      bare.push(bareMs(lab));
+    } finally {
+      await lab.close();
+    }
   }
+  const helpMs = timed([process.execPath, daemonMain("heartbeat-monitor"), "--help"]);
+  const bareNodeMs = timed([process.execPath, "-e", "0"]);
+  return {
+    name: "startup",
+    what: `start of the monitor until its pid file, over ${workers} specs, ${starts} times; of worker-restart; --help, median of ${HELP_RUNS}; beside a bare Node that reads and parses the specs`,
+    policy: {},
+    leaves_out: "specs with processes, whose launch records are read as well; a start that finds its own checkpoint",
+    ...compared(monitor, bare),
+    restart_p50_ms: round(percentile(restart, 0.5), 0),
+    help_p50_ms: round(helpMs, 0),
+    cli_help_p50_ms: round(timed([process.execPath, join(packageRoot(), "dist", "cli", "main.js"), "--help"]), 0),
+    bare_node_p50_ms: round(bareNodeMs, 0),
+    help_ratio: round(helpMs / bareNodeMs),
+  };
 }
 
-function helpMs(daemon: string): number {
-  return timed([process.execPath, join(packageRoot(), "dist", "daemons", daemon, "main.js"), "--help"]);
-}
+const daemonMain = (name: string): string => join(packageRoot(), "dist", "daemons", name, "main.js");
 
-function cliHelpMs(): number {
-  return timed([process.execPath, join(packageRoot(), "dist", "cli", "main.js"), "--help"]);
+/** Milliseconds in which a bare Node program reads the same specs and says so in a file. */
+function bareMs(lab: Lab): number {
+  const main = join(packageRoot(), "dist", "bench", "baseline-reader.js");
+  const from = performance.now();
+  const { status } = spawnSync(process.execPath, [main, lab.layout.activeDir, join(lab.folder, "bare")]);
+  if (status !== 0) throw new Error(`The bare reader ended with ${status}; see ${lab.folder}`);
+  return performance.now() - from;
 }
 
 function timed([command = "", ...args]: readonly string[]): number {

@@ -9,8 +9,8 @@ import { namesIn } from "../lib/store/entries.js";
 import { fixesIn } from "../lib/store/fix-runs.js";
 import type { Layout } from "../lib/store/layout.js";
 import { LogFileReader, type LogJson, parsed } from "../lib/store/log-file.js";
+import { round } from "./figures.js";
 import { type History, readyHistory, type Wanted } from "./history/ready.js";
-import { round } from "./lab.js";
 import type { Result } from "./main.js";
 
 const RUNS = 10;
