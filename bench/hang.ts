@@ -73,7 +73,11 @@ async function lagsOf(
     beating.silence(id);
     await new Promise((resolve) => setTimeout(resolve, 37));
   }
-  await until(() => hung.every((id) => verdicts().has(id)), 30_000, `${hung.length} verdicts`);
+  const areThere = (): boolean => {
+    const said = verdicts();
+    return hung.every((id) => said.has(id));
+  };
+  await until(areThere, 30_000, `${hung.length} verdicts`);
   const atMs = verdicts();
   return hung.map((id) => (atMs.get(id) ?? Number.NaN) - (beating.lastAtMs.get(id) ?? 0) - THRESHOLD_SECONDS * 1000);
 }
