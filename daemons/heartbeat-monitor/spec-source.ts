@@ -96,7 +96,8 @@ export class SpecSource implements Source {
     this.#follow(
       layout.activeDir,
       (name) => (name === null ? this.scan() : this.#onSpec(name)),
-      (path, onHint, onError) => watchDirectoryAtLeisure(path, onHint, onError, (name) => !this.#isOwnWrite(name)),
+      (path, onHint, onError) =>
+        watchDirectoryAtLeisure(path, onHint, onError, { isNews: (name) => !this.#isOwnWrite(name) }),
     );
     this.#follow(
       layout.launchesDir,
@@ -277,10 +278,11 @@ export class SpecSource implements Source {
     this.#seen.set(workerId, keyOf(reading));
     const isNew = this.#context.part<WorkerPart>(`worker:${workerId}`) === null;
     this.#context.offer({ kind: "spec", worker_id: workerId, spec: specFacts(reading.value) });
-    if (isNew) this.onMet(workerId);
     const { layout } = this.#context;
     if (mayBe(listed?.desired, layout.desired(workerId))) this.#readDesired(workerId);
     this.#readRest(workerId, listed);
+    // Only when its launch is known can a beat that names no attempt be told from an earlier attempt's.
+    if (isNew) this.onMet(workerId);
   }
 
   #onAbsent(workerId: string): void {

@@ -9,7 +9,7 @@ import { readAttemptName } from "../../lib/schema/worker-spec.js";
 import { rotateHistory } from "../../lib/store/history.js";
 import { identityOfLaunch, launchedAtMs, launchOf } from "../../lib/targets/attempts.js";
 import { type Context, type QueueSource, SPEC_GATES } from "./queue-source.js";
-import type { WorkerPart } from "./state.js";
+import type { FleetPart, WorkerPart } from "./state.js";
 
 const TICKS_PER_SWEEP = 3600;
 
@@ -40,7 +40,9 @@ export class SteeringSource implements Source {
     const steering = [layout.holdsDir, layout.desiredDir, layout.templatesDir];
     this.#watches = [
       ...steering.map((folder) => watchDirectory(folder, () => this.#soon(), onError)),
-      watchDirectoryAtLeisure(layout.launchesDir, (name) => this.#launchChanged(name), onError),
+      watchDirectoryAtLeisure(layout.launchesDir, (name) => this.#launchChanged(name), onError, {
+        isUrgent: () => this.#isFull(),
+      }),
     ];
     this.#queue.onWaitsForSpec = () => this.#followSpecs();
     if (this.#queue.waitsForSpec()) this.#followSpecs();
@@ -103,6 +105,12 @@ export class SteeringSource implements Source {
     const part = workerId === null ? null : this.#context.part<WorkerPart>(`worker:${workerId}`);
     if (part !== null && SPEC_GATES.has(part.waiting?.gate ?? ""))
       this.#queue.lookAtWaiting((each) => each.waiting?.name === part.waiting?.name);
+  }
+
+  /** Whether all places are taken: somebody may wait for the one that a launch frees. */
+  #isFull(): boolean {
+    const taken = this.#context.part<FleetPart>("fleet")?.under_way.length ?? 0;
+    return taken >= this.#context.policy().settings.max_concurrent_restarts;
   }
 
   #launchChanged(name: string | null): void {

@@ -15,22 +15,30 @@ const GATHERED_MS_MAX = 1000;
 /** Of many names, so much is done in one go: a verdict is wanted within 10 ms. */
 const PIECE_MS = 2;
 
+export interface Leisure {
+  /** Asked at once for each name: one that is no news is not hinted, and nobody is woken for it once more. */
+  readonly isNews?: (name: string) => boolean;
+  /** Asked at once after a name that is news: whether somebody waits for it after all, and for those before it. */
+  readonly isUrgent?: () => boolean;
+}
+
 /**
  * Watches a folder, not those below it; when it is quiet again, each name that changed is hinted once.
  *
- * @param isNews Asked at once for each name: one that is no news is not hinted, and nobody is woken for it once more.
  * @param onError As for {@link watchDirectory}, which says what `null` means too.
  */
 export function watchDirectoryAtLeisure(
   path: string,
   onHint: (name: string | null) => void,
   onError: (error: unknown) => void,
-  isNews: (name: string) => boolean = () => true,
+  { isNews = () => true, isUrgent = () => false }: Leisure = {},
 ): Watch {
   const gathered = new Gathered(onHint);
   const gather = (name: string | null): void => {
-    if (name === null) onHint(null);
-    else if (isNews(name)) gathered.add(name);
+    if (name === null) return onHint(null);
+    if (!isNews(name)) return;
+    gathered.add(name);
+    if (isUrgent()) gathered.hintNow();
   };
   const watch = watchDirectory(path, gather, onError);
   return {
@@ -73,6 +81,11 @@ class Gathered {
       this.#timer = setTimeout(() => this.#due(), Math.ceil(leftMs));
       return;
     }
+    this.hintNow();
+  }
+
+  hintNow(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     const names = [...this.#names];
     this.#names.clear();
@@ -81,10 +94,9 @@ class Gathered {
 
   /** Hints the names from `next` on, a piece at a time. */
   #hint(names: readonly string[], next: number): void {
-    if (this.#closed) return;
     const endMs = performance.now() + PIECE_MS;
     let nth = next;
-    while (nth < names.length && performance.now() < endMs) this.#onHint(names[nth++] as string);
-    if (nth < names.length) setImmediate(() => this.#hint(names, nth));
+    while (!this.#closed && nth < names.length && performance.now() < endMs) this.#onHint(names[nth++] as string);
+    if (!this.#closed && nth < names.length) setImmediate(() => this.#hint(names, nth));
   }
 }

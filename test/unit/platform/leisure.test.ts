@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { watchDirectoryAtLeisure } from "../../../lib/platform/leisure.js";
 import { temporaryFolder, until } from "./helpers.js";
 
@@ -71,9 +71,11 @@ describe("watchDirectoryAtLeisure(), with a sense of what is news", () => {
       folder,
       (name) => hints.push(name),
       () => undefined,
-      (name) => {
-        asked.add(name);
-        return name !== "ours.json";
+      {
+        isNews: (name) => {
+          asked.add(name);
+          return name !== "ours.json";
+        },
       },
     );
     onTestFinished(() => watch.close());
@@ -82,5 +84,31 @@ describe("watchDirectoryAtLeisure(), with a sense of what is news", () => {
     await until("the other's change is hinted", () => hints.includes("theirs.json"));
     expect([...asked].sort()).toEqual(["ours.json", "theirs.json"]);
     expect(hints).not.toContain("ours.json");
+  });
+});
+
+describe("watchDirectoryAtLeisure(), with a sense of what is urgent", () => {
+  test("gives its hints at once when somebody waits for them, those before included, and each once", async () => {
+    // Quiet never comes.
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const folder = temporaryFolder();
+    const hints: (string | null)[] = [];
+    const asked = new Set<string>();
+    let isUrgent = false;
+    const watch = watchDirectoryAtLeisure(
+      folder,
+      (name) => hints.push(name),
+      () => undefined,
+      { isNews: (name) => asked.add(name).size > 0, isUrgent: () => isUrgent },
+    );
+    onTestFinished(() => watch.close());
+    for (const name of ["w-0.json", "w-1.json"]) writeFileSync(join(folder, name), "{}");
+    await until("both have been heard of", () => asked.size === 2);
+    expect(hints).toEqual([]);
+    isUrgent = true;
+    writeFileSync(join(folder, "w-2.json"), "{}");
+    await until("the third is hinted", () => hints.includes("w-2.json"));
+    expect(hints.slice(0, 3).sort()).toEqual(["w-0.json", "w-1.json", "w-2.json"]);
   });
 });
