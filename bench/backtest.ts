@@ -28,6 +28,8 @@ export async function backtest(wanted: Wanted): Promise<Result> {
     return {
       name: "backtest",
       what: "from the start of the process to its end, another policy over the whole recorded history",
+      policy: { in_force: history.policy, tried: "zombie_threshold_seconds 0.8 of that; max_retries 2" },
+      home: history.folder,
       leaves_out: "making the history; the first reading of a file from the disk, where the kernel still has it",
       workers: wanted.workers,
       hours: wanted.hours,

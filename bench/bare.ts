@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { packageRoot } from "../lib/platform/package.js";
-import { closedInTheEnd, killIfThere } from "./cleanup.js";
+import { closedInTheEnd, environmentIn } from "./cleanup.js";
 import { Lab } from "./lab.js";
 
 /** Workers that can be killed and are started again, and the lab that hears them. */
@@ -12,31 +12,27 @@ export interface Side {
 }
 
 export class BareParent implements Side {
-  readonly lab: Lab;
-  readonly pids: Map<string, number>;
-  readonly #parent: ChildProcess;
+  readonly lab = new Lab();
+  readonly pids = new Map<string, number>();
+  /** Ends it and its workers, and removes what they wrote. */
   readonly close = closedInTheEnd(() => this.#close());
+  readonly #parent: ChildProcess;
 
-  private constructor(lab: Lab, pids: Map<string, number>, parent: ChildProcess) {
-    this.lab = lab;
-    this.pids = pids;
-    this.#parent = parent;
+  private constructor(workers: number) {
+    const { command, args } = this.lab.launch();
+    const main = join(packageRoot(), "dist", "bench", "baseline-parent.js");
+    const env = environmentIn(this.lab.folder);
+    this.#parent = spawn(process.execPath, [main, String(workers), command, ...args], { stdio: "ignore", env });
   }
 
   static async open(workers: number): Promise<BareParent> {
-    const lab = new Lab();
-    const { command, args } = lab.launch();
-    const main = join(packageRoot(), "dist", "bench", "baseline-parent.js");
-    const parent = spawn(process.execPath, [main, String(workers), command, ...args], { stdio: "ignore" });
-    const started = await lab.awaitStarted(workers, 60_000);
-    return new BareParent(lab, new Map(started.map(({ id, pid }) => [id, pid])), parent);
+    const bare = new BareParent(workers);
+    for (const { id, pid } of await bare.lab.awaitStarted(workers, 60_000)) bare.pids.set(id, pid);
+    return bare;
   }
 
   async #close(): Promise<void> {
     this.#parent.kill("SIGKILL");
-    // Those whose first words nobody has heard yet; interrupted, one may be dead and not be replaced.
-    for (const { id, pid } of this.lab.started()) this.pids.set(id, pid);
-    for (const pid of this.pids.values()) killIfThere(pid);
     await this.lab.close();
   }
 }

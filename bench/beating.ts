@@ -1,6 +1,7 @@
 /** Beats for many workers from one process, so that a machine of two cores measures the monitor and not the workers. @module */
 import { renameSync, writeFileSync } from "node:fs";
 import type { Layout } from "../lib/store/layout.js";
+import { closedInTheEnd } from "./cleanup.js";
 
 export class Beating {
   readonly #layout: Layout;
@@ -10,6 +11,10 @@ export class Beating {
   readonly #sequences = new Map<string, number>();
   #timer: NodeJS.Timeout | null = null;
   #turn = 0;
+  /** Ends the beating, of which the home must not be removed. */
+  readonly stop = closedInTheEnd(async () => {
+    if (this.#timer) clearInterval(this.#timer);
+  });
   /** Right before each worker's last beat was put in its place, wall-clock milliseconds: no earlier can it have been seen. */
   readonly lastAtMs = new Map<string, number>();
 
@@ -48,11 +53,7 @@ export class Beating {
       temporary,
       JSON.stringify({ worker_id: id, sequence, timestamp: new Date().toISOString(), health_score: 95, progress: 50 }),
     );
-    this.lastAtMs.set(id, Date.now());
+    this.lastAtMs.set(id, performance.timeOrigin + performance.now());
     renameSync(temporary, path);
-  }
-
-  stop(): void {
-    if (this.#timer) clearInterval(this.#timer);
   }
 }

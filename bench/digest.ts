@@ -33,6 +33,7 @@ export async function digest(seconds: number): Promise<Result> {
     return {
       name: "digest",
       what: `${PER_SECOND} failures a second for ${seconds} s, read and named by the real daemon`,
+      policy: {},
       leaves_out: "the figures come from the metrics file, which is written every 5 s: up to so much is not digestion",
       failures: written,
       written_seconds: round(wroteFor),

@@ -22,15 +22,16 @@ const POLICY = {
   },
 };
 
+/** @param workers At least 2: every second one may be silenced, half of those under the bare watcher. */
 export async function hang(workers: number, hangs: number): Promise<Result> {
   const lab = new Lab(POLICY);
-  const ids = Array.from({ length: workers }, (_, nth) => `bench-${nth}`);
+  const ids = Array.from({ length: Math.max(2, workers) }, (_, nth) => `bench-${nth}`);
   const beating = new Beating(lab.layout, ids, INTERVAL_SECONDS * 1000);
   const bareLog = join(lab.folder, "bare.jsonl");
   let endBare: Close | null = null;
   try {
     for (const id of ids) lab.addWorker(id, { launch: true, heartbeat: { mode: "required" } });
-    await lab.awaitStarted(workers, 120_000);
+    await lab.awaitStarted(ids.length, 120_000);
     beating.start();
     await lab.start("heartbeat-monitor");
     const verdicts = (): Map<string, number> => verdictsIn(lab.layout.eventLog("zombie-cleanup"), '"zombie_detected"');
@@ -42,7 +43,7 @@ export async function hang(workers: number, hangs: number): Promise<Result> {
     const theirs = await lagsOf(chosen(ids, hangs, 1), beating, () => verdictsIn(bareLog, ""));
     return {
       name: "hang",
-      what: `threshold of a silent worker (last beat put in place + ${THRESHOLD_SECONDS} s) until zombie_detected; ${ours.length} hangs among ${workers} beating workers, every ${INTERVAL_SECONDS} s; then as many under a bare watcher of the same beats`,
+      what: `threshold of a silent worker (last beat put in place + ${THRESHOLD_SECONDS} s) until zombie_detected; ${ours.length} hangs among ${ids.length} beating workers, every ${INTERVAL_SECONDS} s; then others under a bare watcher of the same beats`,
       policy: POLICY,
       leaves_out: "the end of the process and its restart; beats come from one process, the workers are real and idle",
       ...compared(ours, theirs),
@@ -51,7 +52,7 @@ export async function hang(workers: number, hangs: number): Promise<Result> {
     };
   } finally {
     await endBare?.();
-    beating.stop();
+    await beating.stop();
     await lab.close();
   }
 }

@@ -8,11 +8,13 @@ export async function history(wanted: Wanted): Promise<Result> {
   const startMs = performance.now();
   const made = readyHistory(wanted);
   const seconds = (performance.now() - startMs) / 1000;
-  const { events, decisions, events_mib, decisions_mib } = made;
+  const { folder: home, policy, events, decisions, events_mib, decisions_mib } = made;
   made.remove();
   return {
     name: "history",
     what: "a recorded history, made by the daemons' own cores on the real loop in simulated time",
+    policy,
+    home,
     leaves_out: "launch and exit records, beats, samples and journals: they are not written",
     workers: wanted.workers,
     hours: wanted.hours,

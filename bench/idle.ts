@@ -63,7 +63,7 @@ export async function idle(workers: number, seconds: number, settleSeconds: numb
       ),
     };
   } finally {
-    beating.stop();
+    await beating.stop();
     for (const end of endBare) await end();
     await lab.close();
   }

@@ -1,6 +1,6 @@
 /** A home of its own for a benchmark: real daemons, real workers, and the means to measure them. @module */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../lib/platform/package.js";
 import type { DaemonName } from "../lib/schema/records.js";
@@ -8,11 +8,11 @@ import { openHome } from "../lib/store/home.js";
 import { Layout } from "../lib/store/layout.js";
 import { SpecStore } from "../lib/store/specs.js";
 import { startAttempt } from "../lib/targets/process.js";
-import { closedInTheEnd } from "./cleanup.js";
+import { closedInTheEnd, killAllIn } from "./cleanup.js";
 import { Ear, type Started } from "./ear.js";
 import { placeOfHomes } from "./place.js";
 
-/** Limits that a benchmark would run into are lifted, by policy, as an operator would; the README of each says so. */
+/** Limits that a benchmark would run into are lifted, by policy, as an operator would; each result states them. */
 export const OPEN_RESTART_POLICY = {
   max_retries: 100_000,
   first_retry_delay_seconds: 0,
@@ -112,7 +112,8 @@ export class Lab {
     const child = this.#daemons.get(name);
     this.#daemons.delete(name);
     child?.kill("SIGTERM");
-    if (child?.exitCode === null) await new Promise((resolve) => child.once("exit", resolve));
+    if (child?.exitCode === null && child.signalCode === null)
+      await new Promise((resolve) => child.once("exit", resolve));
   }
 
   pidOf(name: DaemonName): number {
@@ -147,12 +148,12 @@ export class Lab {
   async awaitStarted(count: number, boundMs: number): Promise<Started[]> {
     const started = await this.#ear.awaitStarted(count, boundMs);
     if (started.length === count) return started;
-    throw new Error(`Only ${started.length} of ${count} workers started within ${boundMs} ms; see ${this.folder}`);
+    throw new Error(`Only ${started.length} of ${count} workers started within ${boundMs} ms in ${this.folder}`);
   }
 
   async #close(): Promise<void> {
     await Promise.all([...this.#daemons.keys()].map((name) => this.stop(name)));
-    for (const name of readdirSync(this.layout.launchesDir)) endWorker(join(this.layout.launchesDir, name));
+    await killAllIn(this.folder);
     this.#ear.close();
     await until(() => removed(this.folder), 10_000, `${this.folder} is removed`);
   }
@@ -167,14 +168,6 @@ function removed(folder: string): boolean {
     if ((error as NodeJS.ErrnoException).code === "ENOTEMPTY") return false;
     throw error;
   }
-}
-
-function endWorker(launchPath: string): void {
-  const record = JSON.parse(readFileSync(launchPath, "utf8").trim() || "{}") as { pid?: number; start_time?: number };
-  if (!record.pid || !record.start_time) return;
-  const stat = existsSync(`/proc/${record.pid}/stat`) ? readFileSync(`/proc/${record.pid}/stat`, "latin1") : "";
-  const startTime = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
-  if (startTime === record.start_time) process.kill(record.pid, "SIGKILL");
 }
 
 export async function until(condition: () => boolean, boundMs: number, what: string): Promise<void> {

@@ -9,7 +9,7 @@
 import { parseArgs } from "node:util";
 import { backtest } from "./backtest.js";
 import { churn } from "./churn.js";
-import { closeOnSignal } from "./cleanup.js";
+import { runToTheEnd } from "./cleanup.js";
 import { digest } from "./digest.js";
 import { machine } from "./figures.js";
 import { grouping } from "./grouping.js";
@@ -20,7 +20,7 @@ import { idle } from "./idle.js";
 import { neighbours } from "./neighbours.js";
 import { parts } from "./parts.js";
 import { patterns } from "./patterns.js";
-import { placeOfHomes } from "./place.js";
+import { choosePlace, placeOfHomes } from "./place.js";
 import { mass, recovery } from "./recovery.js";
 import { replay } from "./replay.js";
 import { startup } from "./startup.js";
@@ -35,6 +35,8 @@ export interface Result {
   readonly leaves_out: string;
   /** Of the daemons, as far as it is not the default; left out where no daemon runs. */
   readonly policy?: object;
+  /** The home, where it is not made for this benchmark alone. */
+  readonly home?: string;
   readonly [figure: string]: number | string | object | null | undefined;
 }
 
@@ -119,7 +121,6 @@ const where = (): string => {
   return `${machine()}; homes in ${folder}, where a file is created in ${createUs} us`;
 };
 
-closeOnSignal();
 const results: Result[] = [];
 for (const one of names) {
   const run = BENCHMARKS[one];
@@ -127,15 +128,17 @@ for (const one of names) {
     process.stderr.write(`Unknown benchmark "${one}": one of ${Object.keys(BENCHMARKS).join(", ")}, all\n`);
     process.exit(2);
   }
-  const result = await run(options);
+  // What ran before may have made files dear where it was.
+  choosePlace();
+  const result = { ...(await runToTheEnd(() => run(options))), machine: where() };
   results.push(result);
-  const { name: title, what, policy, leaves_out, ...figures } = result;
+  const { name: title, what, policy, leaves_out, machine, ...figures } = result;
   process.stdout.write(`\n${title}: ${what}\n`);
   for (const [key, value] of Object.entries(figures)) process.stdout.write(`  ${key.padEnd(24)} ${value}\n`);
   if (policy !== undefined) process.stdout.write(`  policy: ${JSON.stringify(policy)}, otherwise the defaults\n`);
-  process.stdout.write(`  not measured: ${leaves_out}\n  machine: ${where()}\n`);
+  process.stdout.write(`  not measured: ${leaves_out}\n  machine: ${machine}\n`);
 }
 if (values.json)
   process.stdout.write(
-    `${JSON.stringify({ machine: where(), at: new Date().toISOString(), ...(results.length === 1 ? results[0] : { results }) })}\n`,
+    `${JSON.stringify({ at: new Date().toISOString(), ...(results.length === 1 ? results[0] : { results }) })}\n`,
   );

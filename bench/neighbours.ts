@@ -4,7 +4,7 @@ import { accessSync, constants, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { packageRoot } from "../lib/platform/package.js";
 import { BareParent, killOne, type Side } from "./bare.js";
-import { type Close, closedInTheEnd, killIfThere } from "./cleanup.js";
+import { type Close, closedInTheEnd, environmentIn } from "./cleanup.js";
 import { percentile, round } from "./figures.js";
 import { Lab, OPEN_RESTART_POLICY } from "./lab.js";
 import type { Result } from "./main.js";
@@ -95,7 +95,7 @@ function openTwo(onOpen: OnOpen): Promise<Side> {
   const { command, args } = lab.launch();
   const main = join(packageRoot(), "dist", "bench", "meeting-parent.js");
   const start = (folders: string[]): ChildProcess =>
-    spawn(process.execPath, [main, ...folders, command, ...args], { stdio: "ignore" });
+    spawn(process.execPath, [main, ...folders, command, ...args], { stdio: "ignore", env: environmentIn(lab.folder) });
   return sideUnder(lab, [start([a, b]), start([b, a])], onOpen);
 }
 
@@ -109,7 +109,7 @@ function openRunit(onOpen: OnOpen): Promise<Side> | null {
     // What the others run as well: one shell that says its word and becomes `sleep`.
     const script = `#!${command}\nHEALD_WORKER_ID=${id}\n${args[1]}\n`;
     writeFileSync(join(folder, "run"), script, { mode: 0o750 });
-    return spawn("runsv", [folder], { stdio: "ignore" });
+    return spawn("runsv", [folder], { stdio: "ignore", env: environmentIn(lab.folder) });
   });
   return sideUnder(lab, services, onOpen);
 }
@@ -118,7 +118,7 @@ function openPm2(onOpen: OnOpen): Promise<Side> | null {
   if (!isInstalled("pm2")) return null;
   const lab = new Lab();
   const { command, args } = lab.launch();
-  const env = { ...process.env, PM2_HOME: join(lab.folder, "pm2") };
+  const env = { ...environmentIn(lab.folder), PM2_HOME: join(lab.folder, "pm2") };
   const apps = ids().map((id) => ({
     name: id,
     script: command,
@@ -145,15 +145,11 @@ async function sideOf(lab: Lab): Promise<Side> {
 
 /** The workers of parents that are children of this process. Whoever starts workers anew goes first. */
 async function sideUnder(lab: Lab, parents: readonly ChildProcess[], onOpen: OnOpen): Promise<Side> {
-  let pids: ReadonlyMap<string, number> = new Map();
   onOpen(async () => {
     for (const parent of parents) parent.kill("SIGKILL");
-    for (const pid of pids.values()) killIfThere(pid);
     await lab.close();
   });
-  const side = await sideOf(lab);
-  pids = side.pids;
-  return side;
+  return sideOf(lab);
 }
 
 function ids(): string[] {

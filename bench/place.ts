@@ -15,14 +15,18 @@ const CREATIONS = 15;
 
 let place: Place | null = null;
 
+/** Where homes are, as it was chosen last. */
+export function placeOfHomes(): Place {
+  return place ?? choosePlace();
+}
+
 /**
- * TMPDIR where it is set; else of `/tmp` and `/var/tmp` the one in which a file is created sooner.
+ * Chooses TMPDIR where it is set; else of `/tmp` and `/var/tmp` the one in which a file is created sooner.
  *
  * Near a folder that has lost many files within the last minutes, ext4 looks for a number that was not in use lately, up to
  * half a millisecond for each new file. A restart creates six: then a benchmark measured what was run before it.
  */
-export function placeOfHomes(): Place {
-  if (place !== null) return place;
+export function choosePlace(): Place {
   const folders = process.env.TMPDIR ? [tmpdir()] : [tmpdir(), "/var/tmp"];
   const places = folders.flatMap((folder) => tried(folder) ?? []);
   const [best] = places.sort((one, other) => one.createUs - other.createUs);

@@ -67,7 +67,7 @@ export async function mass(workers: number, waves: number): Promise<Result> {
   }
   return {
     name: "mass",
-    what: `SIGKILL to ${workers} of ${workers} workers at once until the last replacement runs; ${waves} times, each the daemons' first; ${standby} launchers stand by`,
+    what: `SIGKILL to ${workers} of ${workers} workers at once until the last replacement runs; ${waves} times, each the daemons' first; ${standby} launchers stand by; default_standby: the same with as many as by default`,
     policy: lifted,
     leaves_out:
       "the default pacing and rate limits, lifted by policy; the time in which launchers are made that stand by",
@@ -101,7 +101,6 @@ class Pair {
   }
 
   async close(): Promise<void> {
-    await this.bare.close();
-    await this.heald.lab.close();
+    await Promise.all([this.bare.close(), this.heald.lab.close()]);
   }
 }

@@ -25,6 +25,8 @@ export async function replay(wanted: Wanted): Promise<Result> {
     return {
       name: "replay",
       what: "from the start of the process to its end, every recorded decision computed again",
+      policy: history.policy,
+      home: history.folder,
       leaves_out: "making the history; the first reading of a file from the disk, where the kernel still has it",
       workers: wanted.workers,
       hours: wanted.hours,

@@ -48,8 +48,8 @@ const daemonMain = (name: string): string => join(packageRoot(), "dist", "daemon
 function bareMs(lab: Lab): number {
   const main = join(packageRoot(), "dist", "bench", "baseline-reader.js");
   const from = performance.now();
-  const { status } = spawnSync(process.execPath, [main, lab.layout.activeDir, join(lab.folder, "bare")]);
-  if (status !== 0) throw new Error(`The bare reader ended with ${status}; see ${lab.folder}`);
+  const { status, stderr } = spawnSync(process.execPath, [main, lab.layout.activeDir, join(lab.folder, "bare")]);
+  if (status !== 0) throw new Error(`The bare reader ended with ${status}: ${stderr.toString()}`);
   return performance.now() - from;
 }
 

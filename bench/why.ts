@@ -29,6 +29,8 @@ export async function why(wanted: Wanted): Promise<Result> {
     return {
       name: "why",
       what: `the whole process: median and best of ${RUNS}, its CPU time (a loaded machine makes the rest longer), and once with the logs dropped from the page cache`,
+      policy: history.policy,
+      home: history.folder,
       leaves_out: "making the history and the indexes of rotated logs, which their daemons make within seconds",
       workers: wanted.workers,
       hours: wanted.hours,

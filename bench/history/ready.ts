@@ -1,9 +1,9 @@
 /** A made-up history that is there: the one in a folder, or one that is made now. @module */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { namesIn } from "../../lib/store/entries.js";
 import type { Layout } from "../../lib/store/layout.js";
+import { placeOfHomes } from "../place.js";
 import { type HistoryFigures, layoutOf, makeHistory } from "./make.js";
 
 const HOUR_MS = 3_600_000;
@@ -19,6 +19,8 @@ export interface Wanted {
 export interface History extends HistoryFigures {
   readonly folder: string;
   readonly layout: Layout;
+  /** In force when its decisions were made. */
+  readonly policy: object;
   /** What its logs and decisions take, MiB. */
   readonly events_mib: number;
   readonly decisions_mib: number;
@@ -27,7 +29,7 @@ export interface History extends HistoryFigures {
 
 /** Gives the history in the folder, or makes one, which takes minutes for a large fleet. */
 export function readyHistory({ folder, workers, hours, seed }: Wanted): History {
-  const place = folder ?? mkdtempSync(join(tmpdir(), "heald-history-"));
+  const place = folder ?? mkdtempSync(join(placeOfHomes().folder, "heald-history-"));
   const note = join(place, "history.json");
   if (!existsSync(note)) {
     process.stderr.write(`Making ${hours} hours of ${workers} workers in ${place}…\n`);
@@ -44,12 +46,19 @@ export function readyHistory({ folder, workers, hours, seed }: Wanted): History 
     ...figures,
     folder: place,
     layout,
+    policy: policiesOf(layout),
     events_mib: mibOf(layout.eventsDir) + archived(false),
     decisions_mib: mibOf(layout.decisionsDir) + archived(true),
     remove: () => {
       if (folder === null) rmSync(place, { recursive: true, force: true });
     },
   };
+}
+
+/** Every policy file of a home, by its name. */
+function policiesOf({ configDir }: Layout): object {
+  const names = namesIn(configDir).filter((name) => name.endsWith("-policy.json"));
+  return Object.fromEntries(names.map((name) => [name, JSON.parse(readFileSync(join(configDir, name), "utf8"))]));
 }
 
 function progress(hours: number): (hour: number) => void {
