@@ -1,10 +1,11 @@
 /** worker-restart of a made-up history: a queue, claims and an outcome history as its sources and its performer keep them. @module */
 import { restartCore } from "../../daemons/worker-restart/decide.js";
 import type { Effect, Event, Facts, Request, StartEffect, Subject } from "../../daemons/worker-restart/messages.js";
+import { nextForPlaces } from "../../daemons/worker-restart/places.js";
 import { restartPolicy } from "../../daemons/worker-restart/policy.js";
 import { requestOf } from "../../daemons/worker-restart/request-file.js";
 import type { RestartSettings } from "../../daemons/worker-restart/settings.js";
-import type { Slice, WorkerPart } from "../../daemons/worker-restart/state.js";
+import type { FleetPart, Slice, WorkerPart } from "../../daemons/worker-restart/state.js";
 import type { Answer } from "../../lib/runtime/core.js";
 import type { EventRecord } from "../../lib/schema/events.js";
 import { restartRequestSchema } from "../../lib/schema/records.js";
@@ -145,13 +146,16 @@ export class Restarts {
     }
   }
 
-  #waitingFor(effect: Extract<Effect, { kind: "look-waiting" }>): string[] {
+  #waitingFor({ gate, worker_type }: Extract<Effect, { kind: "look-waiting" }>): string[] {
+    const { loop } = this.host;
+    if (gate === "concurrency") {
+      const parts = [...loop.partsWith<WorkerPart>("worker:").values()];
+      return nextForPlaces(parts, loop.part<FleetPart>("fleet"), loop.policy.settings, this.#options.time.atMs);
+    }
     const isMeant = (part: WorkerPart | null): boolean =>
-      part?.waiting != null &&
-      (effect.worker_type === undefined || part.worker_type === effect.worker_type) &&
-      (effect.gate === undefined || part.waiting.gate === effect.gate);
+      part?.waiting != null && (worker_type === undefined || part.worker_type === worker_type);
     return [...this.#queue]
-      .filter(([, { member }]) => isMeant(this.host.loop.part<WorkerPart>(`worker:${member.id}`)))
+      .filter(([, { member }]) => isMeant(loop.part<WorkerPart>(`worker:${member.id}`)))
       .map(([name]) => name);
   }
 

@@ -57,6 +57,7 @@ function end(
   const subject = isOurs ? plainSubject(event) : null;
   effects.push({ kind: "settle", subject, name: event.name, claimed: null, folder: "done", outcome });
   if (isOurs) effects.push({ kind: "wake", key: `look:${event.worker_id}`, atMonoMs: null });
+  effects.push(...placeLeft(worker.waiting));
   return {
     slice: { ...slice, worker: isOurs ? { ...worker, waiting: ending } : worker },
     effects,
@@ -95,6 +96,7 @@ function defer(question: Asked, gates: readonly Gate[], failed: FailedGate, befo
     key: `look:${event.worker_id}`,
     atMonoMs: inMs === null ? null : Math.ceil(stamp.monoMs + inMs),
   });
+  if (failed.gate !== "concurrency") effects.push(...placeLeft(waiting));
   const ending = failed.gate === "survivors" ? endingOf(question) : slice.worker.ending;
   const message = `The restart of ${event.worker_id} waits: ${failed.reason}`.slice(0, 160);
   return {
@@ -102,6 +104,11 @@ function defer(question: Asked, gates: readonly Gate[], failed: FailedGate, befo
     effects,
     decision: isNews ? draftOf(question, "defer", failed.gate, message, gates) : undefined,
   };
+}
+
+/** One that waited for a place was looked at for one, and has not taken it: that place is another's. */
+export function placeLeft(waiting: Waiting | null): Act[] {
+  return waiting?.gate === "concurrency" ? [{ kind: "look-waiting", gate: "concurrency" }] : [];
 }
 
 function deferredBlock(

@@ -143,7 +143,7 @@ export type Effect =
   | StartEffect
   | (Subject & { readonly kind: "look"; readonly name: string })
   /** Looks again at all requests that wait: of one type, or for one gate. */
-  | { readonly kind: "look-waiting"; readonly worker_type?: string; readonly gate?: string }
+  | { readonly kind: "look-waiting"; readonly worker_type?: string; readonly gate?: "concurrency" }
   | {
       readonly kind: "defer";
       readonly name: string;

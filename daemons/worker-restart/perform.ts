@@ -70,7 +70,7 @@ export class Performer {
       case "look":
         return this.#look(effect);
       case "look-waiting":
-        return void this.#queue.lookAtWaiting((part) => isMeant(effect, part));
+        return void this.#lookAtWaiting(effect);
       case "defer":
         return this.#defer(effect);
       case "settle":
@@ -97,6 +97,11 @@ export class Performer {
         return void endOldAttempt(this.#context, this.#specs, effect);
     }
   };
+
+  #lookAtWaiting({ gate, worker_type }: Of<"look-waiting">): void {
+    if (gate === "concurrency") this.#queue.fillPlaces();
+    else this.#queue.lookAtWaiting((part) => worker_type === undefined || part.worker_type === worker_type);
+  }
 
   #look(effect: Of<"look">): Answer<Event> {
     const gone = { ...effect, kind: "request-gone" as const };
@@ -279,11 +284,6 @@ export class Performer {
 function isRequired(block: NonNullable<WorkerSpecRecord["heartbeat"]>): boolean {
   if (block.mode != null) return block.mode === "required";
   return [block.interval_seconds, block.timeout_seconds, block.zombie_threshold_seconds].some((each) => each != null);
-}
-
-function isMeant(effect: Of<"look-waiting">, part: WorkerPart): boolean {
-  if (effect.worker_type !== undefined && part.worker_type !== effect.worker_type) return false;
-  return effect.gate === undefined || part.waiting?.gate === effect.gate;
 }
 
 /** A request's text as an object; null if it is gone or not one. */

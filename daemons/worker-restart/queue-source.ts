@@ -15,9 +15,10 @@ import { MAX_BYTES, readRecord, UNFINISHED_MS } from "../../lib/store/records.js
 import { FactReader, type Found } from "./facts.js";
 import type { Event, Facts, Subject } from "./messages.js";
 import { accountedFor, adoptOrphans } from "./orphans.js";
+import { nextForPlaces } from "./places.js";
 import { namedSubject, requestOf } from "./request-file.js";
 import type { RestartSettings } from "./settings.js";
-import type { WorkerPart } from "./state.js";
+import type { FleetPart, WorkerPart } from "./state.js";
 
 export type Context = DaemonContext<Event, RestartSettings>;
 
@@ -100,6 +101,13 @@ export class QueueSource implements Source {
   /** Looks at all requests that wait; after a change of a hold, a wish, a template or the policy. */
   lookAtWaiting(filter: (part: WorkerPart) => boolean = () => true): void {
     for (const [, part] of this.#waiting()) if (part.waiting && filter(part)) this.#offer(part.waiting.name);
+  }
+
+  /** Looks at those that are next for the places that are free among the starts under way. */
+  fillPlaces(): void {
+    const parts = [...this.#context.partsWith<WorkerPart>("worker:").values()];
+    const fleet = this.#context.part<FleetPart>("fleet");
+    for (const name of nextForPlaces(parts, fleet, this.#context.policy().settings, Date.now())) this.#offer(name);
   }
 
   /** Reads one request; null if it is gone, or not finished yet (then it is looked at again by itself). */

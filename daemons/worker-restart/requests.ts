@@ -10,7 +10,7 @@ import { type DecisionDraft, type EventRecord, type Gate, makeEvent, type Stamp 
 import { writeInstant } from "../../lib/schema/primitives.js";
 import { changeBreaker } from "./breakers.js";
 import { countDeath, liftQuarantine } from "./deaths.js";
-import { conclude } from "./deferrals.js";
+import { conclude, placeLeft } from "./deferrals.js";
 import { askGates, delayMs, type Question, startsAfter } from "./gates.js";
 import {
   type Act,
@@ -296,6 +296,7 @@ export function onHookAnswered(slice: WithWorker, event: StampedEvent<"hook-answ
       ...news,
       { kind: "defer", name: event.name, claimed: null, deferred },
       { kind: "wake", key: `look:${event.worker_id}`, atMonoMs: stamp.monoMs + HOOK_LATER_MS },
+      ...placeLeft(waiting),
     ],
   };
 }
@@ -346,7 +347,7 @@ export function onGone(slice: Slice, event: StampedEvent<"request-gone">): Step 
   );
   return {
     slice: { ...slice, worker: { ...slice.worker, waiting: null } },
-    effects: [report(record), { kind: "wake", key: `look:${event.worker_id}`, atMonoMs: null }],
+    effects: [report(record), { kind: "wake", key: `look:${event.worker_id}`, atMonoMs: null }, ...placeLeft(waiting)],
     decision: {
       subject: event.worker_id,
       verdict: "withdrawn",

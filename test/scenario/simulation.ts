@@ -124,6 +124,10 @@ export class Simulation<Slice extends object, Event extends Kind, Effect extends
     this.#recover();
   }
 
+  get policy(): Policy {
+    return this.#policy;
+  }
+
   setPolicy(policy: Policy): void {
     this.#policy = policy;
     this.#loop.setPolicy(policy, this.#policyHash());

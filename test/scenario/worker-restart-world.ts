@@ -1,9 +1,10 @@
 /** A fleet in memory for the scenarios of worker-restart: a queue, specs, processes, a history; no file, no process. @module */
 import { restartCore } from "../../daemons/worker-restart/decide.js";
 import type { Effect, Event, Facts, Request, StartEffect, Subject } from "../../daemons/worker-restart/messages.js";
+import { nextForPlaces } from "../../daemons/worker-restart/places.js";
 import { readRestartPolicy } from "../../daemons/worker-restart/policy.js";
 import type { RestartSettings } from "../../daemons/worker-restart/settings.js";
-import type { Slice, WorkerPart } from "../../daemons/worker-restart/state.js";
+import type { FleetPart, Slice, WorkerPart } from "../../daemons/worker-restart/state.js";
 import type { Answer, PerformContext } from "../../lib/runtime/core.js";
 import type { DecisionEffect } from "../../lib/runtime/loop.js";
 import type { Policy } from "../../lib/schema/policy.js";
@@ -65,8 +66,12 @@ export class FleetWorld implements World<Event, Effect> {
   readonly endings: number[] = [];
   /** Whether old attempts outlive their signals. */
   deaf = false;
-  /** What the next looks find, for all workers or for one. */
+  /** What the next looks find, for all workers. */
   facts: Partial<Facts> = {};
+  /** And for one. */
+  readonly factsOf = new Map<string, Partial<Facts>>();
+  /** The requests that were looked at, in their order. */
+  readonly looked: string[] = [];
   mustBeat = false;
   /** Until then the host cannot make a launcher. */
   noStartsBeforeMs = 0;
@@ -197,7 +202,9 @@ export class FleetWorld implements World<Event, Effect> {
       other,
       host: "running",
       ...this.facts,
+      ...this.factsOf.get(worker_id),
     };
+    this.looked.push(worker_id);
     const request = filed.deferred === null ? { ...filed.request, bare: true } : filed.request;
     return { kind: "request", ...filed.subject, name, request, facts };
   }
@@ -219,6 +226,20 @@ export class FleetWorld implements World<Event, Effect> {
       const event = this.look(name);
       if (event !== null) offer(event);
     }
+  }
+
+  #meant({ gate }: Extract<Effect, { kind: "look-waiting" }>): string[] {
+    if (gate === undefined) return [...this.queue.keys()];
+    const parts = this.#simulationParts().map(([, part]) => part);
+    const { settings } = this.#simulation.policy;
+    return nextForPlaces(parts, this.#simulation.part<FleetPart>("fleet"), settings, this.#simulation.nowMs);
+  }
+
+  /** A person has taken the request back since it began to wait. */
+  #gone(name: string): Event | [] {
+    for (const [workerId, { waiting, worker_type, task_id }] of this.#simulationParts())
+      if (waiting?.name === name) return { kind: "request-gone", worker_id: workerId, worker_type, task_id, name };
+    return [];
   }
 
   /** At the very first scan there is no loop yet. */
@@ -244,7 +265,7 @@ export class FleetWorld implements World<Event, Effect> {
       case "look":
         return this.look(effect.name) ?? { ...effect, kind: "request-gone" };
       case "look-waiting":
-        return [...this.queue.keys()].flatMap((name) => this.look(name) ?? []);
+        return this.#meant(effect).flatMap((name) => this.look(name) ?? this.#gone(name));
       case "defer": {
         const filed = this.queue.get(effect.name) ?? this.claimed.get(effect.claimed ?? "");
         if (filed === undefined) return undefined;
