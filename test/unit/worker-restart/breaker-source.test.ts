@@ -1,0 +1,88 @@
+/** Guarantee: whatever happens to the breakers' folder or to the history, it is said once, and once more when it is over. */
+import { symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { BreakerSource } from "../../../daemons/worker-restart/breaker-source.js";
+import type { Event } from "../../../daemons/worker-restart/messages.js";
+import type { Context } from "../../../daemons/worker-restart/queue-source.js";
+import { BreakerStore } from "../../../lib/store/breakers.js";
+import type { Layout } from "../../../lib/store/layout.js";
+import { temporaryLayout } from "../store/temporary-home.js";
+
+class Bench {
+  readonly layout: Layout = temporaryLayout();
+  readonly offered: Event[] = [];
+  /** What the daemon's own log says, warnings and all-clears, in their order. */
+  readonly said: string[] = [];
+  readonly news: string[] = [];
+  readonly store = new BreakerStore(this.layout);
+  readonly source: BreakerSource;
+
+  constructor() {
+    const say = (_: object, text: string) => this.said.push(text);
+    const context = {
+      layout: this.layout,
+      log: { info: say, warn: say },
+      reporter: { news: (type: string, { message }: { message: string }) => this.news.push(`${type}: ${message}`) },
+      offer: (event: Event) => this.offered.push(event),
+      part: () => null,
+      partsWith: () => new Map(),
+    };
+    this.source = new BreakerSource(context as unknown as Context, this.store);
+    onTestFinished(() => this.source.stop());
+  }
+
+  outcome(worker_type: string): string {
+    const line = { worker_type, result: "failure", reason: "crashed", timestamp: "2026-01-01T00:00:00Z" };
+    return `${JSON.stringify({ ...line, worker_id: "w-1", attempt: 2 })}\n`;
+  }
+}
+
+test.for([
+  ["list", "listing breakers"],
+  ["read", "reading the breaker of scan"],
+] as const)("what may not be read for a while (%s) is said once, and once more when it may be again", ([ask, what]) => {
+  const bench = new Bench();
+  writeFileSync(join(bench.layout.breakersDir, "scan.json"), '{"worker_type":"scan","state":"open"}');
+  const forbidden = vi.spyOn(bench.store, ask).mockImplementation(() => {
+    throw Object.assign(new Error("EACCES: permission denied"), { code: "EACCES", syscall: "open" });
+  });
+  for (let times = 0; times < 3; times++) bench.source.scan();
+  expect(bench.said).toEqual([`${what} does not work just now (EACCES); it is tried again`]);
+  expect(bench.offered).toEqual([]);
+  forbidden.mockRestore();
+  for (let times = 0; times < 3; times++) bench.source.scan();
+  expect(bench.said.slice(1)).toEqual([`${what} works again`]);
+  expect(bench.offered).toHaveLength(1);
+});
+
+test("a breaker that is no record is refused by name, once for each version of it, and the others are read", () => {
+  const bench = new Bench();
+  const { breakersDir } = bench.layout;
+  writeFileSync(join(breakersDir, "scan.json"), '{"worker_type":"other","state":"open"}');
+  symlinkSync("scan.json", join(breakersDir, "linked.json"));
+  writeFileSync(join(breakersDir, "index.json"), '{"worker_type":"index","state":"open"}');
+  for (let times = 0; times < 3; times++) bench.source.scan();
+  expect(bench.news.sort()).toEqual([
+    expect.stringMatching(
+      /^record_refused: .*circuit-breakers\/linked\.json.*symbolic link.*last good state stays in force$/,
+    ),
+    'record_refused: circuit-breakers/scan.json: worker_type must be "scan"; the last good state stays in force',
+  ]);
+  expect(bench.offered).toMatchObject([{ kind: "breaker-by-hand", worker_type: "index", wanted: "open" }]);
+});
+
+test("a line of the history that is none is passed over, ten are named at most, and what follows is read", () => {
+  const bench = new Bench();
+  const bad = Array.from({ length: 12 }, (_, nth) => (nth % 2 === 0 ? "torn {\n" : '{"worker_type":7}\n'));
+  writeFileSync(bench.layout.history, [bench.outcome("scan"), ...bad, bench.outcome("index")].join(""));
+  for (let times = 0; times < 3; times++) bench.source.scan();
+  expect(bench.offered).toMatchObject([{ worker_type: "scan" }, { worker_type: "index" }]);
+  expect(bench.news).toHaveLength(10);
+  expect(bench.news[0]).toBe(
+    "record_refused: metrics/worker-restart-history.jsonl: a line is passed over: it is not JSON",
+  );
+  expect(bench.news[1]).toMatch(
+    /^record_refused: metrics\/worker-restart-history\.jsonl: a line is passed over: .*worker_type/,
+  );
+});
