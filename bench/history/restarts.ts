@@ -1,7 +1,7 @@
 /** worker-restart of a made-up history: a queue, claims and an outcome history as its sources and its performer keep them. @module */
 import { restartCore } from "../../daemons/worker-restart/decide.js";
 import type { Effect, Event, Facts, Request, StartEffect, Subject } from "../../daemons/worker-restart/messages.js";
-import { nextForPlaces } from "../../daemons/worker-restart/places.js";
+import { fillPlaces } from "../../daemons/worker-restart/places.js";
 import { restartPolicy } from "../../daemons/worker-restart/policy.js";
 import { requestOf } from "../../daemons/worker-restart/request-file.js";
 import type { RestartSettings } from "../../daemons/worker-restart/settings.js";
@@ -112,7 +112,7 @@ export class Restarts {
       case "look":
         return this.#look(effect.name) ?? { ...effect, kind: "request-gone" };
       case "look-waiting":
-        return this.#waitingFor(effect).flatMap((name) => this.#look(name) ?? []);
+        return this.#waitingFor(effect);
       case "defer": {
         const filed = this.#queue.get(effect.name) ?? this.#claimed.get(effect.claimed ?? "");
         if (filed === undefined) return undefined;
@@ -146,17 +146,23 @@ export class Restarts {
     }
   }
 
-  #waitingFor({ gate, worker_type }: Extract<Effect, { kind: "look-waiting" }>): string[] {
+  #waitingFor({ gate, worker_type }: Extract<Effect, { kind: "look-waiting" }>): Event[] {
     const { loop } = this.host;
+    const events: Event[] = [];
+    const look = (name: string): boolean => {
+      const event = this.#look(name);
+      return event !== null && events.push(event) > 0;
+    };
     if (gate === "concurrency") {
-      const parts = [...loop.partsWith<WorkerPart>("worker:").values()];
-      return nextForPlaces(parts, loop.part<FleetPart>("fleet"), loop.policy.settings, this.#options.time.atMs);
+      const parts = loop.partsWith<WorkerPart>("worker:").values();
+      fillPlaces(parts, loop.part<FleetPart>("fleet"), loop.policy, this.#options.time.atMs, look);
+      return events;
     }
-    const isMeant = (part: WorkerPart | null): boolean =>
-      part?.waiting != null && (worker_type === undefined || part.worker_type === worker_type);
-    return [...this.#queue]
-      .filter(([, { member }]) => isMeant(loop.part<WorkerPart>(`worker:${member.id}`)))
-      .map(([name]) => name);
+    for (const [name, { member }] of this.#queue) {
+      const part = loop.part<WorkerPart>(`worker:${member.id}`);
+      if (part?.waiting != null && (worker_type === undefined || part.worker_type === worker_type)) look(name);
+    }
+    return events;
   }
 
   #start(effect: StartEffect): Event {

@@ -71,6 +71,8 @@ export class SpecSource implements Source {
   /** The version of each spec that was delivered or written last. */
   readonly #seen = new Map<string, string>();
   readonly #again = new Map<string, NodeJS.Timeout>();
+  /** Workers that are watched, and whose beats nobody was told to read yet. */
+  readonly #unmet = new Set<string>();
   /** Called when a worker is watched from now on. */
   onMet: (workerId: string) => void = () => {};
   #scans = 0;
@@ -276,17 +278,16 @@ export class SpecSource implements Source {
       return this.#later(`spec:${workerId}`, UNFINISHED_MS, () => this.#readSpec(workerId));
     if (reading.kind === "bad") return this.#refuse(path, reading);
     this.#seen.set(workerId, keyOf(reading));
-    const isNew = this.#context.part<WorkerPart>(`worker:${workerId}`) === null;
+    if (this.#context.part<WorkerPart>(`worker:${workerId}`) === null) this.#unmet.add(workerId);
     this.#context.offer({ kind: "spec", worker_id: workerId, spec: specFacts(reading.value) });
     const { layout } = this.#context;
     if (mayBe(listed?.desired, layout.desired(workerId))) this.#readDesired(workerId);
     this.#readRest(workerId, listed);
-    // Only when its launch is known can a beat that names no attempt be told from an earlier attempt's.
-    if (isNew) this.onMet(workerId);
   }
 
   #onAbsent(workerId: string): void {
     this.#seen.delete(workerId);
+    this.#unmet.delete(workerId);
     const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
     if (worker === null) return;
     const gone = (): void => this.#context.offer({ kind: "spec", worker_id: workerId, spec: null });
@@ -300,8 +301,12 @@ export class SpecSource implements Source {
   /** A new attempt may have been launched, and may have ended, before its spec was read. */
   #readRest(workerId: string, listed?: Listed): void {
     const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
-    if (worker === null || worker.ending !== null) return;
-    if (worker.process === null && worker.spec.has_launch) this.#readLaunch(workerId, worker.spec.attempt);
+    const hasEnded = worker === null || worker.ending !== null;
+    if (!hasEnded && worker.process === null && worker.spec.has_launch) this.#readLaunch(workerId, worker.spec.attempt);
+    // Only when its launch is known can a beat that names no attempt be told from an earlier attempt's; after its exit is
+    // known it is not heard any more.
+    if (this.#unmet.delete(workerId)) this.onMet(workerId);
+    if (hasEnded) return;
     const path = this.#context.layout.exit(workerId, worker.spec.attempt);
     if (mayBe(listed?.exits, path)) this.#readExit(workerId, worker.spec.attempt);
   }

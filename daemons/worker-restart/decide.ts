@@ -48,6 +48,13 @@ function blank(part: keyof Slice): Slice[keyof Slice] {
 
 /** Applies one event. Same inputs, same decision. */
 export function decide(slice: Slice, event: Stamped<Event>, policy: Policy<RestartSettings>): Step {
+  const step = decideUpon(slice, event, policy);
+  // Whatever frees a place (a launch that was seen, a death before that, a start that was not made), another may wait for it.
+  const isFreed = step.slice.fleet.under_way.length < slice.fleet.under_way.length;
+  return isFreed ? { ...step, effects: [...step.effects, { kind: "look-waiting", gate: "concurrency" }] } : step;
+}
+
+function decideUpon(slice: Slice, event: Stamped<Event>, policy: Policy<RestartSettings>): Step {
   const settings = settingsFor(policy, "worker_type" in event ? event.worker_type : (slice.worker?.worker_type ?? ""));
   switch (event.kind) {
     case "request":

@@ -115,6 +115,8 @@ export function onNotStarted(slice: WithWorker, event: StampedEvent<"not-started
     const again: Waiting = {
       ...waiting,
       phase: "waiting",
+      // It has passed the gate at which it waited before.
+      gate: null,
       filed_at_ms: failed ? stamp.atMs : waiting.filed_at_ms,
       spent: false,
     };
@@ -228,7 +230,7 @@ export function onLaunched(slice: WithWorker, event: StampedEvent<"launched">): 
       worker: { ...slice.worker, run: launched },
       fleet: { ...fleet, recoveries_ms: [...fleet.recoveries_ms, recovery].slice(-RECOVERIES_MAX) },
     },
-    effects: [{ kind: "look-waiting", gate: "concurrency" }],
+    effects: [],
   };
 }
 

@@ -15,7 +15,7 @@ import { MAX_BYTES, readRecord, UNFINISHED_MS } from "../../lib/store/records.js
 import { FactReader, type Found } from "./facts.js";
 import type { Event, Facts, Subject } from "./messages.js";
 import { accountedFor, adoptOrphans } from "./orphans.js";
-import { nextForPlaces } from "./places.js";
+import { fillPlaces } from "./places.js";
 import { namedSubject, requestOf } from "./request-file.js";
 import type { RestartSettings } from "./settings.js";
 import type { FleetPart, WorkerPart } from "./state.js";
@@ -54,6 +54,8 @@ export class QueueSource implements Source {
   readonly #found = new Map<string, Found>();
   /** What is to be done later, by what it is about: never twice for one request. */
   readonly #timers = new Map<string, NodeJS.Timeout>();
+  /** Requests of which something is asked that takes its time. */
+  readonly #asking = new Set<string>();
   /** Requests that could not be read, and the code that was said of them. */
   readonly #unread = new Map<string, string>();
   /** Called when a request begins to wait for an active spec to go. */
@@ -107,7 +109,12 @@ export class QueueSource implements Source {
   fillPlaces(): void {
     const parts = [...this.#context.partsWith<WorkerPart>("worker:").values()];
     const fleet = this.#context.part<FleetPart>("fleet");
-    for (const name of nextForPlaces(parts, fleet, this.#context.policy().settings, Date.now())) this.#offer(name);
+    fillPlaces(parts, fleet, this.#context.policy(), Date.now(), (name) => {
+      // What is asked already, or cannot be read for now, comes by itself.
+      if (this.#asking.has(name) || this.#timers.has(name)) return false;
+      this.#offer(name);
+      return !this.#timers.has(name);
+    });
   }
 
   /** Reads one request; null if it is gone, or not finished yet (then it is looked at again by itself). */
@@ -238,18 +245,21 @@ export class QueueSource implements Source {
 
   #offer(name: string): void {
     const give = (event: Event | null): void => {
+      this.#asking.delete(name);
       this.#unread.delete(name);
       if (event !== null) this.#context.offer(event);
       else if (!this.#isThere(name)) this.#gone(name);
     };
     const put = (error: unknown): void => {
+      this.#asking.delete(name);
       this.#sayUnread(name, error);
       this.#later(name, UNREAD_MS, () => this.#offer(name));
     };
     try {
       const event = this.look(name);
-      if (event instanceof Promise) event.then(give, put);
-      else give(event);
+      if (!(event instanceof Promise)) return give(event);
+      this.#asking.add(name);
+      event.then(give, put);
     } catch (error) {
       if (weatherCode(error) === null) throw error;
       put(error);

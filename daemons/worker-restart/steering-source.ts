@@ -8,6 +8,7 @@ import type { Source } from "../../lib/runtime/daemon.js";
 import { readAttemptName } from "../../lib/schema/worker-spec.js";
 import { rotateHistory } from "../../lib/store/history.js";
 import { identityOfLaunch, launchedAtMs, launchOf } from "../../lib/targets/attempts.js";
+import { areAllTaken } from "./places.js";
 import { type Context, type QueueSource, SPEC_GATES } from "./queue-source.js";
 import type { FleetPart, WorkerPart } from "./state.js";
 
@@ -41,7 +42,7 @@ export class SteeringSource implements Source {
     this.#watches = [
       ...steering.map((folder) => watchDirectory(folder, () => this.#soon(), onError)),
       watchDirectoryAtLeisure(layout.launchesDir, (name) => this.#launchChanged(name), onError, {
-        isUrgent: () => this.#isFull(),
+        isUrgent: () => areAllTaken(this.#context.part<FleetPart>("fleet"), this.#context.policy()),
       }),
     ];
     this.#queue.onWaitsForSpec = () => this.#followSpecs();
@@ -105,12 +106,6 @@ export class SteeringSource implements Source {
     const part = workerId === null ? null : this.#context.part<WorkerPart>(`worker:${workerId}`);
     if (part !== null && SPEC_GATES.has(part.waiting?.gate ?? ""))
       this.#queue.lookAtWaiting((each) => each.waiting?.name === part.waiting?.name);
-  }
-
-  /** Whether all places are taken: somebody may wait for the one that a launch frees. */
-  #isFull(): boolean {
-    const taken = this.#context.part<FleetPart>("fleet")?.under_way.length ?? 0;
-    return taken >= this.#context.policy().settings.max_concurrent_restarts;
   }
 
   #launchChanged(name: string | null): void {

@@ -57,6 +57,57 @@ describe("of many that died together", () => {
     );
   });
 
+  test("one that may not be read for now is passed over, and keeps nobody waiting", () => {
+    const fleet = fleetWith(1);
+    const { world } = fleet;
+    die(fleet, "scan-1", "scan-2", "scan-3");
+    world.unreadable.add("scan-2-restart.json");
+    launch(fleet, "scan-1");
+    expect(world.alive()).toEqual(["scan-1.2", "scan-3.2"]);
+    world.unreadable.clear();
+    launch(fleet, "scan-3");
+    expect(world.alive()).toEqual(["scan-1.2", "scan-3.2", "scan-2.2"]);
+  });
+
+  test("a type that may have fewer starts under way keeps no place that it may not take", () => {
+    const fleet = makeFleet({
+      rate_limits: LIFTED,
+      max_concurrent_restarts: 2,
+      overrides: { "slow-worker": { max_concurrent_restarts: 1 } },
+    });
+    const { simulation, world } = fleet;
+    const slow = (worker_id: string): void => {
+      world.file(`${worker_id}-restart.json`, { worker_id, worker_type: "slow-worker", task_id: null }, { attempt: 1 });
+      simulation.advance(10);
+    };
+    die(fleet, "scan-1", "scan-2");
+    for (const id of ["slow-1", "slow-2"]) slow(id);
+    die(fleet, "scan-3");
+    launch(fleet, "scan-1");
+    expect(world.alive()).toEqual(["scan-1.2", "scan-2.2", "scan-3.2"]);
+  });
+
+  test("a place is free again when a start was not made, and when an attempt dies before its launch was seen", async () => {
+    await withEveryCrash(
+      async (crashAfter) => {
+        const fleet = fleetWith(1, crashAfter);
+        const { simulation, world } = fleet;
+        world.noStartsBeforeMs = simulation.nowMs + 5;
+        world.fileDeath("scan-1", 1);
+        simulation.advance(10);
+        // Its host could make no process: it waits for its delay, and the place is another's.
+        die(fleet, "scan-2", "scan-3");
+        expect(world.alive()).toEqual(["scan-2.2"]);
+        world.die("scan-2");
+        simulation.advance(100);
+        expect(world.alive()).toEqual(["scan-3.2"]);
+        await simulation.settle();
+        return { performed: simulation.performed, end: world.alive() };
+      },
+      (end, expected, crashAfter) => expect(end, `crash after effect ${crashAfter}`).toEqual(expected),
+    );
+  });
+
   test("all come back, one launch after another, with no more under way than may be", () => {
     const sizes = fc.record({ workers: fc.integer({ min: 1, max: 30 }), places: fc.integer({ min: 1, max: 10 }) });
     fc.assert(

@@ -1,7 +1,7 @@
 /** A fleet in memory for the scenarios of worker-restart: a queue, specs, processes, a history; no file, no process. @module */
 import { restartCore } from "../../daemons/worker-restart/decide.js";
 import type { Effect, Event, Facts, Request, StartEffect, Subject } from "../../daemons/worker-restart/messages.js";
-import { nextForPlaces } from "../../daemons/worker-restart/places.js";
+import { fillPlaces } from "../../daemons/worker-restart/places.js";
 import { readRestartPolicy } from "../../daemons/worker-restart/policy.js";
 import type { RestartSettings } from "../../daemons/worker-restart/settings.js";
 import type { FleetPart, Slice, WorkerPart } from "../../daemons/worker-restart/state.js";
@@ -70,6 +70,8 @@ export class FleetWorld implements World<Event, Effect> {
   facts: Partial<Facts> = {};
   /** And for one. */
   readonly factsOf = new Map<string, Partial<Facts>>();
+  /** Requests that may not be read just now. */
+  readonly unreadable = new Set<string>();
   /** The requests that were looked at, in their order. */
   readonly looked: string[] = [];
   mustBeat = false;
@@ -228,11 +230,19 @@ export class FleetWorld implements World<Event, Effect> {
     }
   }
 
-  #meant({ gate }: Extract<Effect, { kind: "look-waiting" }>): string[] {
-    if (gate === undefined) return [...this.queue.keys()];
+  #lookAtWaiting({ gate }: Extract<Effect, { kind: "look-waiting" }>): Event[] {
+    const names = [...this.queue.keys()];
+    if (gate === undefined) return names.flatMap((name) => this.look(name) ?? []);
+    const events: Event[] = [];
+    const look = (name: string): boolean => {
+      if (this.unreadable.has(name)) return false;
+      events.push(...[this.look(name) ?? this.#gone(name)].flat());
+      return true;
+    };
     const parts = this.#simulationParts().map(([, part]) => part);
-    const { settings } = this.#simulation.policy;
-    return nextForPlaces(parts, this.#simulation.part<FleetPart>("fleet"), settings, this.#simulation.nowMs);
+    const fleet = this.#simulation.part<FleetPart>("fleet");
+    fillPlaces(parts, fleet, this.#simulation.policy, this.#simulation.nowMs, look);
+    return events;
   }
 
   /** A person has taken the request back since it began to wait. */
@@ -265,7 +275,7 @@ export class FleetWorld implements World<Event, Effect> {
       case "look":
         return this.look(effect.name) ?? { ...effect, kind: "request-gone" };
       case "look-waiting":
-        return this.#meant(effect).flatMap((name) => this.look(name) ?? this.#gone(name));
+        return this.#lookAtWaiting(effect);
       case "defer": {
         const filed = this.queue.get(effect.name) ?? this.claimed.get(effect.claimed ?? "");
         if (filed === undefined) return undefined;

@@ -19,7 +19,11 @@ class Bench {
   readonly layout: Layout = temporaryLayout();
   readonly offered: Event[] = [];
   readonly said: string[] = [];
+  /** What had been told of each worker when it was met. */
+  readonly meetings: string[][] = [];
   readonly #parts = new Map<string, WorkerPart>();
+  /** Of workers that are met as soon as their specs are read. */
+  readonly #strangers = new Map<string, WorkerPart>();
   readonly #source: SpecSource;
 
   constructor() {
@@ -29,10 +33,25 @@ class Bench {
       reporter: { news: (type: string, { message }: { message: string }) => this.said.push(`${type}: ${message}`) },
       part: (key: string) => this.#parts.get(key) ?? null,
       partsWith: () => new Map([...this.#parts].map(([key, part]) => [key.slice("worker:".length), part])),
-      offer: (event: Event) => this.offered.push(event),
+      offer: (event: Event) => this.#take(event),
     };
     this.#source = new SpecSource(context as unknown as DaemonContext<Event, HeartbeatSettings>, {} as Remains);
+    this.#source.onMet = (workerId) => this.meetings.push(this.kinds(workerId));
     onTestFinished(() => this.#source.stop());
+  }
+
+  #take(event: Event): void {
+    this.offered.push(event);
+    if (event.kind !== "spec") return;
+    const stranger = this.#strangers.get(event.worker_id);
+    if (stranger !== undefined) this.#parts.set(`worker:${event.worker_id}`, stranger);
+  }
+
+  /** A worker that the monitor knows when it has read its spec, and none that it has heard of runs for it. */
+  expect(id: string): void {
+    this.know(id, "running", false);
+    this.#strangers.set(id, this.#parts.get(`worker:${id}`) as WorkerPart);
+    this.#parts.delete(`worker:${id}`);
   }
 
   /** A worker that the monitor knows already, with a process or with none that it has heard of. */
@@ -158,4 +177,15 @@ test("a scan in turn that meets an answer nobody expects is left, said once, and
   isStale = false;
   bench.scanInTurn();
   await until(() => bench.kinds("w-999").length > 0, "the rest is read");
+});
+
+test("the beats of a new worker are read when its launch is known, and before its exit is", () => {
+  const bench = new Bench();
+  bench.expect("a");
+  bench.write(bench.layout.launch("a", 1), { worker_id: "a", attempt: 1 });
+  const exit = { ended_at: new Date().toISOString(), exit_code: 1, signal: null, ran_ms: 5 };
+  bench.write(bench.layout.exit("a", 1), { worker_id: "a", attempt: 1, ...exit });
+  bench.scanInTurn();
+  expect(bench.meetings).toEqual([["spec", "launch"]]);
+  expect(bench.kinds("a").at(-1)).toBe("exit");
 });
