@@ -1,7 +1,7 @@
 /** Beats for many workers from one process, so that a machine of two cores measures the monitor and not the workers. @module */
 import { renameSync, writeFileSync } from "node:fs";
 import type { Layout } from "../lib/store/layout.js";
-import { closedInTheEnd } from "./cleanup.js";
+import { closedInTheEnd, mayBegin } from "./cleanup.js";
 
 export class Beating {
   readonly #layout: Layout;
@@ -26,6 +26,7 @@ export class Beating {
 
   /** One beat for each worker in every interval, spread evenly over it. */
   start(): void {
+    mayBegin();
     // Short, so that workers do not beat in bursts: those that beat together would also be late together.
     const stepMs = 4;
     const perStep = (this.#ids.length * stepMs) / this.#intervalMs;

@@ -21,16 +21,21 @@ let isInterrupted = false;
 
 /** Remembers how something is closed. @returns Closes it once; whoever asks again waits for that. @throws {Error} Once interrupted. */
 export function closedInTheEnd(close: Close): Close {
-  if (isInterrupted) throw new Error("Interrupted: nothing new begins");
+  mayBegin();
   let closing: Promise<void> | null = null;
   const once = (): Promise<void> => {
-    closing ??= close().finally(() => forget(once));
+    closing ??= (async () => close())().finally(() => forget(once));
     return closing;
   };
-  // Work that never lets the loop turn can be interrupted as ever, as long as nothing of it is left behind.
+  // While nothing is open a signal does what it always does: work that never lets the loop turn can be interrupted.
   if (open.size === 0) for (const signal of SIGNALS) process.on(signal, interrupt);
   open.add(once);
   return once;
+}
+
+/** Asked before anything is started. @throws {Error} Once interrupted. */
+export function mayBegin(): void {
+  if (isInterrupted) throw new Error("Interrupted: nothing new begins");
 }
 
 function forget(close: Close): void {
@@ -39,7 +44,8 @@ function forget(close: Close): void {
 }
 
 async function interrupt(signal: NodeJS.Signals): Promise<void> {
-  if (isInterrupted) return;
+  // Whoever asks twice does not want to wait.
+  if (isInterrupted) process.exit(CODES[signal]);
   isInterrupted = true;
   process.stderr.write(`${signal}: ending daemons and workers\n`);
   await closeAll();
@@ -64,8 +70,10 @@ export async function runToTheEnd<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Kills a child process in the end, at the latest. @returns Kills it, if it still runs. */
-export function killedInTheEnd(child: ChildProcess): Close {
+/** Starts a child process that is killed in the end, at the latest. @returns Kills it, if it still runs. @throws {Error} Once interrupted. */
+export function killedInTheEnd(start: () => ChildProcess): Close {
+  mayBegin();
+  const child = start();
   return closedInTheEnd(async () => {
     child.kill("SIGKILL");
   });

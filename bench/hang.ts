@@ -39,7 +39,7 @@ export async function hang(workers: number, hangs: number): Promise<Result> {
     await lab.stop("heartbeat-monitor");
     const main = join(packageRoot(), "dist", "bench", "baseline-watcher.js");
     const bareArgs = [main, lab.layout.heartbeatsDir, String(THRESHOLD_SECONDS * 1000), bareLog];
-    endBare = killedInTheEnd(spawn(process.execPath, bareArgs, { stdio: "ignore" }));
+    endBare = killedInTheEnd(() => spawn(process.execPath, bareArgs, { stdio: "ignore" }));
     const theirs = await lagsOf(chosen(ids, hangs, 1), beating, () => verdictsIn(bareLog, ""));
     return {
       name: "hang",

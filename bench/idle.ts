@@ -5,7 +5,7 @@
  * half minute in which they were first written, and a shorter time would hold this in full or not at all.
  * @module
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { Beating } from "./beating.js";
 import { killedInTheEnd } from "./cleanup.js";
 import { cpuSeconds, pssMib, round } from "./figures.js";
@@ -26,8 +26,13 @@ export async function idle(workers: number, seconds: number, settleSeconds: numb
   const ids = Array.from({ length: workers }, (_, nth) => `bench-${nth}`);
   const beating = new Beating(lab.layout, ids, INTERVAL_SECONDS * 1000);
   const real = workers <= REAL_WORKERS_MAX;
-  const bare = [0, 1].map(() => spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" }));
-  const endBare = bare.map(killedInTheEnd);
+  const bare: ChildProcess[] = [];
+  const startBare = (): ChildProcess => {
+    const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
+    bare.push(child);
+    return child;
+  };
+  const endBare = [killedInTheEnd(startBare), killedInTheEnd(startBare)];
   try {
     for (const id of ids) lab.addWorker(id, { launch: real, heartbeat: { mode: "required" } });
     if (real) await lab.awaitStarted(workers, 240_000);

@@ -8,7 +8,7 @@ import { openHome } from "../lib/store/home.js";
 import { Layout } from "../lib/store/layout.js";
 import { SpecStore } from "../lib/store/specs.js";
 import { startAttempt } from "../lib/targets/process.js";
-import { closedInTheEnd, killAllIn } from "./cleanup.js";
+import { closedInTheEnd, killAllIn, mayBegin } from "./cleanup.js";
 import { Ear, type Started } from "./ear.js";
 import { placeOfHomes } from "./place.js";
 
@@ -84,6 +84,7 @@ export class Lab {
 
   /** Starts daemons and waits for their pid files. Returns the milliseconds from start to the last pid file. */
   async start(...names: readonly DaemonName[]): Promise<number> {
+    mayBegin();
     const from = performance.now();
     for (const name of names) {
       // HEALD_BENCH_PROFILE=DIR leaves a CPU profile of each daemon there.

@@ -54,7 +54,9 @@ describe("npm run bench", () => {
     const args = [join(packageRoot(), "dist", "bench", "main.js"), "idle", "--workers", "2", "--settle", "1000"];
     const child = spawn(process.execPath, args, { env: { ...process.env, TMPDIR: folder }, stdio: "ignore" });
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    onTestFinished(() => void child.kill("SIGTERM"));
+    onTestFinished(async () => {
+      if (child.kill("SIGTERM")) await ended;
+    });
     const running = await vi.waitUntil(() => startedIn(folder), 20_000);
     expect(running).toHaveLength(4 + 2);
     child.kill("SIGTERM");
