@@ -107,7 +107,7 @@ export class QueueSource implements Source {
 
   /** Looks at those that are next for the places that are free among the starts under way. */
   fillPlaces(): void {
-    const parts = [...this.#context.partsWith<WorkerPart>("worker:").values()];
+    const parts = this.#context.partsWith<WorkerPart>("worker:").values();
     const fleet = this.#context.part<FleetPart>("fleet");
     fillPlaces(parts, fleet, this.#context.policy(), Date.now(), (name) => {
       // What is asked already, or cannot be read for now, comes by itself.

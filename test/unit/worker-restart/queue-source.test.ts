@@ -26,6 +26,7 @@ class Bench {
       offer: (event: Event) => this.offered.push(`${event.kind} ${"name" in event ? event.name : ""}`),
       part: () => null,
       partsWith: () => this.waiting,
+      policy: () => ({ settings: { max_concurrent_restarts: 1 }, overrides: {} }),
     };
     this.source = new QueueSource(context as unknown as Context, new Mailbox(queueDir, folders), () => "unknown");
     onTestFinished(() => this.source.stop());
@@ -73,4 +74,35 @@ test("a request that may not be read is said once, and tried again by one timer 
   expect(bench.offered).toEqual(["request w-1-restart.json"]);
   vi.advanceTimersByTime(10_000);
   expect(bench.offered).toHaveLength(1);
+});
+
+test("a place goes to the oldest that can be read, while those before it cannot be or are still asked about", async () => {
+  const bench = new Bench();
+  const waits = (id: string, filed_at_ms: number): void => {
+    bench.request(id);
+    const waiting = { name: `${id}-restart.json`, gate: "concurrency", phase: "waiting", filed_at_ms };
+    bench.waiting.set(id, { worker_type: "scan", waiting } as WorkerPart);
+  };
+  waits("youngest", 4);
+  waits("forbidden", 1);
+  waits("asked", 2);
+  waits("readable", 3);
+  const look = bench.source.look.bind(bench.source);
+  let answer = (): void => undefined;
+  vi.spyOn(bench.source, "look").mockImplementation((name, nowMs) => {
+    if (name === "forbidden-restart.json")
+      throw Object.assign(new Error("EACCES"), { code: "EACCES", syscall: "open" });
+    if (name !== "asked-restart.json") return look(name, nowMs);
+    return new Promise((resolve) => {
+      answer = () => resolve(look(name, nowMs));
+    });
+  });
+  bench.source.fillPlaces();
+  expect(bench.offered).toEqual([]);
+  // Its answer may take its time: the place is not kept for it.
+  bench.source.fillPlaces();
+  expect(bench.offered).toEqual(["request readable-restart.json"]);
+  answer();
+  await vi.waitUntil(() => bench.offered.length === 2);
+  expect(bench.offered[1]).toBe("request asked-restart.json");
 });
