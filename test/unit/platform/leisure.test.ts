@@ -4,16 +4,22 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { watchDirectoryAtLeisure } from "../../../lib/platform/leisure.js";
 import { temporaryFolder, until } from "./helpers.js";
 
+/** A folder that is watched until the test is over, and the hints that it gave. */
+function watched(): { readonly folder: string; readonly hints: readonly (string | null)[] } {
+  const folder = temporaryFolder();
+  const hints: (string | null)[] = [];
+  const watch = watchDirectoryAtLeisure(
+    folder,
+    (name) => hints.push(name),
+    () => undefined,
+  );
+  onTestFinished(() => watch.close());
+  return { folder, hints };
+}
+
 describe("watchDirectoryAtLeisure()", () => {
   test("hints once at each name of a burst, and at all of them", async () => {
-    const folder = temporaryFolder();
-    const hints: (string | null)[] = [];
-    const watch = watchDirectoryAtLeisure(
-      folder,
-      (name) => hints.push(name),
-      () => undefined,
-    );
-    onTestFinished(() => watch.close());
+    const { folder, hints } = watched();
     const names = Array.from({ length: 20 }, (_, nth) => `w-${nth}.json`);
     for (let round = 0; round < 5; round++) for (const name of names) writeFileSync(join(folder, name), String(round));
     await until("every name is hinted", () => names.every((name) => hints.includes(name)));
@@ -22,14 +28,7 @@ describe("watchDirectoryAtLeisure()", () => {
   });
 
   test("puts nothing off for ever where changes never end", async () => {
-    const folder = temporaryFolder();
-    const hints: (string | null)[] = [];
-    const watch = watchDirectoryAtLeisure(
-      folder,
-      (name) => hints.push(name),
-      () => undefined,
-    );
-    onTestFinished(() => watch.close());
+    const { folder, hints } = watched();
     const writing = setInterval(() => writeFileSync(join(folder, "restless.json"), String(Math.random())), 1);
     onTestFinished(() => clearInterval(writing));
     await until("it is hinted while it goes on changing", () => hints.includes("restless.json"));
