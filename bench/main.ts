@@ -106,6 +106,7 @@ const options = {
   hours: countOf("hours"),
   folder: values.folder ?? null,
 };
+
 /** A whole number that was given, at least 1; null if none was. */
 function countOf(option: "workers" | "seconds" | "settle" | "samples" | "seed" | "hours"): number | null {
   const given = values[option];
@@ -132,11 +133,11 @@ for (const one of names) {
   choosePlace();
   const result = { ...(await runToTheEnd(() => run(options))), machine: where() };
   results.push(result);
-  const { name: title, what, policy, leaves_out, machine, ...figures } = result;
+  const { name: title, what, policy, leaves_out, machine: measuredOn, ...figures } = result;
   process.stdout.write(`\n${title}: ${what}\n`);
   for (const [key, value] of Object.entries(figures)) process.stdout.write(`  ${key.padEnd(24)} ${value}\n`);
   if (policy !== undefined) process.stdout.write(`  policy: ${JSON.stringify(policy)}, otherwise the defaults\n`);
-  process.stdout.write(`  not measured: ${leaves_out}\n  machine: ${machine}\n`);
+  process.stdout.write(`  not measured: ${leaves_out}\n  machine: ${measuredOn}\n`);
 }
 if (values.json)
   process.stdout.write(

@@ -56,8 +56,8 @@ function end(
   if (verdict === "abandoned") effects.push(giveUp(question, failed.reason, { state: "stopped" }));
   const subject = isOurs ? plainSubject(event) : null;
   effects.push({ kind: "settle", subject, name: event.name, claimed: null, folder: "done", outcome });
-  if (isOurs) effects.push({ kind: "wake", key: `look:${event.worker_id}`, atMonoMs: null });
-  effects.push(...placeLeft(worker.waiting));
+  if (isOurs)
+    effects.push({ kind: "wake", key: `look:${event.worker_id}`, atMonoMs: null }, ...placeLeft(worker.waiting));
   return {
     slice: { ...slice, worker: isOurs ? { ...worker, waiting: ending } : worker },
     effects,

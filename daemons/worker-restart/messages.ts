@@ -142,7 +142,7 @@ export type Effect =
   | ReportEffect
   | StartEffect
   | (Subject & { readonly kind: "look"; readonly name: string })
-  /** Looks again at all requests that wait: of one type, or for one gate. */
+  /** Looks again at requests that wait: at all of one type, or at those that are next for a place among the starts under way. */
   | { readonly kind: "look-waiting"; readonly worker_type?: string; readonly gate?: "concurrency" }
   | {
       readonly kind: "defer";
