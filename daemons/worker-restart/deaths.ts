@@ -12,8 +12,9 @@ import { writeInstant } from "../../lib/schema/primitives.js";
 import { DRILL_TYPES } from "../../lib/schema/worker-spec.js";
 import type { Act, RequestEvent } from "./messages.js";
 import { subjectOf } from "./messages.js";
+import { leavePlace } from "./places.js";
 import type { RestartSettings } from "./settings.js";
-import type { FleetPart, Run, Slice, TaskPart, WorkerPart } from "./state.js";
+import type { Run, Slice, TaskPart, WorkerPart } from "./state.js";
 
 interface Counted {
   readonly slice: Slice & { readonly worker: WorkerPart };
@@ -49,25 +50,15 @@ export function countDeath(
   const after = { ...worker, ...account, died: attempt, run: later, ending: null, touched_at_ms: stamp.atMs };
   const ending = run === null ? NOTHING : endRun(event, run, { stamp, teaches, stable, ranMs: ranMs ?? 0 });
   const task = teaches ? countForTask(slice.task, event, stamp, settings) : { part: slice.task, effects: [] };
+  const counted = { ...slice, worker: after, task: task.part };
   return {
-    slice: {
-      ...slice,
-      worker: after,
-      task: task.part,
-      fleet: later === null ? notUnderWay(ending.fleet(slice), event.worker_id) : slice.fleet,
-    },
+    slice: later === null ? leavePlace({ ...counted, fleet: ending.fleet(slice) }, event.worker_id) : counted,
     effects: [...ending.effects, ...task.effects],
     hasOutcome: ending.hasOutcome,
   };
 }
 
 const NOTHING = { fleet: (slice: Slice) => slice.fleet, effects: [] as Act[], hasOutcome: false };
-
-/** Takes a worker off the list of starts whose program is not known to run. */
-export function notUnderWay(fleet: FleetPart, workerId: string): FleetPart {
-  if (!fleet.under_way.some((each) => each.worker_id === workerId)) return fleet;
-  return { ...fleet, under_way: fleet.under_way.filter((each) => each.worker_id !== workerId) };
-}
 
 /** Ends the restart that had started this attempt: failed before it proved itself, relapsed soon after, or over. */
 function endRun(

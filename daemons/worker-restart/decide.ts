@@ -14,6 +14,7 @@ import { type Policy, settingsFor } from "../../lib/schema/policy.js";
 import { onDue, onHand, onHistory } from "./breakers.js";
 import type { Effect, Event, StampedEvent, Step } from "./messages.js";
 import { onChecked, onLaunched, onNotStarted, onStarted, probationWake } from "./outcomes.js";
+import { placesTaken } from "./places.js";
 import { onGone, onHookAnswered, onRequest, onSettled, onUnreadable, resumeWaiting } from "./requests.js";
 import type { RestartSettings } from "./settings.js";
 import { shadowing } from "./shadow.js";
@@ -50,7 +51,7 @@ function blank(part: keyof Slice): Slice[keyof Slice] {
 export function decide(slice: Slice, event: Stamped<Event>, policy: Policy<RestartSettings>): Step {
   const step = decideUpon(slice, event, policy);
   // Whatever frees a place (a launch that was seen, a death before that, a start that was not made), another may wait for it.
-  const isFreed = step.slice.fleet.under_way.length < slice.fleet.under_way.length;
+  const isFreed = placesTaken(step.slice.fleet) < placesTaken(slice.fleet);
   return isFreed ? { ...step, effects: [...step.effects, { kind: "look-waiting", gate: "concurrency" }] } : step;
 }
 

@@ -16,6 +16,7 @@ import { RESTART_GATES, type RestartGate } from "../../lib/schema/catalogue.js";
 import type { Gate } from "../../lib/schema/events.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { Facts, Request, RequestEvent } from "./messages.js";
+import { placesTaken } from "./places.js";
 import type { RestartSettings } from "./settings.js";
 import type { Slice, WorkerPart } from "./state.js";
 
@@ -234,16 +235,11 @@ const ASK: Readonly<Record<RestartGate, (question: Question) => Answer>> = {
   },
   rate_limits: askRateLimits,
   concurrency: ({ slice, settings, nowMs }) => {
-    const underWay = slice.fleet.under_way.filter((each) => each.until_ms > nowMs);
+    const taken = placesTaken(slice.fleet, nowMs);
     const max = settings.max_concurrent_restarts;
-    const nextAtMs = Math.min(...underWay.map((each) => each.until_ms));
-    return {
-      passed: underWay.length < max,
-      value: underWay.length,
-      threshold: max,
-      nextAtMs,
-      reason: `${underWay.length} starts are under way`,
-    };
+    const ends = slice.fleet.under_way.map((each) => each.until_ms).filter((until) => until > nowMs);
+    const reason = `${taken} starts are under way`;
+    return { passed: taken < max, value: taken, threshold: max, nextAtMs: Math.min(...ends), reason };
   },
   survivors: ({ facts, nowMs }) => {
     const left = facts.active === null ? facts.survivors.length : facts.survivors.length + 1;

@@ -3,10 +3,11 @@ import { returnLease } from "../../lib/domain/breaker.js";
 import { type Gate, makeEvent, type Stamp } from "../../lib/schema/events.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import { changeBreaker } from "./breakers.js";
-import { historyRecord, notUnderWay } from "./deaths.js";
+import { historyRecord } from "./deaths.js";
 import { type Act, type StampedEvent, type Step, subjectOf } from "./messages.js";
+import { leavePlace } from "./places.js";
 import type { RestartSettings } from "./settings.js";
-import type { Run, Slice, Waiting, WorkerPart } from "./state.js";
+import type { FleetPart, Run, Slice, Waiting, WorkerPart } from "./state.js";
 
 /** Recoveries remembered for the metrics. */
 const RECOVERIES_MAX = 64;
@@ -109,8 +110,9 @@ export function onNotStarted(slice: WithWorker, event: StampedEvent<"not-started
   const breaker = returnLease(slice.type.breaker, event);
   const typed = changeBreaker(slice, event.worker_type, slice.type, breaker, stamp, settings);
   const failed = event.why === "failed";
-  const base = { ...slice, type: typed.slice.type, fleet: fleetWithout(slice, event.worker_id, failed) };
-  const account = failed ? worker : refunded(worker, waiting);
+  const left = leavePlace(slice, event.worker_id);
+  const base = { ...left, type: typed.slice.type, fleet: failed ? withFailure(left.fleet) : left.fleet };
+  const account = failed ? left.worker : refunded(left.worker, waiting);
   if (event.why === "tokens" || (failed && !event.permanent)) {
     const again: Waiting = {
       ...waiting,
@@ -177,9 +179,8 @@ export function onNotStarted(slice: WithWorker, event: StampedEvent<"not-started
 }
 
 /** A start that failed was an attempt: the figures tell of as many failures as the history. */
-function fleetWithout(slice: WithWorker, workerId: string, hasFailed: boolean): Slice["fleet"] {
-  const fleet = notUnderWay(slice.fleet, workerId);
-  return hasFailed ? { ...fleet, attempted: fleet.attempted + 1, failed: fleet.failed + 1 } : fleet;
+function withFailure(fleet: FleetPart): FleetPart {
+  return { ...fleet, attempted: fleet.attempted + 1, failed: fleet.failed + 1 };
 }
 
 function failureOf(slice: WithWorker, event: StampedEvent<"not-started">, waiting: Waiting): Act[] {
@@ -223,11 +224,11 @@ export function onLaunched(slice: WithWorker, event: StampedEvent<"launched">): 
   if (run === null || run.attempt !== event.attempt || run.launched_at_ms !== null) return { slice, effects: [] };
   const launched = { ...run, launched_at_ms: event.at_ms };
   const recovery = Math.max(0, Math.round(event.at_ms - run.requested_at_ms));
-  const fleet = notUnderWay(slice.fleet, event.worker_id);
+  const { worker, fleet } = leavePlace(slice, event.worker_id);
   return {
     slice: {
       ...slice,
-      worker: { ...slice.worker, run: launched },
+      worker: { ...worker, run: launched },
       fleet: { ...fleet, recoveries_ms: [...fleet.recoveries_ms, recovery].slice(-RECOVERIES_MAX) },
     },
     effects: [],
@@ -279,11 +280,12 @@ function succeed(slice: WithWorker, event: StampedEvent<"checked">, run: Run, se
   );
   const outcome = { verdict: "restarted", attempt: run.attempt, at: writeInstant(stamp.atMs) };
   const proved: Run = { ...run, succeeded_at_ms: stamp.atMs };
+  const { worker, fleet } = leavePlace(slice, event.worker_id);
   return {
     slice: {
       ...slice,
-      worker: { ...slice.worker, run: proved, touched_at_ms: stamp.atMs },
-      fleet: { ...notUnderWay(slice.fleet, event.worker_id), succeeded: slice.fleet.succeeded + 1 },
+      worker: { ...worker, run: proved, touched_at_ms: stamp.atMs },
+      fleet: { ...fleet, succeeded: fleet.succeeded + 1 },
     },
     effects: [
       { kind: "append-history", record: historyRecord(event, run, stamp, "success", "restarted", recoveryMs) },
@@ -316,13 +318,9 @@ function forgetRun(slice: WithWorker, event: StampedEvent<"checked">, run: Run, 
   const { worker_type, worker_id } = event;
   const breaker = returnLease(slice.type.breaker, { worker_id, attempt: run.attempt });
   const typed = changeBreaker(slice, worker_type, slice.type, breaker, event.stamp, settings);
+  const forgotten = { ...slice, type: typed.slice.type, worker: { ...slice.worker, run: null } };
   return {
-    slice: {
-      ...slice,
-      type: typed.slice.type,
-      worker: { ...slice.worker, run: null },
-      fleet: notUnderWay(slice.fleet, worker_id),
-    },
+    slice: leavePlace(forgotten, worker_id),
     effects: [
       { kind: "settle", subject: null, name: "", claimed: run.claimed, folder: "done", outcome },
       ...typed.effects,

@@ -15,18 +15,16 @@ import { askGates, delayMs, type Question, startsAfter } from "./gates.js";
 import {
   type Act,
   plainSubject,
-  type RequestEvent,
   type StampedEvent,
   type StartEffect,
   type Step,
   type Subject,
   subjectOf,
 } from "./messages.js";
+import { takePlace } from "./places.js";
 import type { RestartSettings } from "./settings.js";
-import { type FleetPart, type Slice, type Waiting, type WorkerPart, workerNew } from "./state.js";
+import { type Slice, type Waiting, type WorkerPart, workerNew } from "./state.js";
 
-/** A start whose launch record does not come counts as under way for so long. */
-const UNDER_WAY_MS = 10_000;
 const HOOK_LATER_MS = 10_000;
 
 type WithWorker = Slice & { readonly worker: WorkerPart };
@@ -156,13 +154,10 @@ function start(
     start: { attempt: next, start_id: stamp.id },
   };
   const effect = startEffect(event, worker, starting, false);
+  const fleet = { ...slice.fleet, starts: startsAfter(slice.fleet.starts, nowMs, limits.global_per_minute) };
+  const started = { worker: { ...worker, waiting: starting }, type: typed.slice.type, task, fleet };
   return {
-    slice: {
-      worker: { ...worker, waiting: starting },
-      type: typed.slice.type,
-      task,
-      fleet: withStart(slice.fleet, event, nowMs, limits.global_per_minute),
-    },
+    slice: takePlace(started, event.worker_id, nowMs),
     effects: [...before, effect, ...news, ...typed.effects],
     decision: draft(question, "start", request.reason, `Attempt ${next} of ${event.worker_id} may start`, gates),
   };
@@ -221,15 +216,6 @@ function charged(question: Question, spends: boolean): WorkerPart {
     starts: spend(worker.starts, nowMs, longestWindowMs(settings.restart_budgets)),
     last_delay_ms: spent ? worker.last_delay_ms : delayMs(question),
     exhausted: spent ? { at_ms: nowMs, probes: (exhausted?.probes ?? 0) + 1 } : null,
-  };
-}
-
-function withStart(fleet: FleetPart, event: RequestEvent, nowMs: number, perMinute: number | null): FleetPart {
-  const underWay = fleet.under_way.filter((each) => each.until_ms > nowMs && each.worker_id !== event.worker_id);
-  return {
-    ...fleet,
-    starts: startsAfter(fleet.starts, nowMs, perMinute),
-    under_way: [...underWay, { worker_id: event.worker_id, until_ms: nowMs + UNDER_WAY_MS }],
   };
 }
 

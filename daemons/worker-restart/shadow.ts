@@ -35,7 +35,11 @@ function view(live: Slice, own: Partial<Slice>): Slice {
 }
 
 function workerOf(live: WorkerPart, mine: WorkerPart | null): WorkerPart {
-  if (mine === null) return live;
+  // The place is one among the starts of whoever started it, and those are its own here.
+  const { place_until_ms: _, ...seen } = live;
+  if (mine === null) return seen;
+  const { starts, place_until_ms } = mine;
   const isSameRequest = live.waiting !== null && mine.waiting?.name === live.waiting.name;
-  return { ...live, starts: mine.starts, exhausted: isSameRequest ? mine.exhausted : live.exhausted };
+  const exhausted = isSameRequest ? mine.exhausted : live.exhausted;
+  return { ...seen, starts, exhausted, ...(place_until_ms === undefined ? {} : { place_until_ms }) };
 }

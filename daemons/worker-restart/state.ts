@@ -71,6 +71,8 @@ export interface WorkerPart {
   readonly died: number;
   readonly last_delay_ms: number;
   readonly ending: EndingOld | null;
+  /** Until when its start keeps a place among those that are under way; missing if it has none. */
+  readonly place_until_ms?: number;
   readonly touched_at_ms: number;
 }
 
@@ -94,10 +96,12 @@ export interface TaskPart {
   readonly last_start_ms: number | null;
 }
 
-/** A start whose program is not known to run yet. */
+/** Starts whose programs are not known to run yet, and which keep their places until the same second. */
 export interface UnderWay {
-  readonly worker_id: string;
   readonly until_ms: number;
+  readonly count?: number;
+  /** In what older versions kept: an entry was one start, and it was this worker's. */
+  readonly worker_id?: string;
 }
 
 export interface FleetPart {
