@@ -11,12 +11,16 @@ import type { LauncherStarter } from "../platform/launcher-host.js";
 import { type LaunchRequest, startLauncher, startThroughHost } from "../platform/launching.js";
 import { isId } from "../schema/primitives.js";
 import { SETTING_BLOCKS, type WorkerSpecRecord } from "../schema/worker-spec.js";
+import { heartbeatIntervalOf } from "../store/heartbeat-interval.js";
 import type { Layout } from "../store/layout.js";
 import { attemptOf } from "../store/specs.js";
 
 /** What a start knows beyond the spec. */
 export interface StartOptions {
-  /** Told to the worker as `HEALD_HEARTBEAT_INTERVAL_SECONDS` where its spec names none: the policy's interval for its type. */
+  /**
+   * Told to the worker as `HEALD_HEARTBEAT_INTERVAL_SECONDS` where its spec names none: the policy's interval for its type.
+   * {@link startAttempt} looks it up.
+   */
   readonly heartbeatIntervalSeconds?: number | undefined;
   /** The incident that the attempt is to end, told to the worker and kept in the launch record. */
   readonly incidentId?: string | undefined;
@@ -40,7 +44,8 @@ export interface StartOptions {
  * @throws {EnvironmentRefused} If the spec names a variable that no shell can hand on.
  */
 export function startAttempt(layout: Layout, spec: WorkerSpecRecord, options: StartOptions = {}): void {
-  const request = launchRequestOf(layout, spec, options);
+  const interval = heartbeatIntervalOf(layout, spec.worker_type ?? undefined, Date.now());
+  const request = launchRequestOf(layout, spec, { heartbeatIntervalSeconds: interval, ...options });
   if (options.host === undefined) startLauncher(request);
   else startThroughHost(request, options.host);
 }

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { end, endAll, isAlive, until } from "./support/launched.js";
+import { end, endAll, environmentOf, isAlive, until } from "./support/launched.js";
 
 const MAIN = resolve("dist/daemons/worker-restart/main.js");
 const POLICY = {
@@ -151,6 +151,21 @@ describe("worker-restart as a process", () => {
     const figures = at("metrics/worker-restart-metrics.json");
     const left = (): unknown => (existsSync(figures) ? readJson(figures).restarts_left_this_minute : null);
     await until(() => left() === 999, "the figures say how many starts are left", 10_000);
+  });
+
+  test("tells a worker the interval that the heartbeat policy wants of its type, where its spec names none", async () => {
+    const overrides = { sleeper: { heartbeat_interval_seconds: 7 } };
+    writeJson(at("config/heartbeat-policy.json"), { heartbeat_interval_seconds: 5, overrides });
+    template("named", { launch: { command: "sleep", args: ["600"] }, heartbeat: { interval_seconds: 3 } });
+    template("plain", { launch: { command: "sleep", args: ["600"] } });
+    await startDaemon();
+    for (const type of ["sleeper", "named", "plain"]) die(`${type}-1`, 1, { type });
+    await until(() => ["sleeper", "named", "plain"].every((type) => runs(`${type}-1`, 2)), "all are back");
+    const told = (type: string): string[] =>
+      environmentOf(pidOf(`${type}-1`, 2) as number).filter((each) => each.startsWith("HEALD_HEARTBEAT_INTERVAL_"));
+    const name = "HEALD_HEARTBEAT_INTERVAL_SECONDS";
+    await until(() => told("plain").length > 0, "its program has begun");
+    expect([told("sleeper"), told("named"), told("plain")]).toEqual([[`${name}=7`], [`${name}=3`], [`${name}=5`]]);
   });
 
   test("killed with -9 again and again, it starts each of twenty dead workers once and loses none", async () => {
