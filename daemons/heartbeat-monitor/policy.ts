@@ -9,7 +9,9 @@ const fraction = z.number().gt(0).max(1);
 const shape = z.strictObject({
   heartbeat_interval_seconds: positiveSeconds
     .optional()
-    .describe("Seconds between two beats of a worker. Workers that are started from then on are told it, unless their specs name another. Shorter sees a hang sooner and costs more."),
+    .describe(
+      "Seconds between two beats of a worker. Workers that are started from then on are told it, unless their specs name another. Shorter sees a hang sooner and costs more.",
+    ),
   heartbeat_timeout_seconds: positiveSeconds
     .optional()
     .describe("Silence in seconds after which a worker is critical. At least two intervals."),
