@@ -89,10 +89,19 @@ export class QueueSource implements Source {
     this.#later("orphans", ORPHANS_AFTER_MS, () => this.#adoptOrphans());
   }
 
+  /** Looks at what is new, and at what is nobody's: it came while its worker was being started for another request. */
   scan(): void {
     this.#shelter.run(LOOKING, () => {
-      for (const name of this.#mailbox.list()) this.#hint(name);
+      const names = new Set(Array.from(this.#waiting(), ([, { waiting }]) => waiting?.name));
+      for (const name of this.#mailbox.list())
+        if (this.#seen.has(name) && !names.has(name) && !this.#isUnderWay(name)) this.#offer(name);
+        else this.#hint(name);
     });
+  }
+
+  /** Whether its look is still to come, or to be answered. */
+  #isUnderWay(name: string): boolean {
+    return this.#asking.has(name) || this.#timers.has(name);
   }
 
   stop(): void {
@@ -111,7 +120,7 @@ export class QueueSource implements Source {
     const fleet = this.#context.part<FleetPart>("fleet");
     fillPlaces(parts, fleet, this.#context.policy(), Date.now(), (name) => {
       // What is asked already, or cannot be read for now, comes by itself.
-      if (this.#asking.has(name) || this.#timers.has(name)) return false;
+      if (this.#isUnderWay(name)) return false;
       this.#offer(name);
       return !this.#timers.has(name);
     });

@@ -36,7 +36,8 @@ export function onRequest(slice: Slice, event: StampedEvent<"request">, settings
   // A hook is being asked, or a launcher started: the answer is on its way, and looks again by itself.
   if (known !== null && known.phase !== "waiting") return { slice, effects: [] };
   const isOther = event.facts.other !== null && known !== null && known.name !== event.name;
-  const taken = takeUp(slice, event, isOther ? null : known);
+  const other = isOther ? known : null;
+  const taken = takeUp(slice, event, known, other);
   const counted = countDeath(taken, event, stamp, settings);
   const news: Act[] =
     taken.worker.waiting?.gate === null && known?.name !== event.name ? [report(queuedNews(event, counted.slice))] : [];
@@ -59,12 +60,25 @@ export function onRequest(slice: Slice, event: StampedEvent<"request">, settings
       );
     return conclude(question, gates, failed, before);
   }
+  // This one is carried out: what the other asked for is done with it, and nobody would look at it again.
+  const replaced = other === null ? [] : [supersede(other, event)];
   if (event.facts.hook && question.slice.worker.waiting?.hook_passed !== true)
-    return askHook(question, [...news, ...counted.effects], settings);
-  return start(question, gates, [...counted.effects], news);
+    return askHook(question, [...news, ...counted.effects, ...replaced], settings);
+  return start(question, gates, [...counted.effects], [...news, ...replaced]);
 }
 
-function takeUp(slice: Slice, event: StampedEvent<"request">, known: Waiting | null): WithWorker {
+function supersede(other: Waiting, { name, stamp }: StampedEvent<"request">): Act {
+  const outcome = { verdict: "superseded", message: `${name} was carried out`, at: writeInstant(stamp.atMs) };
+  return { kind: "settle", subject: null, name: other.name, claimed: null, folder: "done", outcome };
+}
+
+/** @param other Another request of the worker, which waits: this one is about the same incident. */
+function takeUp(
+  slice: Slice,
+  event: StampedEvent<"request">,
+  known: Waiting | null,
+  other: Waiting | null,
+): WithWorker {
   const { request, facts, stamp } = event;
   const fresh = (): WorkerPart => ({
     ...workerNew(event.worker_type, event.task_id, stamp.atMs),
@@ -78,7 +92,7 @@ function takeUp(slice: Slice, event: StampedEvent<"request">, known: Waiting | n
         { ...known, incident_id: request.incident_id ?? known.incident_id }
       : {
           name: event.name,
-          incident_id: request.incident_id ?? `incident-${stamp.id}`,
+          incident_id: request.incident_id ?? other?.incident_id ?? `incident-${stamp.id}`,
           filed_at_ms: Math.min(request.filed_at_ms, stamp.atMs),
           phase: "waiting",
           gate: null,

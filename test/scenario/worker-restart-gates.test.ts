@@ -116,4 +116,25 @@ describe("a restart", () => {
     expect(end.waiting).toEqual(["scan-1-restart.json requires"]);
     expect(end.settled).toEqual(["done superseded"]);
   });
+
+  test.each([
+    ["at once", {}],
+    ["after its hook has spoken", { hook: true }],
+  ])(
+    "asked for under a second name that passes all gates is made %s, and the first is done with it",
+    async (_, facts) => {
+      const end = await scenario({ retry_interval_seconds: 600 }, ({ simulation, world }) => {
+        world.facts = facts;
+        world.fileDeath("scan-1", 1, { ended: { exit_code: 1, ran_ms: 10, by_itself: true } });
+        simulation.advance(1_000);
+        expect([...world.queue.values()].map(({ deferred }) => deferred?.gate)).toEqual(["backoff"]);
+        const subject = { worker_id: "scan-1", worker_type: "scan-worker", task_id: null };
+        world.file("please-restart.json", subject, { by_person: true, spends: false, attempt: 1 });
+        simulation.advance(1_000);
+      });
+      expect(end.attempts).toEqual(["scan-1.2 lives"]);
+      expect(end.waiting).toEqual([]);
+      expect(end.settled).toContain("done superseded");
+    },
+  );
 });

@@ -106,3 +106,13 @@ test("a place goes to the oldest that can be read, while those before it cannot 
   await vi.waitUntil(() => bench.offered.length === 2);
   expect(bench.offered[1]).toBe("request asked-restart.json");
 });
+
+test("a request that is nobody's is looked at again by the next scan: it came while its worker was being started for another", () => {
+  const bench = new Bench();
+  for (const id of ["w-1", "w-2"]) bench.request(id);
+  bench.source.scan();
+  bench.waiting.set("worker:w-2", { waiting: { name: "w-2-restart.json" } } as WorkerPart);
+  bench.offered.length = 0;
+  bench.source.scan();
+  expect(bench.offered).toEqual(["request w-1-restart.json"]);
+});
