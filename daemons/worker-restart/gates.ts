@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { retryDelayMs } from "../../lib/domain/backoff.js";
+import { type BackoffPolicy, retryDelayMs } from "../../lib/domain/backoff.js";
 import { allow } from "../../lib/domain/breaker.js";
 import { budgetGate, retriesGate } from "../../lib/domain/budgets.js";
 import { unitSample } from "../../lib/domain/hash.js";
@@ -298,24 +298,27 @@ export function backoffDueAtMs(question: Question): number {
 export function delayMs({ slice, event, request, facts, settings }: Question): number {
   const { ended } = request;
   const fast = ended?.by_itself === true && ended.ran_ms !== null && ended.ran_ms < settings.fast_exit_seconds * 1000;
-  return retryDelayMs({
-    retry: slice.worker.attempts + 1,
-    policy: facts.retry === undefined ? settings : slower(settings, facts.retry),
-    exitedFast: fast,
-    sample: unitSample(event.worker_id, request.attempt ?? 0, request.incident_id ?? ""),
-    previousDelayMs: slice.worker.last_delay_ms,
-  });
+  const delayOf = (policy: BackoffPolicy): number =>
+    retryDelayMs({
+      retry: slice.worker.attempts + 1,
+      policy,
+      exitedFast: fast,
+      sample: unitSample(event.worker_id, request.attempt ?? 0, request.incident_id ?? ""),
+      previousDelayMs: slice.worker.last_delay_ms,
+    });
+  // A template can only ask for more patience than the policy has, at each retry.
+  if (facts.retry === undefined) return delayOf(settings);
+  return Math.max(delayOf(settings), delayOf(asAsked(facts.retry, settings)));
 }
 
-/** A template can only ask for more patience than the policy has. */
-function slower(settings: RestartSettings, { initial, max }: NonNullable<Facts["retry"]>): RestartSettings {
+/** The back-off that a template asks for, as if it were the policy's. */
+function asAsked({ initial, max }: NonNullable<Facts["retry"]>, settings: RestartSettings): BackoffPolicy {
   return {
-    ...settings,
-    delays: null,
-    first_retry_delay_seconds: Math.max(initial, settings.first_retry_delay_seconds),
-    retry_interval_seconds: Math.max(initial, settings.retry_interval_seconds),
-    max_retry_interval_seconds: Math.max(initial, Math.min(max, settings.max_retry_interval_seconds)),
+    first_retry_delay_seconds: initial,
+    retry_interval_seconds: initial,
+    max_retry_interval_seconds: max,
     backoff_multiplier: Math.max(2, settings.backoff_multiplier),
+    jitter: settings.jitter,
   };
 }
 
