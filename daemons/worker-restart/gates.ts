@@ -262,7 +262,7 @@ export function askGates(question: Question): { readonly gates: readonly Gate[];
     const { value, threshold } = answer;
     if (answer.passed) {
       gates.push({ gate, value, threshold, passed: true });
-    } else if (overridden.has(gate) && MAY_OVERRIDE.has(gate)) {
+    } else if (overridden.has(gate) && MAY_OVERRIDE.has(gate) && !(gate === "backoff" && isPaused(question))) {
       gates.push({
         gate,
         value: { found: value, overridden_by: question.request.requested_by ?? "a person" },
@@ -286,11 +286,16 @@ const MAY_OVERRIDE: ReadonlySet<RestartGate> = new Set<RestartGate>([
   "concurrency",
 ]);
 
+/** Whether a start has just failed. Nobody passes over that, or start and gates would ask each other in a circle. */
+function isPaused({ slice, nowMs }: Question): boolean {
+  return nowMs < (slice.worker.waiting?.pause_until_ms ?? 0);
+}
+
 /** When the delay before this retry is over. A probe of an exhausted worker has waited for longer already. */
 export function backoffDueAtMs(question: Question): number {
   const { slice, request, settings } = question;
-  const sinceMs = slice.worker.waiting?.filed_at_ms ?? request.filed_at_ms;
-  if (!request.spends || slice.worker.attempts >= settings.max_retries) return sinceMs;
+  const { filed_at_ms: sinceMs = request.filed_at_ms, pause_until_ms: pausedMs = 0 } = slice.worker.waiting ?? {};
+  if (!request.spends || slice.worker.attempts >= settings.max_retries) return Math.max(sinceMs, pausedMs);
   return sinceMs + delayMs(question);
 }
 

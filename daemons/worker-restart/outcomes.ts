@@ -18,6 +18,8 @@ const GONE_LOOKS_MAX = 3;
 
 /** How often a start is tried again for which there were no tokens. */
 const TOKENS_AGAIN_MS = 30_000;
+/** The shortest pause after a start that failed, for a request that spends no retry, and so has no delay. */
+const FAILED_AGAIN_MS_MIN = 1000;
 
 type WithWorker = Slice & { readonly worker: WorkerPart };
 
@@ -114,11 +116,14 @@ export function onNotStarted(slice: WithWorker, event: StampedEvent<"not-started
   const base = { ...left, type: typed.slice.type, fleet: failed ? withFailure(left.fleet) : left.fleet };
   const account = failed ? left.worker : refunded(left.worker, waiting);
   if (event.why === "tokens" || (failed && !event.permanent)) {
+    const pauseMs = Math.max(FAILED_AGAIN_MS_MIN, settings.retry_interval_seconds * 1000);
     const again: Waiting = {
       ...waiting,
       phase: "waiting",
       // It has passed the gate at which it waited before.
       gate: null,
+      // What spends a retry waits for its delay.
+      ...(failed && !waiting.spent ? { pause_until_ms: stamp.atMs + pauseMs } : {}),
       filed_at_ms: failed ? stamp.atMs : waiting.filed_at_ms,
       spent: false,
     };

@@ -13,6 +13,8 @@ export interface Waiting {
   /** The gate that it waits for; null before the first answer. */
   readonly gate: string | null;
   readonly next_at_ms: number | null;
+  /** A start that failed is not tried again before this, also where it spends no retry; missing if there is none. */
+  readonly pause_until_ms?: number;
   /** How often it was put off. */
   readonly count: number;
   /** The worker's own files as they were when it was first put off; a change ends the wait for `exit_class`. */

@@ -203,6 +203,8 @@ export const WEATHER_CODES: ReadonlySet<string> = new Set([
   "EACCES",
   "EPERM",
   "ENOMEM",
+  // No process can be made: as many are there as may be.
+  "EAGAIN",
 ]);
 
 /** The code of whatever the system answered, bad weather or not; null for an error that is none of its answers. */

@@ -502,6 +502,25 @@ describe("a request", () => {
     expect(end.claimed).toBe(1);
   });
 
+  test.each([
+    ["", []],
+    [", though it passes over every delay by name", ["backoff", "circuit_breaker"]],
+  ])(
+    "that a person made, and whose start fails, is tried again after the interval, and opens no breaker meanwhile%s",
+    async (_, override) => {
+      const end = await scenario({ retry_interval_seconds: 60 }, ({ simulation, world }) => {
+        world.noStartsBeforeMs = simulation.nowMs + 1000;
+        world.filePersons("scan-1", { attempt: 1, override });
+        simulation.advance(59_000);
+        expect(simulation.part("fleet")).toMatchObject({ attempted: 1, failed: 1 });
+        expect([...world.queue.values()].map(({ deferred }) => deferred?.gate)).toEqual(["backoff"]);
+        simulation.advance(2_000);
+      });
+      expect(end.attempts).toEqual(["scan-1.2 lives"]);
+      expect(end.history).toEqual(["scan-1.2 failure not_started"]);
+    },
+  );
+
   test("waits when hooks/before_restart says later", async () => {
     const end = await scenario({}, async ({ simulation, world }) => {
       world.facts = { hook: true };
