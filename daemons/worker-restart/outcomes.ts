@@ -7,7 +7,7 @@ import { historyRecord } from "./deaths.js";
 import { type Act, type StampedEvent, type Step, subjectOf } from "./messages.js";
 import { leavePlace } from "./places.js";
 import type { RestartSettings } from "./settings.js";
-import type { FleetPart, Run, Slice, Waiting, WorkerPart } from "./state.js";
+import type { Before, FleetPart, Run, Slice, Waiting, WorkerPart } from "./state.js";
 
 /** Recoveries remembered for the metrics. */
 const RECOVERIES_MAX = 64;
@@ -112,9 +112,9 @@ export function onNotStarted(slice: WithWorker, event: StampedEvent<"not-started
   const breaker = returnLease(slice.type.breaker, event);
   const typed = changeBreaker(slice, event.worker_type, slice.type, breaker, stamp, settings);
   const failed = event.why === "failed";
-  const left = leavePlace(slice, event.worker_id);
-  const base = { ...left, type: typed.slice.type, fleet: failed ? withFailure(left.fleet) : left.fleet };
-  const account = failed ? left.worker : refunded(left.worker, waiting);
+  const left = { ...leavePlace(slice, event.worker_id), type: typed.slice.type };
+  const base = failed ? { ...left, fleet: withFailure(left.fleet) } : refunded(left, waiting);
+  const account = base.worker;
   if (event.why === "tokens" || (failed && !event.permanent)) {
     const pauseMs = Math.max(FAILED_AGAIN_MS_MIN, settings.retry_interval_seconds * 1000);
     const again: Waiting = {
@@ -212,15 +212,36 @@ function failureOf(slice: WithWorker, event: StampedEvent<"not-started">, waitin
   ];
 }
 
-function refunded(worker: WorkerPart, waiting: Waiting): WorkerPart {
-  if (!waiting.spent) return worker;
+/** Gives back what a start took that never was: retries, budgets, and its share of the limits. */
+function refunded(slice: WithWorker, { spent, start }: Waiting): WithWorker {
+  const worker = spent ? uncharged(slice.worker, start?.before) : slice.worker;
+  if (start?.before === undefined) return { ...slice, worker };
+  const { at_ms, task_last_start_ms } = start.before;
+  const { type, task, fleet } = slice;
+  return {
+    worker,
+    type: { ...type, starts: withoutOne(type.starts, at_ms) },
+    // Unless the task was started for another worker since.
+    task: task.last_start_ms === at_ms ? { ...task, last_start_ms: task_last_start_ms } : task,
+    fleet: { ...fleet, starts: withoutOne(fleet.starts, at_ms) },
+  };
+}
+
+function uncharged(worker: WorkerPart, before: Before | undefined): WorkerPart {
   const { attempts, lifetime, starts } = worker;
   return {
     ...worker,
     attempts: Math.max(0, attempts - 1),
     lifetime: Math.max(0, lifetime - 1),
     starts: starts.slice(0, -1),
+    ...(before === undefined ? {} : { exhausted: before.exhausted, last_delay_ms: before.last_delay_ms }),
   };
+}
+
+/** Those of a moment are all alike: one of them goes. */
+function withoutOne(starts: readonly number[], atMs: number): readonly number[] {
+  const index = starts.lastIndexOf(atMs);
+  return index < 0 ? starts : starts.toSpliced(index, 1);
 }
 
 /** The launch record of the attempt has the program's identity: it runs. */

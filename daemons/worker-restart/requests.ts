@@ -165,7 +165,16 @@ function start(
     ...waiting,
     phase: "starting",
     spent: spends,
-    start: { attempt: next, start_id: stamp.id },
+    start: {
+      attempt: next,
+      start_id: stamp.id,
+      before: {
+        at_ms: nowMs,
+        exhausted: slice.worker.exhausted,
+        last_delay_ms: slice.worker.last_delay_ms,
+        task_last_start_ms: slice.task.last_start_ms,
+      },
+    },
   };
   const effect = startEffect(event, worker, starting, false);
   const fleet = { ...slice.fleet, starts: startsAfter(slice.fleet.starts, nowMs, limits.global_per_minute) };

@@ -23,9 +23,24 @@ export interface Waiting {
   /** Whether a person was told that it is not known how to start the worker. */
   readonly escalated: boolean;
   /** The attempt that is being started, and the id that names the start in its spec. */
-  readonly start: { readonly attempt: number; readonly start_id: string } | null;
-  /** What its start took from the worker's account, so that a start that never was can give it back. */
+  readonly start: Start | null;
+  /** Whether its start took something from the worker's account. */
   readonly spent: boolean;
+}
+
+export interface Start {
+  readonly attempt: number;
+  readonly start_id: string;
+  /** What it overwrote, so that a start that never was can give it back. Missing in what an older version kept. */
+  readonly before?: Before;
+}
+
+export interface Before {
+  /** When the start was decided upon: what it added to the limits stands there under this. */
+  readonly at_ms: number;
+  readonly exhausted: WorkerPart["exhausted"];
+  readonly last_delay_ms: number;
+  readonly task_last_start_ms: number | null;
 }
 
 /** The latest attempt that was started from here. */

@@ -60,6 +60,31 @@ describe("a restart", () => {
     expect(end.attempts).toHaveLength(30);
   });
 
+  test("that finds no tokens gives its share of the limits back: the next try is half a minute later", async () => {
+    const limits = { per_task_min_interval_seconds: 300, global_per_minute: 1, per_type_per_minute: 1 };
+    const end = await scenario({ rate_limits: limits }, ({ simulation, world }) => {
+      world.noTokensBeforeMs = simulation.nowMs + 45_000;
+      world.fileDeath("scan-1", 1, { task_id: "task-1" });
+      simulation.advance(59_000);
+      expect(world.alive()).toEqual([]);
+      simulation.advance(3_000);
+    });
+    expect(end.attempts).toEqual(["scan-1.2 lives"]);
+  });
+
+  test("that is a probe of an exhausted worker and finds no tokens is no probe that was made", async () => {
+    const end = await scenario({ max_retries: 1, exhausted_probe_seconds: 900 }, ({ simulation, world }) => {
+      world.facts = { attempts: 1 };
+      world.fileDeath("scan-1", 1);
+      world.noTokensBeforeMs = simulation.nowMs + 905_000;
+      simulation.advance(925_000);
+      expect(simulation.part("worker:scan-1")).toMatchObject({ exhausted: { probes: 0 } });
+      expect(world.alive()).toEqual([]);
+      simulation.advance(10_000);
+    });
+    expect(end.attempts).toEqual(["scan-1.2 lives"]);
+  });
+
   test("waits for tokens, asks again by itself, and costs nothing meanwhile", async () => {
     const end = await scenario({}, ({ simulation, world }) => {
       world.facts = { tokens: { wanted: 8000, left: 100 } };

@@ -77,6 +77,8 @@ export class FleetWorld implements World<Event, Effect> {
   mustBeat = false;
   /** Until then the host cannot make a launcher. */
   noStartsBeforeMs = 0;
+  /** Until then the budget has no tokens for a start, whatever its gate was told. */
+  noTokensBeforeMs = 0;
   hookSaysLater = false;
   /** How often what comes after a claim is kept from being written. */
   stormsAfterClaim = 0;
@@ -372,6 +374,8 @@ export class FleetWorld implements World<Event, Effect> {
     const there = this.attempts.find((each) => each.worker_id === worker_id && each.attempt === attempt);
     if (there !== undefined && there.start_id !== effect.start_id)
       return { ...refused, why: "there", message: "it exists" };
+    if (there === undefined && this.#simulation.nowMs < this.noTokensBeforeMs)
+      return { ...refused, why: "tokens", message: "it needs 8000 tokens and 100 are left" };
     if (there === undefined && this.#simulation.nowMs < this.noStartsBeforeMs) {
       return { ...refused, why: "failed", message: "no process could be made" };
     }
