@@ -5,7 +5,7 @@ import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { readAttemptName, tokensOf, type WorkerSpecRecord, workerSpecSchema } from "../../lib/schema/worker-spec.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
 import { SpecStore } from "../../lib/store/specs.js";
-import { readBudget, returnTokens } from "../../lib/store/tokens.js";
+import { isHeld, readBudget, returnTokens } from "../../lib/store/tokens.js";
 import type { Event } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
 
@@ -67,7 +67,7 @@ export class LeaseSource implements Source {
   async #look(): Promise<void> {
     const { layout } = this.#context;
     for (const [name, lease] of Object.entries(readBudget(layout)?.leases ?? {})) {
-      if (typeof lease.returned === "number") continue;
+      if (!isHeld(lease)) continue;
       const ended = this.#endOf(name);
       if (ended !== null) await returnTokens(layout, name, tokensOf(ended).used);
     }

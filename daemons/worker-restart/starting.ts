@@ -82,6 +82,8 @@ export class Starter {
 
   async #lease(effect: StartEffect, claimed: string, spec: WorkerSpecRecord, wanted: number): Promise<Event> {
     const { layout } = this.#context;
+    // Launched before a kill, it had its lease then. It may be over by now and have returned it: nobody would a second time.
+    if (this.#isLaunched(effect)) return startedBy(effect, claimed);
     const none = (message: string): Event => {
       if (this.#isLaunched(effect)) return startedBy(effect, claimed);
       this.#specs.removeActive(effect.worker_id, effect.attempt);
@@ -120,7 +122,7 @@ export class Starter {
     try {
       if (existsSync(layout.tokenBudget)) await returnTokens(layout, leaseName(effect.worker_id, effect.attempt), 0);
     } catch (problem) {
-      // The next start of this attempt takes the same lease once more.
+      // It is held still, and the next start of this attempt has it.
       if (!(problem instanceof HealdError)) throw problem;
       log.warn({ worker_id: effect.worker_id }, `Its tokens are not returned: ${problem.message}`);
     }

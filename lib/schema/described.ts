@@ -248,8 +248,8 @@ export const RECORDS: readonly DescribedRecord[] = [
       total_used: "Tokens leased or used.",
       leases: "One lease for each attempt, by <id>.attempt-<n>.",
       "leases.*.allocated": "Tokens taken at the start of the attempt.",
-      "leases.*.used": "Tokens that it used.",
-      "leases.*.returned": "Tokens given back at its end; once for each lease.",
+      "leases.*.used": "Tokens that it used; missing while the lease is held.",
+      "leases.*.returned": "Tokens given back at its end, or when its start failed; missing while the lease is held.",
     },
   },
   {

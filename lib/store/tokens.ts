@@ -1,6 +1,10 @@
 /**
  * The token budget: a ledger of leases under a lock, so that each attempt's tokens are taken once and returned once.
  *
+ * A lease is held until it says what was returned. Whoever was killed before the answer takes or returns it again: what is held
+ * is not taken twice, and what was returned is not returned twice. A start that failed has returned its lease, and the next
+ * start has one of the same name: it is taken anew.
+ *
  * No file means no budget: nothing is counted then.
  * @module
  */
@@ -17,14 +21,15 @@ const RETURNED_MAX = 1000;
 
 export type LeaseOutcome =
   | { readonly kind: "no_budget" }
-  /** `again`: the lease stood in the ledger already, and nothing was added. */
+  /** `again`: the lease was held already, and nothing was added. */
   | { readonly kind: "taken"; readonly again: boolean; readonly left: number }
   | { readonly kind: "not_enough"; readonly left: number };
 
 type Lease = NonNullable<TokenBudget["leases"]>[string];
 
 /**
- * Takes an attempt's tokens out of the budget. Taking the same lease again changes nothing.
+ * Takes an attempt's tokens out of the budget. Taking a lease that is held changes nothing; one that was returned is as free
+ * as one that never was.
  *
  * @param leaseName `<id>.attempt-<n>`.
  * @throws {ConfigurationError} If the ledger cannot be read. @throws {LockBusy} If it is locked for long.
@@ -35,16 +40,19 @@ export async function takeLease(layout: Layout, leaseName: string, allocated: nu
     const budget = readBudget(layout);
     if (budget === null) return { kind: "no_budget" };
     const left = budget.total_budget - budget.total_used;
-    if (leaseOf(budget, leaseName) !== undefined) return { kind: "taken", again: true, left };
+    const known = leaseOf(budget, leaseName);
+    if (known !== undefined && isHeld(known)) return { kind: "taken", again: true, left };
     if (allocated > left) return { kind: "not_enough", left };
-    const leases = { ...budget.leases, [leaseName]: { allocated } };
+    // At the end, as the newest: those that are forgotten first stand first.
+    const { [leaseName]: _returned, ...others } = budget.leases ?? {};
+    const leases = { ...others, [leaseName]: { allocated } };
     writeBudget(layout, { ...budget, total_used: budget.total_used + allocated, leases });
     return { kind: "taken", again: false, left: left - allocated };
   });
 }
 
 /**
- * Returns what an attempt did not use. The sum changes once for each lease, however often this is called.
+ * Returns what an attempt did not use. The sum changes once for each time it was taken, however often this is called.
  *
  * @returns null if there is no budget or no such lease; with `again`, what an earlier call returned.
  * @throws {ConfigurationError} If the ledger cannot be read. @throws {LockBusy} If it is locked for long.
@@ -67,6 +75,11 @@ export async function returnTokens(
     writeBudget(layout, { ...budget, total_used: totalUsed, leases });
     return { returned, again: false };
   });
+}
+
+/** Whether its tokens are out; a ledger that a person has written may say null. */
+export function isHeld(lease: Lease): boolean {
+  return typeof lease.returned !== "number";
 }
 
 /** The ledger, or null if there is none. @throws {ConfigurationError} If it cannot be read. */
@@ -93,7 +106,7 @@ function writeBudget(layout: Layout, budget: TokenBudget): void {
 }
 
 function forgetOldest(leases: Record<string, Lease>): Record<string, Lease> {
-  const returned = Object.keys(leases).filter((name) => typeof leases[name]?.returned === "number");
+  const returned = Object.keys(leases).filter((name) => !isHeld(leases[name] as Lease));
   const forgotten = new Set(returned.slice(0, Math.max(0, returned.length - RETURNED_MAX)));
   return Object.fromEntries(Object.entries(leases).filter(([name]) => !forgotten.has(name)));
 }

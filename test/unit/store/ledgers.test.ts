@@ -34,6 +34,25 @@ describe("token budget", () => {
     });
   });
 
+  test("takes a lease that was returned anew, if there is enough for it, and counts what is used then", async () => {
+    const layout = temporaryLayout();
+    writeFileSync(layout.tokenBudget, '{"total_budget":1000,"total_used":0}');
+    await takeLease(layout, "w.attempt-1", 400);
+    expect(await returnTokens(layout, "w.attempt-1", 0)).toEqual({ returned: 400, again: false });
+    await takeLease(layout, "v.attempt-1", 700);
+    expect(await takeLease(layout, "w.attempt-1", 400)).toEqual({ kind: "not_enough", left: 300 });
+    expect(await takeLease(layout, "w.attempt-1", 300)).toEqual({ kind: "taken", again: false, left: 0 });
+    expect(await takeLease(layout, "w.attempt-1", 300)).toEqual({ kind: "taken", again: true, left: 0 });
+    // The newest is the last: the first are forgotten first.
+    expect(Object.entries(readBudget(layout)?.leases ?? {})).toEqual([
+      ["v.attempt-1", { allocated: 700 }],
+      ["w.attempt-1", { allocated: 300 }],
+    ]);
+    expect(await returnTokens(layout, "w.attempt-1", 250)).toEqual({ returned: 50, again: false });
+    expect(await returnTokens(layout, "w.attempt-1", 250)).toEqual({ returned: 50, again: true });
+    expect(readBudget(layout)?.total_used).toBe(950);
+  });
+
   test("counts what an attempt used beyond its lease", async () => {
     const layout = temporaryLayout();
     writeFileSync(layout.tokenBudget, '{"total_budget":1000,"total_used":0}');

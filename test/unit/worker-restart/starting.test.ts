@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import type { WorkerPart } from "../../../daemons/worker-restart/state.js";
 import { Mailbox } from "../../../lib/store/mailbox.js";
 import { SpecStore } from "../../../lib/store/specs.js";
+import { returnTokens } from "../../../lib/store/tokens.js";
 import { until } from "../../integration/support/launched.js";
 import { age } from "../store/temporary-home.js";
 import { RealLoop } from "./real-loop.js";
@@ -14,6 +15,7 @@ const storm = (code: string): Error => Object.assign(new Error(`${code}: simulat
 
 afterEach(() => {
   vi.restoreAllMocks();
+  vi.useRealTimers();
 });
 
 const runOf = ({ loop }: RealLoop): WorkerPart["run"] => loop.part<WorkerPart>("worker:scan-1")?.run ?? null;
@@ -127,6 +129,75 @@ describe("a start for which the token ledger cannot be read", () => {
     expect(leftClaimed(real)).toEqual([]);
     expect(readdirSync(real.layout.activeDir)).toEqual([]);
     expect(real.reported.map((each) => each.event_type)).toContain("worker_restart_failed");
+  });
+});
+
+describe("the tokens of an attempt", () => {
+  const BUDGET = { total_budget: 1000, total_used: 0, leases: {} };
+  const LEASE = "scan-1.attempt-2";
+  const NEEDS = { token_budget: { allocated: 400, used: 0 } };
+  const ledger = (real: RealLoop): unknown => JSON.parse(readFileSync(real.layout.tokenBudget, "utf8"));
+
+  function withBudget(): RealLoop {
+    const real = new RealLoop({ check_token_budget: false });
+    writeFileSync(real.layout.tokenBudget, JSON.stringify(BUDGET));
+    return real;
+  }
+
+  test("are taken again after a start that failed, and what it uses is counted once", async () => {
+    const real = withBudget();
+    const { launch } = real;
+    real.launch = () => {
+      throw new Error("No such luck");
+    };
+    real.fileDeath("scan-1", 1, NEEDS);
+    await until(() => real.loop.idle && readdirSync(real.layout.queueDir).length === 1, "it waits again");
+    expect(ledger(real)).toEqual({ ...BUDGET, leases: { [LEASE]: { allocated: 400, used: 0, returned: 400 } } });
+
+    real.launch = launch;
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 });
+    real.advance(3_600_000);
+    await until(() => runOf(real) !== null, "it is started");
+    expect(ledger(real)).toEqual({ ...BUDGET, total_used: 400, leases: { [LEASE]: { allocated: 400 } } });
+
+    await returnTokens(real.layout, LEASE, 350);
+    const returned = { [LEASE]: { allocated: 400, used: 350, returned: 50 } };
+    expect(ledger(real)).toEqual({ ...BUDGET, total_used: 350, leases: returned });
+  });
+
+  test("are taken once by a start whose answer is lost before its launcher has begun", async () => {
+    const real = withBudget();
+    const { launch } = real;
+    real.launch = () => {
+      throw storm("EMFILE");
+    };
+    real.fileDeath("scan-1", 1, NEEDS);
+    await until(() => real.loop.weather !== null, "its answer is lost");
+    real.launch = launch;
+    real.advance(1000);
+    await until(() => runOf(real) !== null, "it is started");
+    expect(ledger(real)).toEqual({ ...BUDGET, total_used: 400, leases: { [LEASE]: { allocated: 400 } } });
+  });
+
+  test("are not taken again by a start whose answer was lost, and whose worker has ended meanwhile", async () => {
+    const real = withBudget();
+    const { launch } = real;
+    real.launch = (claim) => {
+      writeFileSync(claim, "{}");
+      throw storm("EMFILE");
+    };
+    real.fileDeath("scan-1", 1, NEEDS);
+    await until(() => real.loop.weather !== null, "its answer is lost");
+    // What the monitor does at the end of an attempt.
+    real.specs.fileZombie({ worker_id: "scan-1", worker_type: "scan", attempt: 2, status: "zombie" }, 2);
+    real.specs.removeActive("scan-1", 2);
+    await returnTokens(real.layout, LEASE, 350);
+
+    real.launch = launch;
+    real.advance(1000);
+    await until(() => runOf(real) !== null, "it is known to be started");
+    const returned = { [LEASE]: { allocated: 400, used: 350, returned: 50 } };
+    expect(ledger(real)).toEqual({ ...BUDGET, total_used: 350, leases: returned });
   });
 });
 
