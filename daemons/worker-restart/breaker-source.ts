@@ -17,6 +17,8 @@ import type { Event } from "./messages.js";
 import type { Context } from "./queue-source.js";
 import type { ReadTo, TypePart } from "./state.js";
 
+type HistoryEvent = Extract<Event, { kind: "history" }>;
+
 const LINE_BYTES_MAX = 65_536;
 
 const READING_HISTORY = "reading the restart history";
@@ -86,13 +88,13 @@ export class BreakerSource implements Source {
     const events: Event[] = [];
     for (;;) {
       const read = this.#tailer.read();
-      const at = this.#tailer.checkpoint();
-      const file = at === null ? "" : `${at.inode}:${at.birth_ms}`;
+      const file = read.file === undefined ? "" : `${read.file.inode}:${read.file.birth_ms}`;
+      const isLate = read.isLate === true;
       for (const { text, offset } of read.lines) {
         const end: ReadTo = { file, offset: offset + Buffer.byteLength(text) + 1 };
-        this.#readTo = end;
+        if (!isLate) this.#readTo = end;
         const event = this.#eventOf(text, end);
-        if (event !== null) events.push(event);
+        if (event !== null) events.push(isLate ? { ...event, is_late: true } : event);
       }
       if (!read.more) return events;
     }
@@ -104,7 +106,7 @@ export class BreakerSource implements Source {
     });
   }
 
-  #eventOf(text: string, readTo: ReadTo): Event | null {
+  #eventOf(text: string, readTo: ReadTo): HistoryEvent | null {
     if (text.trim() === "") return null;
     const line = this.#parse(text);
     if (line === null) return null;

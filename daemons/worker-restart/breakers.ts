@@ -20,14 +20,10 @@ export function onHistory(slice: Slice, event: StampedEvent<"history">, settings
   if (read_to !== null && read_to.file === event.read_to.file && event.read_to.offset <= read_to.offset)
     return { slice, effects: [] };
   const breaker = recordOutcome(slice.type.breaker, event.outcome, settings, event.stamp.atMs);
-  return changeBreaker(
-    slice,
-    event.worker_type,
-    { ...slice.type, read_to: event.read_to },
-    breaker,
-    event.stamp,
-    settings,
-  );
+  // After a restart the next file is read from its start: what was counted of it must be known still.
+  const isBehind = event.is_late === true && read_to !== null && read_to.file !== event.read_to.file;
+  const type = { ...slice.type, read_to: isBehind ? read_to : event.read_to };
+  return changeBreaker(slice, event.worker_type, type, breaker, event.stamp, settings);
 }
 
 /** Obeys a person who wrote or removed a breaker's file. */

@@ -111,7 +111,14 @@ export type Event =
   | (Subject & { readonly kind: "resume" })
   | (Subject & { readonly kind: "sweep" })
   | { readonly kind: "look-due" | "check-due"; readonly worker_id: string }
-  | { readonly kind: "history"; readonly worker_type: string; readonly outcome: Outcome; readonly read_to: ReadTo }
+  | {
+      readonly kind: "history";
+      readonly worker_type: string;
+      readonly outcome: Outcome;
+      readonly read_to: ReadTo;
+      /** Written to a file that was rotated before, after lines of the next one were read. */
+      readonly is_late?: boolean;
+    }
   | {
       readonly kind: "breaker-by-hand";
       readonly worker_type: string;

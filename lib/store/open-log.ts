@@ -12,6 +12,9 @@ export interface TailCheckpoint {
   readonly head_hash: string;
 }
 
+/** What a file is known by, whatever its name is by now. */
+export type LogFile = Pick<TailCheckpoint, "inode" | "birth_ms">;
+
 export interface OpenLog {
   readonly descriptor: number;
   readonly inode: number;

@@ -12,6 +12,7 @@ import {
   closeLog,
   continues,
   isContinued,
+  type LogFile,
   type OpenLog,
   openLog,
   refreshHead,
@@ -25,6 +26,10 @@ export type { TailLine } from "./tail-lines.js";
 
 /** What a read found. */
 export interface TailRead extends FoundLines {
+  /** Of which the lines are, and their offsets. At the end of a file that was rotated, the checkpoint is in the next one. */
+  readonly file?: LogFile;
+  /** Whether reading has gone on to the next file already, and a writer that had this one open wrote to it once more. */
+  readonly isLate?: boolean;
   /** Whether there is more to read at once. */
   readonly more: boolean;
   /** Why lines may have been missed, or come again from the start of the file. */
@@ -74,6 +79,7 @@ export class Tailer {
     if (this.#current === null) gap = this.#openFirst();
     const log = this.#current;
     if (log === null) return NOTHING;
+    const file = fileOf(log);
     gap ??= noticeTruncation(log);
     // Looked for before reading: what the file holds afterwards was all written before its successor took over.
     const successor = this.#successorOf(log);
@@ -82,7 +88,7 @@ export class Tailer {
       const isAtEnd = !found.more;
       if (isAtEnd && successor !== null) gap ??= this.#goOnWith(successor, log);
       const more = found.more || (isAtEnd && successor !== null);
-      return { ...found, more, ...(gap === null ? {} : { gap }) };
+      return { ...found, file, more, ...(gap === null ? {} : { gap }) };
     } finally {
       if (successor !== null && this.#current !== successor.log) closeLog(successor.log);
     }
@@ -187,7 +193,7 @@ export class Tailer {
     const late = this.#late;
     if (late === null) return null;
     const found = readLines(late.log, maxBytes, this.#maxLineBytes);
-    if (found.lines.length > 0) return { ...found, more: true };
+    if (found.lines.length > 0) return { ...found, file: fileOf(late.log), isLate: true, more: true };
     if (performance.now() > late.untilMs) {
       closeLog(late.log);
       this.#late = null;
@@ -195,6 +201,8 @@ export class Tailer {
     return null;
   }
 }
+
+const fileOf = ({ inode, birthMs }: OpenLog): LogFile => ({ inode, birth_ms: birthMs });
 
 interface Successor {
   readonly log: OpenLog;

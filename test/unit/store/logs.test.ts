@@ -5,6 +5,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  statSync,
   truncateSync,
   unlinkSync,
   writeFileSync,
@@ -304,6 +305,44 @@ describe("Tailer", () => {
     renameSync(`${path}.away`, path);
     appendFileSync(path, '{"n":1}\n');
     expect(drain(tailer)).toEqual({ found: [1], gaps: [], torn: false });
+  });
+
+  test("says of which file the lines are, also at the end of one that was rotated, and of those that come late", () => {
+    const layout = temporaryLayout();
+    const log = writer(layout, 1);
+    const told: unknown[] = [];
+    const tailer = new Tailer(log.path, null, LINE);
+    const read = () => {
+      for (let more = true; more; ) {
+        const { lines, file, isLate, ...rest } = tailer.read();
+        for (const { text } of lines) told.push([(JSON.parse(text) as { n?: number }).n ?? "rotated", file, isLate]);
+        more = rest.more;
+      }
+    };
+    const fileOf = (path: string): object => {
+      const { ino, birthtimeMs } = statSync(path);
+      return { inode: ino, birth_ms: birthtimeMs };
+    };
+    log.append({ n: 0 });
+    read();
+    log.append({ n: 1 });
+    const archived = log.rotateIfLarge(Date.now(), "x") as string;
+    log.append({ n: 2 });
+    read();
+    appendFileSync(archived, '{"n":3}\n');
+    log.append({ n: 4 });
+    read();
+    tailer.close();
+    const [old, fresh] = [fileOf(archived), fileOf(log.path)];
+    expect(old).not.toEqual(fresh);
+    expect(told).toEqual([
+      [0, old, undefined],
+      [1, old, undefined],
+      ["rotated", old, undefined],
+      [2, fresh, undefined],
+      [3, old, true],
+      [4, fresh, undefined],
+    ]);
   });
 
   test("misses nothing while another process writes and rotates as fast as it can", async () => {

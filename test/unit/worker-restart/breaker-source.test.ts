@@ -1,13 +1,19 @@
-/** Guarantee: whatever happens to the breakers' folder or to the history, it is said once, and once more when it is over. */
-import { symlinkSync, writeFileSync } from "node:fs";
+/**
+ * Guarantee: whatever happens to the breakers' folder or to the history, it is said once, and once more when it is over; and each
+ * line of the history counts once, in whichever file it stands.
+ */
+import { appendFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { BreakerSource } from "../../../daemons/worker-restart/breaker-source.js";
 import type { Event } from "../../../daemons/worker-restart/messages.js";
 import type { Context } from "../../../daemons/worker-restart/queue-source.js";
+import type { TypePart } from "../../../daemons/worker-restart/state.js";
 import { BreakerStore } from "../../../lib/store/breakers.js";
 import type { Layout } from "../../../lib/store/layout.js";
+import { EventLogWriter } from "../../../lib/store/logs.js";
 import { temporaryLayout } from "../store/temporary-home.js";
+import { RealLoop } from "./real-loop.js";
 
 class Bench {
   readonly layout: Layout = temporaryLayout();
@@ -85,4 +91,83 @@ test("a line of the history that is none is passed over, ten are named at most, 
   expect(bench.news[1]).toMatch(
     /^record_refused: metrics\/worker-restart-history\.jsonl: a line is passed over: .*worker_type/,
   );
+});
+
+describe("a breaker of three failures, after the history was rotated", () => {
+  /** With a history so long that no offset of the next file comes up to its end. */
+  class Rotated {
+    readonly real = new RealLoop({ circuit_breaker_threshold: 3 });
+    #attempts = 1;
+
+    constructor() {
+      for (let nth = 0; nth < 50; nth++) this.append(this.real.layout.history, "index", "success");
+      this.real.breakers.scan();
+    }
+
+    append(path: string, worker_type = "scan", result = "failure"): void {
+      const who = { worker_type, worker_id: `${worker_type}-1`, attempt: ++this.#attempts };
+      appendFileSync(path, `${JSON.stringify({ ...who, result, timestamp: new Date().toISOString() })}\n`);
+    }
+
+    /** As when it has grown to 64 MiB. */
+    rotate(): string {
+      const { history, archiveDir } = this.real.layout;
+      const writer = new EventLogWriter(history, { maxBytes: 1, archiveDir, owner: true });
+      onTestFinished(() => writer.close());
+      return writer.rotateIfLarge(Date.now(), "worker-restart") as string;
+    }
+
+    /** One failure, read and counted. */
+    fail(): void {
+      this.append(this.real.layout.history);
+      this.real.breakers.scan();
+    }
+
+    get breaker(): TypePart["breaker"] | undefined {
+      return this.real.loop.part<TypePart>("type:scan")?.breaker;
+    }
+  }
+
+  test("opens by failures of which the first stands at the end of the old file", () => {
+    const rotated = new Rotated();
+    rotated.append(rotated.real.layout.history);
+    rotated.rotate();
+    rotated.real.breakers.scan();
+    expect(rotated.breaker).toMatchObject({ state: "closed", failure_count: 1 });
+    rotated.fail();
+    rotated.fail();
+    expect(rotated.breaker).toMatchObject({ state: "open", failure_count: 3 });
+  });
+
+  test("opens by failures after a person has closed it, and not by one before", () => {
+    const rotated = new Rotated();
+    const { layout, breakers } = rotated.real;
+    rotated.fail();
+    rotated.rotate();
+    writeFileSync(layout.breaker("scan"), '{"worker_type":"scan","state":"closed"}');
+    breakers.scan();
+    expect(rotated.breaker).toMatchObject({ state: "closed", failure_count: 0, reason: "by_hand" });
+    rotated.fail();
+    rotated.fail();
+    expect(rotated.breaker).toMatchObject({ state: "closed", failure_count: 2 });
+    rotated.fail();
+    expect(rotated.breaker).toMatchObject({ state: "open", failure_count: 3 });
+  });
+
+  test("counts a failure that comes late to the old file once, and those of the new one no second time after a restart", () => {
+    const rotated = new Rotated();
+    const archived = rotated.rotate();
+    rotated.fail();
+    rotated.append(archived);
+    rotated.real.breakers.scan();
+    expect(rotated.breaker).toMatchObject({ state: "closed", failure_count: 2 });
+
+    const restarted = rotated.real.openBreakers();
+    onTestFinished(() => restarted.stop());
+    restarted.scan();
+    expect(rotated.breaker).toMatchObject({ state: "closed", failure_count: 2 });
+    rotated.append(rotated.real.layout.history);
+    restarted.scan();
+    expect(rotated.breaker).toMatchObject({ state: "open", failure_count: 3 });
+  });
 });

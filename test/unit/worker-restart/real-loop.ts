@@ -1,6 +1,7 @@
 /** worker-restart's core on the real loop, with its real queue and performer over a home that lives for one test. @module */
 import { writeFileSync } from "node:fs";
 import { onTestFinished } from "vitest";
+import { BreakerSource } from "../../../daemons/worker-restart/breaker-source.js";
 import { restartCore } from "../../../daemons/worker-restart/decide.js";
 import type { Effect, Event } from "../../../daemons/worker-restart/messages.js";
 import { Performer } from "../../../daemons/worker-restart/perform.js";
@@ -13,6 +14,7 @@ import { MemoryJournal } from "../../../lib/runtime/journal.js";
 import { type DecisionEffect, Loop } from "../../../lib/runtime/loop.js";
 import type { EventRecord } from "../../../lib/schema/events.js";
 import type { Policy } from "../../../lib/schema/policy.js";
+import { BreakerStore } from "../../../lib/store/breakers.js";
 import type { Layout } from "../../../lib/store/layout.js";
 import { Mailbox } from "../../../lib/store/mailbox.js";
 import { SpecStore } from "../../../lib/store/specs.js";
@@ -27,6 +29,9 @@ export class RealLoop {
   readonly reported: EventRecord[] = [];
   readonly launched: string[] = [];
   readonly queue: QueueSource;
+  readonly breakers: BreakerSource;
+  /** As a daemon that starts again over what is remembered. */
+  readonly openBreakers: () => BreakerSource;
   readonly performer: Performer;
   readonly loop: Loop<Slice, Event, Effect, Policy<RestartSettings>>;
   /** Starts a launcher; a test may have it fail. */
@@ -53,8 +58,10 @@ export class RealLoop {
     const mailbox = new Mailbox(queueDir, folders);
     this.queue = new QueueSource(context, mailbox, () => "unknown");
     const host = { start: (start: { readonly claim: string }) => this.launch(start.claim) };
-    const none = { newOutcomes: () => [], write: () => undefined };
-    this.performer = new Performer(context, mailbox, this.queue, none as never, none as never, host);
+    const store = new BreakerStore(this.layout);
+    this.openBreakers = () => new BreakerSource(context, store);
+    this.breakers = this.openBreakers();
+    this.performer = new Performer(context, mailbox, this.queue, store, this.breakers, host);
     this.loop = new Loop<Slice, Event, Effect, Policy<RestartSettings>>({
       core: restartCore,
       policy,
@@ -72,6 +79,7 @@ export class RealLoop {
     onTestFinished(() => {
       this.loop.stop();
       this.queue.stop();
+      this.breakers.stop();
     });
   }
 
