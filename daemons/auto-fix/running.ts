@@ -300,6 +300,7 @@ function learn(slice: Running, run: RunPart, verdict: FixVerdict, nowMs: number)
   return { verdicts: [...others, one].slice(-VERDICTS_MAX) };
 }
 
+/** The brake counts a fix once too: one that is turned around did not help. */
 function judgedBy(
   healer: HealerPart,
   run: RunPart,
@@ -309,7 +310,8 @@ function judgedBy(
   isTurned: boolean,
 ): HealerPart {
   const { window_fixes, ineffective_fraction } = settings.breaker;
-  const verdicts = [...healer.verdicts, { verdict, at_ms: nowMs }].slice(-Math.max(20, window_fixes));
+  const others = healer.verdicts.filter((each) => each.run_id !== run.run_id);
+  const verdicts = [...others, { run_id: run.run_id, verdict, at_ms: nowMs }].slice(-Math.max(20, window_fixes));
   const last = verdicts.slice(-window_fixes);
   const bad = last.filter((each) => each.verdict === "ineffective").length;
   const trips = last.length >= window_fixes && bad / last.length >= ineffective_fraction;

@@ -125,12 +125,21 @@ export interface OpenRun {
   readonly is_judged: boolean;
 }
 
+/** What came of a fix, for the healer's own brake. */
+export interface JudgedFix {
+  /** Missing in what older versions kept: such an entry stays as it is. */
+  readonly run_id?: string;
+  readonly verdict: FixVerdict;
+  readonly at_ms: number;
+}
+
 export interface HealerPart {
   readonly applied: readonly Applied[];
   /** What a dry run would have applied. */
   readonly shadow: readonly Applied[];
   readonly open: Readonly<Record<string, OpenRun>>;
-  readonly verdicts: readonly { readonly verdict: FixVerdict; readonly at_ms: number }[];
+  /** One for each run, the last. */
+  readonly verdicts: readonly JudgedFix[];
   /** The healer stopped itself: half of its last fixes did not help. */
   readonly tripped_at_ms: number | null;
   /** Values before the first change of ours, by `<type>|<field>`. */

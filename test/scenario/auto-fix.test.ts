@@ -1,6 +1,8 @@
 /** Guarantee: a fix is applied once, within every limit, proves itself or is taken back, and no kill leaves it half done. */
 import { describe, expect, test } from "vitest";
+import { autoFixCore } from "../../daemons/auto-fix/decide.js";
 import type { Facts } from "../../daemons/auto-fix/messages.js";
+import { type HealerPart, type RunPart, refOf } from "../../daemons/auto-fix/state.js";
 import { scenario } from "./auto-fix-scenario.js";
 import { endOf, type Fixing, makeFixing, policyOf } from "./auto-fix-world.js";
 
@@ -465,6 +467,41 @@ describe("the gates", () => {
     simulation.offer({ kind: "person-clears-breaker", by: "ann" });
     simulation.advance(61_000);
     expect(world.healer().totals.fixes_applied).toBe(5);
+  });
+
+  test("stop the healer by fixes that were all turned around: each counts once, by its last verdict", () => {
+    const { world, simulation } = makeFixing({
+      breaker: { window_fixes: 6, ineffective_fraction: 0.6 },
+      undo: { max_attempts: 0 },
+    });
+    for (let nth = 0; nth < 12; nth++) {
+      const scope = `type-${nth}`;
+      world.templates.set(`${scope}|resources.memory_limit_mb`, 512);
+      world.fix = { ...world.fix, fix_id: `raise-${nth}` };
+      world.publish(`p${nth}`, { scope });
+      world.after = WELL;
+      simulation.advance(120_000);
+      world.after = { ...ILL, recurrences: 9, exposure_seconds: 3700 };
+      simulation.advance(HOUR_MS);
+    }
+    expect(world.healer().totals).toMatchObject({ fixes_applied: 6, fixes_effective: 0, fixes_ineffective: 6 });
+    expect(world.healer().verdicts.map(({ verdict }) => verdict)).toEqual(Array(6).fill("ineffective"));
+  });
+
+  test("stop the healer by verdicts that an older version kept, without their runs", () => {
+    const { world, simulation } = makeFixing({ breaker: { window_fixes: 4, ineffective_fraction: 0.5 } });
+    world.publish("p1");
+    const [run] = [...simulation.partsWith<RunPart>("run:").values()] as [RunPart];
+    const counted = { before: world.before, after: ILL, cleared: null, pattern_resolved: false };
+    const measured = { kind: "measured", ...refOf(run), ...counted } as const;
+    const stamp = { id: "1", atMs: simulation.nowMs, monoMs: simulation.monoMs };
+    const trips = (verdicts: HealerPart["verdicts"]): boolean => {
+      const slice = simulation.sliceFor(measured);
+      const kept = { ...slice, healer: { ...slice.healer, verdicts } };
+      return autoFixCore.decide(kept, { ...measured, stamp }, simulation.policy).slice.healer.tripped_at_ms !== null;
+    };
+    const [good, bad] = [{ verdict: "effective", at_ms: 0 } as const, { verdict: "ineffective", at_ms: 0 } as const];
+    expect([trips([good, good, bad]), trips([good, good, good]), trips([bad, bad])]).toEqual([true, false, false]);
   });
 
   test("ask a person before a value goes further than twice from where it began", () => {
