@@ -246,17 +246,17 @@ function conclude(
       told_given_up: verdict === "effective" ? false : slice.match.told_given_up,
     },
   };
-  const tripped =
-    learnt.healer.tripped_at_ms !== null && slice.healer.tripped_at_ms === null ? [brake(telling, run, settings)] : [];
+  const trips = learnt.healer.tripped_at_ms !== null && slice.healer.tripped_at_ms === null;
+  const tripped = (): Act[] => (trips ? [brake(telling, run, settings)] : []);
   const gates = gatesOf(slice.run, event, settings);
   const decision = { subject: run.subject, verdict, reason: judged.reason, message: message.slice(0, 160), gates };
   const undoes =
     (verdict === "ineffective" && run.plan.undo_on_ineffective && settings.undo.on_ineffective) ||
     (verdict === "inconclusive" && run.plan.on_inconclusive === "undo");
   if (undoes && canUndo(run))
-    return { ...undoFrom(learnt, run.plan.actions.length - 1, verdict, [...news, ...tripped], stamp.atMs), decision };
+    return { ...undoFrom(learnt, run.plan.actions.length - 1, verdict, [...news, ...tripped()], stamp.atMs), decision };
   if (verdict !== "effective")
-    return { ...finish(learnt, [...news, ...tripped, ...nextRung(telling, learnt, verdict)], stamp.atMs), decision };
+    return { ...finish(learnt, [...news, ...tripped(), ...nextRung(telling, learnt, verdict)], stamp.atMs), decision };
   // The window goes on: a recurrence in it turns the verdict around. Those that wait for the same are let go now.
   const watching: RunPart = { ...run, phase: "watching" };
   const resolved = telling.ofRun("escalation_resolved", run, `${run.scope}: ${run.plan.name} has helped`, "effective");
@@ -266,6 +266,8 @@ function conclude(
       writeRun(watching, stamp.atMs),
       ...news,
       ...(slice.match.told_given_up ? [resolved] : []),
+      // After what is over: both are told of one incident.
+      ...tripped(),
       ...(isOfPattern(run) ? [trialOf(run, "released")] : []),
       checkWake(watching, stamp.monoMs, stamp.atMs, settings),
     ],

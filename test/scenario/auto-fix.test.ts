@@ -488,6 +488,24 @@ describe("the gates", () => {
     expect(world.healer().verdicts.map(({ verdict }) => verdict)).toEqual(Array(6).fill("ineffective"));
   });
 
+  test("stop the healer also when the fix that fills its window has helped, and it says so", () => {
+    const { world, simulation } = makeFixing({
+      breaker: { window_fixes: 3, ineffective_fraction: 0.6 },
+      undo: { max_attempts: 0 },
+    });
+    for (const [nth, after] of [ILL, ILL, WELL].entries()) {
+      const scope = `type-${nth}`;
+      world.templates.set(`${scope}|resources.memory_limit_mb`, 512);
+      world.fix = { ...world.fix, fix_id: `raise-${nth}` };
+      world.publish(`p${nth}`, { scope });
+      world.after = after;
+      simulation.advance(120_000);
+    }
+    expect(world.healer().totals).toMatchObject({ fixes_effective: 1, fixes_ineffective: 2 });
+    expect(world.healer().tripped_at_ms).not.toBeNull();
+    expect(world.events.filter((event) => event.message.includes("stopped itself"))).toHaveLength(1);
+  });
+
   test("stop the healer by verdicts that an older version kept, without their runs", () => {
     const { world, simulation } = makeFixing({ breaker: { window_fixes: 4, ineffective_fraction: 0.5 } });
     world.publish("p1");
