@@ -26,7 +26,7 @@ import { restartApp } from "../../lib/targets/pm2.js";
 import { restartUnit } from "../../lib/targets/systemd.js";
 import { ActionFailed } from "./action-failed.js";
 import { freeDisk } from "./disk.js";
-import { argumentsOf, textIfThere } from "./facts.js";
+import { argumentsOf, lastRunning, textIfThere } from "./facts.js";
 import { askRestart } from "./requests.js";
 import { type Attempts, Rolling } from "./rolling.js";
 import { Scaling } from "./scaling.js";
@@ -199,12 +199,12 @@ export class Acting {
     });
   }
 
-  /** The pattern's last worker; without a pattern the worker that the policy names, or the only one of the type. */
+  /** The pattern's last worker that runs; without a pattern the worker that the policy names, or the only one of the type. */
   #meant(run: RunPart): WorkerSpecRecord[] {
-    if (run.pattern_id !== null)
-      return this.#running(run.scope)
-        .filter((spec) => run.workers.includes(spec.worker_id))
-        .slice(-1);
+    if (run.pattern_id !== null) {
+      const last = lastRunning(run.workers, this.#running(run.scope));
+      return last === undefined ? [] : [last];
+    }
     const named = isId(run.scope) ? this.#specs.readActive(run.scope, Date.now()) : null;
     return named?.kind === "ok" ? [named.value] : this.#running(run.scope).slice(0, 1);
   }

@@ -259,11 +259,20 @@ function namedWorkers(
   specs: readonly WorkerSpecRecord[],
 ): Set<string> {
   const failed = pattern?.workers ?? [];
-  const running = specs.filter((spec) => spec.worker_type === scope && failed.includes(spec.worker_id));
+  const typed = specs.filter((spec) => spec.worker_type === scope);
   const named: (string | undefined)[] = [scope];
   if (actions.some(({ type }) => type === "clean-state")) named.push(failed.at(-1));
-  if (actions.some(({ type }) => type === "restart-worker")) named.push(running.at(-1)?.worker_id);
+  if (actions.some(({ type }) => type === "restart-worker")) named.push(lastRunning(failed, typed)?.worker_id);
   return new Set(named.filter((id) => id !== undefined));
+}
+
+/** Of the workers in which a pattern was seen, the latest last, the last that runs. */
+export function lastRunning(
+  workers: readonly string[],
+  running: readonly WorkerSpecRecord[],
+): WorkerSpecRecord | undefined {
+  const last = workers.findLast((id) => running.some(({ worker_id }) => worker_id === id));
+  return running.find(({ worker_id }) => worker_id === last);
 }
 
 const isOfOneWorker = (action: FixAction): boolean => action.type === "restart-worker" || needsNoTemplate(action);

@@ -114,6 +114,16 @@ describe("a step", () => {
     expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ by: "anna" });
   });
 
+  test("that restarts a worker of a pattern takes that in which it was seen last, of those that run", async () => {
+    const specs = new SpecStore(layout);
+    for (const id of ["press-9", "press-3"])
+      specs.createActive({ worker_id: id, worker_type: "press", attempt: 1, status: "running" });
+    const prepared = { ...runOf({ type: "restart-worker" }), workers: ["press-9", "press-1", "press-3", "press-gone"] };
+    const run = { ...prepared, before: acting.prepare(prepared) };
+    expect(await acting.apply(run, 0)).toBe("the restart of press-3 is asked for");
+    expect(readdirSync(layout.queueDir)).toEqual(["press-3-restart.json"]);
+  });
+
   test("that restarts a service asks only for workers that run in the attempt in which they ran", async () => {
     const prepared = runOf({ type: "restart-service", timeout_seconds: 0.3 });
     const run = { ...prepared, before: acting.prepare(prepared) };

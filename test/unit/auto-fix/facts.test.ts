@@ -96,6 +96,15 @@ describe("a hold on one worker", () => {
     expect([heldBy(cleaning), heldBy(restarting)]).toEqual(["by-hand.json", "by-hand.json"]);
   });
 
+  test("keeps a fix from restarting it where the pattern was seen in it last, whatever its name", () => {
+    const other = { worker_id: "scan-2", worker_type: "scan-worker", task_id: "task-2", status: "running" };
+    writeFileSync(layout.activeSpec("scan-2"), JSON.stringify(other), { mode: 0o640 });
+    hold("worker", "scan-2");
+    expect(heldBy(restarting)).toBeNull();
+    hold("worker", "scan-1");
+    expect(heldBy(restarting)).toBe("by-hand.json");
+  });
+
   test("does not hold a fix of others", () => {
     hold("worker", "scan-2");
     expect([heldBy(cleaning), heldBy(restarting)]).toEqual([null, null]);
