@@ -212,15 +212,20 @@ export class Acting {
   #restartWorker(run: RunPart, before: BeforeImage): string {
     const [first] = Object.entries((before.attempts ?? {}) as Attempts);
     if (first === undefined) return this.#waitsAlready(run);
-    this.#askOnce(run, ...first);
-    return `the restart of ${first[0]} is asked for`;
+    return this.#askOnce(run, ...first);
   }
 
-  /** A worker that runs in another attempt by now was restarted since, by this very step or without it. */
-  #askOnce(run: RunPart, id: string, attempt: number): void {
+  /** What came of it. A worker that runs in another attempt by now was restarted since, by this very step or without it. */
+  #askOnce(run: RunPart, id: string, attempt: number): string {
     const reading = this.#specs.readActive(id, Date.now());
-    if (reading.kind === "ok" && attemptOf(reading.value) === attempt)
-      askRestart(this.#layout, reading.value, run.run_id, "auto_fix", Date.now());
+    if (reading.kind !== "ok") return `${id} does not run any more`;
+    if (attemptOf(reading.value) !== attempt) return `${id} was restarted since`;
+    if (!reading.value.worker_type)
+      throw new ActionFailed(`the spec of ${id} names no worker type, without which no restart can be asked for`);
+    const isFiled = askRestart(this.#layout, reading.value, run.run_id, "auto_fix", Date.now());
+    // What waits may be this very step's, made before a kill.
+    const isOurs = isFiled || textIfThere(this.#layout.queueRequest(id))?.includes(run.run_id) === true;
+    return isOurs ? `the restart of ${id} is asked for` : `a restart of ${id} waits already`;
   }
 
   #waitsAlready(run: RunPart): string {

@@ -124,6 +124,48 @@ describe("a step", () => {
     expect(readdirSync(layout.queueDir)).toEqual(["press-3-restart.json"]);
   });
 
+  describe("that restarts a worker says what is so:", () => {
+    const made = async (more: Partial<RunPart> = {}, between = (): void => undefined): Promise<string> => {
+      const prepared = { ...runOf({ type: "restart-worker" }), ...more };
+      const run = { ...prepared, before: acting.prepare(prepared) };
+      between();
+      return acting.apply(run, 0);
+    };
+
+    test("it is asked for, also by the same step made again", async () => {
+      for (const _ of ["first", "again"]) expect(await made()).toBe("the restart of press-1 is asked for");
+    });
+
+    test("a restart waits already, as it was asked for by somebody else", async () => {
+      const request = JSON.stringify({ worker_id: "press-1", worker_type: "press", requested_by: "ann" });
+      writeFileSync(layout.queueRequest("press-1"), request);
+      expect(await made()).toBe("a restart of press-1 waits already");
+      expect(readFileSync(layout.queueRequest("press-1"), "utf8")).toBe(request);
+    });
+
+    test("it was restarted since it was decided, or does not run any more", async () => {
+      const specs = new SpecStore(layout);
+      const end = (): void => void specs.removeActive("press-1", 1);
+      const restart = (): void => {
+        end();
+        specs.createActive({ worker_id: "press-1", worker_type: "press", attempt: 2, status: "running" });
+      };
+      expect(await made({}, restart)).toBe("press-1 was restarted since");
+      specs.removeActive("press-1", 2);
+      specs.createActive({ worker_id: "press-1", worker_type: "press", attempt: 1, status: "running" });
+      expect(await made({}, end)).toBe("press-1 does not run any more");
+      expect(readdirSync(layout.queueDir)).toEqual([]);
+    });
+
+    test("it cannot be asked for where the spec names no worker type", async () => {
+      new SpecStore(layout).createActive({ worker_id: "lathe-1", attempt: 1, status: "running" });
+      await expect(made({ scope: "lathe-1", pattern_id: null, workers: [] })).rejects.toThrow(
+        "the spec of lathe-1 names no worker type, without which no restart can be asked for",
+      );
+      expect(readdirSync(layout.queueDir)).toEqual([]);
+    });
+  });
+
   test("that restarts a service asks only for workers that run in the attempt in which they ran", async () => {
     const prepared = runOf({ type: "restart-service", timeout_seconds: 0.3 });
     const run = { ...prepared, before: acting.prepare(prepared) };
