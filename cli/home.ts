@@ -41,7 +41,20 @@ export function readHome(call: Pick<Call, "homeFlag">): Layout {
 
 /** Opens a home to write in it; makes folders of the layout that are missing, but no home. */
 export function openForWriting(call: Pick<Call, "homeFlag">): Layout {
+  return open(call, false);
+}
+
+/**
+ * Opens a home to start, adopt or signal processes: pids of another host, and of another pid namespace, are others' here.
+ *
+ * @throws {Refused} If it belongs to another host.
+ */
+export function openForProcesses(call: Pick<Call, "homeFlag">): Layout {
+  return open(call, true);
+}
+
+function open(call: Pick<Call, "homeFlag">, refusesForeign: boolean): Layout {
   const home = findHome(call);
-  openHome(home, { create: false, claimOwnership: false });
+  openHome(home, { create: false, claimOwnership: false, refusesForeign });
   return new Layout(home);
 }

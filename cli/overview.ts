@@ -1,5 +1,6 @@
 /** The parts of the fleet on one page, as lines for `print`: what `heald status` prints once and `heald top` shows live. @module */
 
+import { type ForeignOwner, foreignOwner } from "../lib/store/home.js";
 import type { Layout } from "../lib/store/layout.js";
 import { asJson } from "./daemon-rows.js";
 import { type Fleet, readFleet } from "./fleet.js";
@@ -8,16 +9,22 @@ import { refusedPolicies } from "./policies.js";
 import { paint, tableLines } from "./screen.js";
 import { until } from "./times.js";
 
-/** The fleet, and the policies that are not in force though somebody wrote them. */
+/** The fleet, the policies that are not in force though somebody wrote them, and the host that has the home, if it is another. */
 export interface Overview extends Fleet {
   readonly refused_policies: readonly string[];
+  readonly foreign_owner: ForeignOwner | null;
 }
 
 /** Reads all of it. What a person changed last and believes in force, and is not, is not all well. */
 export async function readOverview(layout: Layout, nowMs: number): Promise<Overview> {
   const refused = await refusedPolicies(layout);
   const found = readFleet(layout, nowMs);
-  return { ...found, ok: found.ok && refused.length === 0, refused_policies: refused };
+  return {
+    ...found,
+    ok: found.ok && refused.length === 0,
+    refused_policies: refused,
+    foreign_owner: foreignOwner(layout),
+  };
 }
 
 /** As `--json` prints it. */
@@ -38,6 +45,13 @@ export function verdictLine(fleet: Overview): string {
 
 export const UNWATCHED =
   "the heartbeat-monitor does not run: nothing is watched; this is what the files and /proc say now";
+
+/** Whose home it is, where what this host knows of processes says nothing. */
+export function ownerLines({ foreign_owner: owner }: Overview): string[] {
+  if (owner === null) return [];
+  const whose = `host ${JSON.stringify(owner.host)}, pid namespace ${owner.pid_ns}`;
+  return [paint("red", `this home belongs to ${whose}: whether its daemons and workers run cannot be seen from here`)];
+}
 
 export function policyLines(fleet: Overview): string[] {
   return fleet.refused_policies.map((sentence) => `${paint("red", sentence)}; the last good one is in force`);

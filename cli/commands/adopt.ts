@@ -7,7 +7,7 @@ import type { Layout } from "../../lib/store/layout.js";
 import { attemptOf, SpecStore } from "../../lib/store/specs.js";
 import { resolveAttempt, TemplateStore } from "../../lib/store/templates.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
-import { openForWriting } from "../home.js";
+import { openForProcesses } from "../home.js";
 import { createNumbered } from "../numbering.js";
 import { checkedId, flagOption, numberOption, textOption } from "../options.js";
 import { person } from "../person.js";
@@ -47,7 +47,7 @@ function adopt(call: Call): undefined {
   if (pid === undefined) throw new UsageError("--pid is missing");
   const [id, type] = [checkedOption(options, "id"), checkedOption(options, "type")];
   const maySignal = flagOption(options, "maySignal");
-  const layout = openForWriting(call);
+  const layout = openForProcesses(call);
   const specs = new SpecStore(layout);
   const identity = adoptable(layout, pid, maySignal);
   const workerType = type ?? (id === undefined ? null : specs.latestEvidence(id)?.worker_type) ?? TYPE_UNSAID;

@@ -7,7 +7,7 @@ import { SpecStore } from "../../lib/store/specs.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { readFleet, type WorkerRow } from "../fleet.js";
 import { refuseHeld } from "../holding.js";
-import { openForWriting } from "../home.js";
+import { openForProcesses } from "../home.js";
 import { endLeftover, type Leftover, zombies } from "../leftovers.js";
 import { checkedId, flagOption } from "../options.js";
 import { note, print, printJson } from "../screen.js";
@@ -37,7 +37,7 @@ interface Line {
 }
 
 async function cleanup(call: Call): Promise<number> {
-  const layout = openForWriting(call);
+  const layout = openForProcesses(call);
   const ids = [...new Set(call.args)].map((text) => checkedId(text, "A worker id"));
   const chosen = ids.length === 0 ? zombies(layout) : ids.flatMap((workerId) => zombiesOf(layout, workerId));
   const isDry = flagOption(call.options, "dryRun");

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { ensureDirectory, readTail } from "../../lib/platform/files.js";
 import { signalIdentity } from "../../lib/platform/processes.js";
 import { DAEMONS, type DaemonName } from "../../lib/schema/records.js";
+import { checkOwner } from "../../lib/store/home.js";
 import { Layout } from "../../lib/store/layout.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { asJson, printDaemons } from "../daemon-rows.js";
@@ -33,7 +34,10 @@ export const command: CommandDefinition = {
       summary: "stop all daemons, or one; workers go on",
       arguments: "[name]",
       examples: ["heald daemons stop", "heald daemons stop auto-fix"],
-      run: async (call) => worst(await Promise.all(chosen(call).map((name) => stop(readHome(call), name)))),
+      run: async (call) => {
+        const layout = ownHome(call);
+        return worst(await Promise.all(chosen(call).map((name) => stop(layout, name))));
+      },
     },
     restart: {
       summary: "stop and start all daemons, or one; workers go on",
@@ -41,7 +45,8 @@ export const command: CommandDefinition = {
       examples: ["heald daemons restart worker-restart"],
       run: async (call) => {
         const names = chosen(call);
-        const stopped = await Promise.all(names.map((name) => stop(readHome(call), name)));
+        const layout = ownHome(call);
+        const stopped = await Promise.all(names.map((name) => stop(layout, name)));
         return worst(stopped) || worst(await Promise.all(names.map((name) => start(call, name))));
       },
     },
@@ -55,6 +60,13 @@ export const command: CommandDefinition = {
     },
   },
 };
+
+/** Daemons of another host would seem not to run. @throws {Refused} If the home belongs to one. */
+function ownHome(call: Call): Layout {
+  const layout = readHome(call);
+  checkOwner(layout);
+  return layout;
+}
 
 function chosen(call: Call): readonly DaemonName[] {
   return call.args[0] === undefined ? DAEMONS : [daemonCalled(call.args[0])];

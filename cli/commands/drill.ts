@@ -7,7 +7,7 @@ import { refuseForbidden } from "../drill/forbidden.js";
 import { DRILL_KINDS, DRILL_TYPE, type DrillKind, startPractice } from "../drill/practice-worker.js";
 import { remove } from "../drill/removal.js";
 import { Traces } from "../drill/traces.js";
-import { openForWriting } from "../home.js";
+import { openForProcesses } from "../home.js";
 import { flagOption, secondsOption, textOption } from "../options.js";
 import { paint, print, printJson } from "../screen.js";
 
@@ -41,7 +41,7 @@ interface Order {
 async function drill(call: Call): Promise<number> {
   const order = orderOf(call);
   const json = flagOption(call.options, "json");
-  const layout = openForWriting(call);
+  const layout = openForProcesses(call);
   refuseForbidden(layout, Date.now());
   const { workerId, course, left } = await practise(layout, order, json ? () => {} : show);
   const healed = course.missing === null;

@@ -6,7 +6,7 @@ import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { readRecord } from "../../lib/store/records.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
-import { openForWriting } from "../home.js";
+import { openForProcesses } from "../home.js";
 import { checkedId, flagOption, listOption, numberOption, secondsOption, textOption } from "../options.js";
 import { daemonState } from "../running.js";
 import { note, print, printJson } from "../screen.js";
@@ -47,7 +47,7 @@ export const command: CommandDefinition = {
 
 async function spawnWorker(call: Call): Promise<number> {
   const order = orderOf(call);
-  const layout = openForWriting(call);
+  const layout = openForProcesses(call);
   const record = await createWorker(layout, order, Date.now());
   launch(layout, record);
   const outcome = await outcomeOf(layout, record);

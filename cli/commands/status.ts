@@ -12,6 +12,7 @@ import {
   isHeld,
   type Overview,
   overviewJson,
+  ownerLines,
   policyLines,
   readOverview,
   UNWATCHED,
@@ -52,7 +53,7 @@ function show(layout: Layout, fleet: Overview, nowMs: number): void {
   if (fleet.source === "monitor")
     print(paint("dim", `as of ${localTime(atMs, nowMs)}, the last change, ${age(fleet.at, nowMs)} ago`));
   else print(paint("yellow", UNWATCHED));
-  for (const line of policyLines(fleet)) print(line);
+  for (const line of [...ownerLines(fleet), ...policyLines(fleet)]) print(line);
   print();
   printDaemons(fleet.daemons, nowMs);
   showWorkers(fleet, nowMs);

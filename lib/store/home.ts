@@ -67,6 +67,8 @@ export interface OpenOptions {
   readonly create: boolean;
   /** Whether this host's claim is recorded; for daemons. A home of another host is refused then. */
   readonly claimOwnership: boolean;
+  /** Whether a home of another host is refused without a claim of our own: for what starts or signals processes. */
+  readonly refusesForeign?: boolean;
 }
 
 /**
@@ -83,7 +85,7 @@ export function openHome(home: Home, options: OpenOptions): void {
     );
   }
   const isNew = checkFormat(layout);
-  if (options.claimOwnership) checkOwner(layout);
+  if (options.claimOwnership || options.refusesForeign === true) checkOwner(layout);
   makeFolders(layout);
   if (isNew) createExclusive(layout.version, `${JSON.stringify({ format: FORMAT, heald: packageVersion() })}\n`);
   if (options.claimOwnership) claimOwner(layout);
@@ -109,17 +111,35 @@ function readOwn<T>(layout: Layout, path: string, schema: SchemaOf<T>): Reading<
   return readRecord(path, schema, { maxBytes: 4096, nowMs: 0, root: layout.coordination });
 }
 
-/** One directory belongs to one host: pids, boots and locks of another host mean nothing here. */
-function checkOwner(layout: Layout): void {
+/** Another host, or another pid namespace of this one, to which a home belongs. */
+export interface ForeignOwner {
+  readonly host: string;
+  readonly pid_ns: string;
+}
+
+/** Who has the home, if that is not this host; null also where nobody has claimed it, or what is written cannot be read. */
+export function foreignOwner(layout: Layout): ForeignOwner | null {
   const reading = readOwn(layout, layout.owner, ownerSchema);
   // An owner file that cannot be read protects nobody; claimOwner writes it anew.
-  if (reading.kind !== "ok") return;
+  if (reading.kind !== "ok") return null;
   const { host, pid_ns } = reading.value;
-  if (host === hostName() && pid_ns === pidNamespace()) return;
+  if (host === hostName() && pid_ns === pidNamespace()) return null;
   // Another pid namespace of this host is a container that has ended if the boot is another one.
-  if (host === hostName() && typeof reading.value.boot_id === "string" && reading.value.boot_id !== bootId()) return;
+  if (host === hostName() && typeof reading.value.boot_id === "string" && reading.value.boot_id !== bootId())
+    return null;
+  return { host, pid_ns };
+}
+
+/**
+ * One directory belongs to one host: pids, boots and locks of another host mean nothing here.
+ *
+ * @throws {Refused} If it belongs to another host or pid namespace.
+ */
+export function checkOwner(layout: Layout): void {
+  const owner = foreignOwner(layout);
+  if (owner === null) return;
   throw new Refused(
-    `Cannot take ${JSON.stringify(layout.coordination)}: it belongs to host ${JSON.stringify(host)}, pid namespace ${pid_ns}; this is ${JSON.stringify(hostName())}, ${pidNamespace()}; remove "run/owner.json" if no daemon runs there any more`,
+    `Cannot take ${JSON.stringify(layout.coordination)}: it belongs to host ${JSON.stringify(owner.host)}, pid namespace ${owner.pid_ns}; this is ${JSON.stringify(hostName())}, ${pidNamespace()}; remove "run/owner.json" if no daemon runs there any more`,
   );
 }
 

@@ -63,6 +63,34 @@ describe("the command line", () => {
     expect(at.list("holds")).toEqual([]);
   });
 
+  test("starts, adopts and signals nothing in another host's home, and says whose it is", async () => {
+    const text = JSON.stringify({ host: "other", pid_ns: "1" });
+    writeFileSync(at.path("run", "owner.json"), text);
+    const pid = String(at.start("sleep", ["300"]).pid);
+    const acts = [
+      ["spawn", ...sleeper],
+      ["adopt", "--pid", pid],
+      ["cleanup"],
+      ["cleanup", "--dry-run"],
+      ["drill"],
+      ["daemons", "stop"],
+      ["daemons", "restart"],
+      ["daemons", "start", "auto-fix"],
+    ];
+    for (const act of acts) {
+      const ran = await at.heald(...act);
+      expect({ act, ...ran }).toMatchObject({ act, code: 4, out: "" });
+      expect(ran.err).toContain('it belongs to host "other", pid namespace 1');
+    }
+    expect([...at.list("worker-specs", "active"), ...at.list("launches")]).toEqual([]);
+    expect(readFileSync(at.path("run", "owner.json"), "utf8")).toBe(text);
+    expect((await at.heald("status")).out).toContain('this home belongs to host "other", pid namespace 1');
+    expect(await at.json("status")).toMatchObject({ foreign_owner: { host: "other", pid_ns: "1" } });
+    unlinkSync(at.path("run", "owner.json"));
+    expect((await at.heald("spawn", ...sleeper)).code).toBe(0);
+    expect(await at.json("status")).toMatchObject({ foreign_owner: null });
+  });
+
   test("ends quietly when its reader goes away", async () => {
     appendFileSync(
       at.path("events", "daemon-events.jsonl"),

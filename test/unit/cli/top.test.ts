@@ -22,7 +22,15 @@ const daemon = (name: Overview["daemons"][number]["name"], running = true): Over
 const fleetOf = (workers: readonly WorkerRow[], more: Partial<Overview> = {}): Overview => ({
   ...{ source: "monitor", ok: true, summary: "s", home: "/srv/fleet", at: "2026-11-21T21:08:03Z" },
   ...{ daemons: [daemon("heartbeat-monitor"), daemon("auto-fix", false)], workers, holds: [], breakers: [] },
-  ...{ pending: [], restart_queue: [], budgets: null, fleet_held: false, refused_policies: [], ...more },
+  ...{
+    pending: [],
+    restart_queue: [],
+    budgets: null,
+    fleet_held: false,
+    refused_policies: [],
+    foreign_owner: null,
+    ...more,
+  },
 });
 
 const linesOf = (fleet: Overview, rows = 40): string[] =>
