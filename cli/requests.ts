@@ -7,7 +7,6 @@ import { readDesired, writeDesired } from "../lib/store/desired.js";
 import { textOf } from "../lib/store/entries.js";
 import type { Layout } from "../lib/store/layout.js";
 import { readRecord } from "../lib/store/records.js";
-import { attemptOf } from "../lib/store/specs.js";
 import { person } from "./person.js";
 import type { Worker } from "./subjects.js";
 
@@ -35,7 +34,9 @@ export type Filed = "filed" | "changed";
 export function fileRequest(layout: Layout, worker: Worker, order: RestartOrder, nowMs: number): Filed {
   const { worker_type, task_id } = worker.spec;
   if (!worker_type)
-    throw new Refused(`Cannot restart ${JSON.stringify(worker.workerId)}: its spec names no worker_type`);
+    throw new Refused(
+      `Cannot restart ${JSON.stringify(worker.workerId)}: nothing names its worker_type; heald spawn --id ${worker.workerId} --type <type> starts it`,
+    );
   wantRunning(layout, worker.workerId, order.reason, nowMs);
   const request: RestartRequest = {
     worker_id: worker.workerId,
@@ -43,7 +44,7 @@ export function fileRequest(layout: Layout, worker: Worker, order: RestartOrder,
     ...(task_id == null ? {} : { task_id }),
     reason: order.reason,
     created_at: utc(nowMs),
-    attempt: attemptOf(worker.spec),
+    attempt: worker.attempt,
     requested_by: person(),
     ...(order.force ? { force: true } : {}),
     ...(order.override.length > 0 ? { override: [...order.override] } : {}),
@@ -58,11 +59,13 @@ export function fileRequest(layout: Layout, worker: Worker, order: RestartOrder,
 
 function taken(waiting: RestartRequest, request: RestartRequest): RestartRequest {
   const { incident_id, attempt, ended } = waiting;
+  // An attempt that came after the one it tells of: only the next after that can still be started.
+  const isOvertaken = attempt != null && attempt < (request.attempt ?? 0);
   return {
     ...request,
-    ...(attempt == null ? {} : { attempt }),
+    ...(attempt == null || isOvertaken ? {} : { attempt }),
     ...(incident_id == null ? {} : { incident_id }),
-    ...(ended == null ? {} : { ended }),
+    ...(ended == null || isOvertaken ? {} : { ended }),
   };
 }
 

@@ -2,14 +2,17 @@
 import { NotFound, UsageError } from "../lib/errors.js";
 import type { WorkerSpecRecord } from "../lib/schema/worker-spec.js";
 import type { Layout } from "../lib/store/layout.js";
-import { SpecStore } from "../lib/store/specs.js";
+import { attemptOf, SpecStore } from "../lib/store/specs.js";
 import type { Call } from "./command.js";
 import { checkedId, flagOption, textOption } from "./options.js";
+import { rememberedOf } from "./unwatched.js";
 
 export interface Worker {
   readonly workerId: string;
-  /** Its active spec, else the newest evidence of it. */
+  /** Its active spec, else the newest evidence of it, else what events say of it. */
   readonly spec: WorkerSpecRecord;
+  /** That of its active spec; else the last of which there is any trace, for a person may have removed its spec. */
+  readonly attempt: number;
   readonly isActive: boolean;
 }
 
@@ -18,21 +21,28 @@ export function activeWorkers(layout: Layout): Worker[] {
   const specs = new SpecStore(layout);
   return specs.listActive().flatMap((workerId) => {
     const reading = specs.readActive(workerId, Date.now());
-    return reading.kind === "ok" ? [{ workerId, spec: reading.value, isActive: true }] : [];
+    return reading.kind === "ok" ? [active(workerId, reading.value)] : [];
   });
 }
 
-/** One worker by its id. @throws {NotFound} If there is neither a spec nor any evidence of it. */
+const active = (workerId: string, spec: WorkerSpecRecord): Worker => ({
+  workerId,
+  spec,
+  attempt: attemptOf(spec),
+  isActive: true,
+});
+
+/** One worker by its id. @throws {NotFound} If there is neither a spec nor any trace of it. */
 export function findWorker(layout: Layout, text: string): Worker {
   const workerId = checkedId(text, "A worker id");
   const specs = new SpecStore(layout);
   const reading = specs.readActive(workerId, Date.now());
-  if (reading.kind === "ok") return { workerId, spec: reading.value, isActive: true };
+  if (reading.kind === "ok") return active(workerId, reading.value);
   if (reading.kind === "bad") throw new NotFound(reading.sentence);
-  const evidence = specs.latestEvidence(workerId);
-  if (evidence === null)
-    throw new NotFound(`No worker ${JSON.stringify(workerId)}: it has no spec and left no evidence`);
-  return { workerId, spec: evidence, isActive: false };
+  const attempt = specs.highestAttempt(workerId);
+  if (attempt === 0) throw new NotFound(`No worker ${JSON.stringify(workerId)}: it has no spec and left no evidence`);
+  const spec = specs.latestEvidence(workerId) ?? { worker_id: workerId, ...rememberedOf(layout, workerId) };
+  return { workerId, spec, attempt, isActive: false };
 }
 
 /** The workers that ids, `--type` or `--all` name. @throws {UsageError} If none or several of the three are used. */

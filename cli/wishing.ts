@@ -2,6 +2,7 @@
 import { utc } from "../lib/platform/clock.js";
 import type { DesiredState } from "../lib/schema/records.js";
 import { writeDesired } from "../lib/store/desired.js";
+import type { Layout } from "../lib/store/layout.js";
 import { confirmMany } from "./ask.js";
 import { type Call, type CommandDefinition, JSON_OPTION, YES_OPTION } from "./command.js";
 import { openForWriting } from "./home.js";
@@ -9,7 +10,8 @@ import { flagOption, textOption } from "./options.js";
 import { person } from "./person.js";
 import { daemonState } from "./running.js";
 import { note, print, printJson } from "./screen.js";
-import { CHOICE_OPTIONS, chooseWorkers } from "./subjects.js";
+import { CHOICE_OPTIONS, chooseWorkers, type Worker } from "./subjects.js";
+import { remedyOf, runsAs, unwatchedOf } from "./unwatched.js";
 
 export const WISH_OPTIONS = [
   ...CHOICE_OPTIONS,
@@ -29,11 +31,17 @@ export function wish(state: DesiredState, deed: string, done: string): NonNullab
     for (const { workerId } of workers) writeDesired(layout, workerId, desired);
     if (flagOption(call.options, "json"))
       printJson(workers.map(({ workerId }) => ({ worker_id: workerId, ...desired })));
-    else
-      for (const { workerId, isActive } of workers)
-        print(`${workerId}  ${isActive ? done : `${done} (it is not active)`}`);
+    else for (const worker of workers) print(`${worker.workerId}  ${done}${remarkOf(layout, worker)}`);
     if (workers.length === 0) print("No active workers.");
     if (!daemonState(layout, "heartbeat-monitor").running)
       note("heartbeat-monitor does not run: nothing happens until heald daemons start");
   };
+}
+
+/** What keeps the wish from being all that follows. */
+function remarkOf(layout: Layout, { workerId, isActive }: Worker): string {
+  if (isActive) return "";
+  const unwatched = unwatchedOf(layout, workerId, Date.now());
+  if (unwatched === null || unwatched.pids.length === 0) return " (it is not active)";
+  return ` (nobody watches it, and it ${runsAs(unwatched)}: ${remedyOf(unwatched, workerId)})`;
 }

@@ -13,6 +13,7 @@ import { checkedId, flagOption, numberOption, textOption } from "../options.js";
 import { person } from "../person.js";
 import { print, printJson } from "../screen.js";
 import { activeWorkers } from "../subjects.js";
+import { rememberedOf } from "../unwatched.js";
 
 export const command: CommandDefinition = {
   summary: "watch a process that is already running",
@@ -50,7 +51,7 @@ function adopt(call: Call): undefined {
   const layout = openForProcesses(call);
   const specs = new SpecStore(layout);
   const identity = adoptable(layout, pid, maySignal);
-  const workerType = type ?? (id === undefined ? null : specs.latestEvidence(id)?.worker_type) ?? TYPE_UNSAID;
+  const workerType = type ?? (id === undefined ? undefined : typeOf(layout, specs, id)) ?? TYPE_UNSAID;
   const record = {
     ...resolvedFor(layout, workerType, call.args),
     worker_type: workerType,
@@ -60,6 +61,11 @@ function adopt(call: Call): undefined {
   const { worker_id, attempt } = place(layout, specs, id, record);
   if (flagOption(options, "json")) printJson({ worker_id, worker_type: workerType, attempt, ...identity });
   else print(`${worker_id}  adopted pid ${pid}${maySignal ? "" : "; it is never signalled"}`);
+}
+
+/** The type that an earlier attempt had. */
+function typeOf(layout: Layout, specs: SpecStore, id: string): string | undefined {
+  return specs.latestEvidence(id)?.worker_type ?? rememberedOf(layout, id).worker_type;
 }
 
 function checkedOption(options: Call["options"], name: "id" | "type"): string | undefined {

@@ -11,6 +11,7 @@ import { openForProcesses } from "../home.js";
 import { endLeftover, type Leftover, zombies } from "../leftovers.js";
 import { checkedId, flagOption } from "../options.js";
 import { note, print, printJson } from "../screen.js";
+import { refuseUnwatched, remedyOf, runsAs, unwatchedOf } from "../unwatched.js";
 
 /** States of silence in which the monitor is on its way to end the worker. */
 const SILENT = new Set(["late", "warning", "critical", "hung", "blocked", "busy", "stuck", "zombie", "exited"]);
@@ -44,12 +45,21 @@ async function cleanup(call: Call): Promise<number> {
   const isOverridden = flagOption(call.options, "overrideHold");
   const lines: Line[] = ids.length === 0 ? silentOnes(layout) : ids.flatMap((workerId) => silentOnes(layout, workerId));
   for (const each of chosen) lines.push(await clean(layout, each, isDry, isOverridden));
+  lines.push(...ids.flatMap((workerId) => unwatchedLine(layout, workerId)));
   if (flagOption(call.options, "json")) printJson(lines);
   else
     for (const { worker_id, attempt, message } of lines)
       print(`${worker_id}${attempt === null ? "" : `#${attempt}`}  ${message}`);
   if (lines.length === 0) note("no zombies and no silent workers");
   return lines.some(({ result }) => result === "failed") ? 1 : 0;
+}
+
+/** What runs on although a person had it forgotten is that person's to end. */
+function unwatchedLine(layout: Layout, workerId: string): Line[] {
+  const found = unwatchedOf(layout, workerId, Date.now());
+  if (found === null || found.pids.length === 0) return [];
+  const message = `${runsAs(found)} and is left alone, since its spec was removed; ${remedyOf(found, workerId)}`;
+  return [{ worker_id: workerId, attempt: found.attempt, result: "unwatched", message }];
 }
 
 /** @throws {NotFound} If nothing is known of it. @throws {Refused} If it is alive and not silent. */
@@ -60,6 +70,7 @@ function zombiesOf(layout: Layout, workerId: string): Leftover[] {
     throw new Refused(
       `Refused to clean up ${workerId}: its state is ${row.state}; heald stop ${workerId} ends it and keeps it down`,
     );
+  if (found.length === 0) refuseUnwatched(layout, workerId, "clean up");
   if (row === undefined && found.length === 0 && new SpecStore(layout).highestAttempt(workerId) === 0)
     throw new NotFound(`No worker ${JSON.stringify(workerId)}: it has no spec and left no evidence`);
   return found;

@@ -7,6 +7,7 @@ import { fileRequest, HOLD_GATES } from "../requests.js";
 import { daemonState } from "../running.js";
 import { note, print, printJson } from "../screen.js";
 import { CHOICE_OPTIONS, chooseWorkers } from "../subjects.js";
+import { refuseUnwatched } from "../unwatched.js";
 
 export const command: CommandDefinition = {
   summary: "end workers and start them again",
@@ -26,6 +27,7 @@ export const command: CommandDefinition = {
 async function restart(call: Call): Promise<undefined> {
   const layout = openForWriting(call);
   const workers = chooseWorkers(layout, call);
+  for (const { workerId } of workers) refuseUnwatched(layout, workerId, "restart");
   await confirmMany(workers.length, "restart", flagOption(call.options, "yes"));
   const override = flagOption(call.options, "overrideHold") ? HOLD_GATES : [];
   const order = { reason: "requested", force: true, override, why: textOption(call.options, "why") } as const;

@@ -10,6 +10,7 @@ import { fileRequest, HOLD_GATES } from "../requests.js";
 import { daemonState } from "../running.js";
 import { note, print, printJson } from "../screen.js";
 import { findWorker, type Worker } from "../subjects.js";
+import { refuseUnwatched } from "../unwatched.js";
 
 /** What only makes an automatic restart wait. Who wants it now passes it over by name. */
 export const PATIENCE_GATES = ["not_before", "backoff", "retries", "budgets"];
@@ -33,6 +34,7 @@ function retry(call: Call): undefined {
   const layout = openForWriting(call);
   const worker = findWorker(layout, call.args[0] as string);
   refuseRunning(layout, worker);
+  refuseUnwatched(layout, worker.workerId, "retry");
   const override = [
     ...(flagOption(call.options, "now") ? PATIENCE_GATES : []),
     ...(flagOption(call.options, "overrideHold") ? HOLD_GATES : []),

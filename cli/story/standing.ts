@@ -10,6 +10,7 @@ import { SpecStore } from "../../lib/store/specs.js";
 import { type QueueRow, readWorker, type WorkerRow } from "../fleet.js";
 import { type DaemonState, daemonStates } from "../running.js";
 import { localTime, span } from "../times.js";
+import { remedyOf as remedyOfUnwatched, runsAs, type Unwatched, unwatchedOf } from "../unwatched.js";
 import { gatesOf, remedyOfWait } from "./gates.js";
 import type { Step } from "./steps.js";
 
@@ -49,11 +50,13 @@ export function standingOf(layout: Layout, workerId: string, steps: readonly Ste
   const holds = holdsOn(layout, workerId, type, spec, nowMs);
   const waiting = waits === null ? null : { ...waits, remedy: remedyOf(waits, steps, workerId, type) };
   const is_watched = reading.kind === "ok";
+  const unwatched = unwatchedOf(layout, workerId, nowMs);
   const sight: Sight = {
     nowMs,
     row,
     is_watched,
     spec,
+    unwatched,
     holds,
     waits: waiting,
     daemons: daemonStates(layout),
@@ -61,9 +64,9 @@ export function standingOf(layout: Layout, workerId: string, steps: readonly Ste
     steps,
   };
   return {
-    state: row?.state ?? (spec === null ? "unknown" : statusOf(spec)),
-    attempt: row?.attempt ?? spec?.attempt ?? null,
-    pid: row?.pid ?? null,
+    state: row?.state ?? (unwatched !== null ? "unwatched" : spec === null ? "unknown" : statusOf(spec)),
+    attempt: row?.attempt ?? unwatched?.attempt ?? spec?.attempt ?? null,
+    pid: row?.pid ?? (unwatched?.isAlive ? (unwatched.pids[0] ?? null) : null),
     since: row?.since ?? null,
     is_watched,
     desired: row?.desired ?? null,
@@ -79,6 +82,7 @@ interface Sight {
   /** Whether there is an active spec. */
   readonly is_watched: boolean;
   readonly spec: WorkerSpecRecord | null;
+  readonly unwatched: Unwatched | null;
   readonly holds: readonly Hold[];
   readonly waits: Waits | null;
   readonly daemons: readonly DaemonState[];
@@ -93,7 +97,7 @@ function reasonsOf(layout: Layout, workerId: string, sight: Sight): string[] {
       ? [ofWait(waits, sight.nowMs)]
       : row !== null && sight.is_watched
         ? ofActive(row, spec, sight.nowMs)
-        : ofNoSpec(layout, workerId, spec, sight.steps);
+        : ofNoSpec(layout, workerId, sight);
   return [
     ...ofDaemons(sight),
     ...(row?.desired != null && row.desired !== "running"
@@ -160,7 +164,8 @@ function ofActive(row: WorkerRow, spec: WorkerSpecRecord | null, nowMs: number):
 }
 
 /** A worker of which there is no active spec. */
-function ofNoSpec(layout: Layout, workerId: string, spec: WorkerSpecRecord | null, steps: readonly Step[]): string[] {
+function ofNoSpec(layout: Layout, workerId: string, { spec, unwatched, steps }: Sight): string[] {
+  if (unwatched !== null) return [ofUnwatched(workerId, unwatched)];
   if (steps.findLast((step) => step.log === "heartbeat")?.record.event_type === "worker_unwatched")
     return ["a person removed its spec: it is left as it is and no longer watched"];
   if (spec === null) return ["there is no spec of it: it is not watched, and nothing is done about it"];
@@ -173,6 +178,13 @@ function ofNoSpec(layout: Layout, workerId: string, spec: WorkerSpecRecord | nul
   if (status === "zombie")
     return [`its attempt ${attempt} ended, and no restart waits for it: heald retry ${workerId} asks for one`];
   return ["its spec was removed by a person: it is left as it is and no longer watched"];
+}
+
+function ofUnwatched(workerId: string, unwatched: Unwatched): string {
+  const so = "a person removed its spec: it is left as it is and no longer watched";
+  if (unwatched.pids.length === 0)
+    return `${so}; its process is gone: heald retry ${workerId} starts attempt ${unwatched.attempt + 1}`;
+  return `${so}; attempt ${unwatched.attempt} ${runsAs(unwatched)}: ${remedyOfUnwatched(unwatched, workerId)}`;
 }
 
 function ofWait({ gate, reason, next_at, remedy }: Waits, nowMs: number): string {

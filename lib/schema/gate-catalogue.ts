@@ -70,7 +70,10 @@ export const RESTART_GATES = {
   ),
   expired: gate("the request has not expired", "a new request: heald retry {worker}"),
   not_before: gate("the request's own time has come", "its time to come, or a person: heald retry {worker} --now"),
-  duplicate: gate("the next attempt does not exist yet", "nothing: the attempt that is asked for was made"),
+  duplicate: gate(
+    "the next attempt does not exist yet",
+    "nothing: the attempt that is asked for was made; if it is gone, a new request: heald retry {worker}",
+  ),
   running: gate(
     "the worker is not running",
     "the worker to have ended, or a person who wants it ended: heald restart {worker}",

@@ -186,6 +186,11 @@ export class SpecStore {
     return active === null ? highest : Math.max(highest, attemptOf(active.json));
   }
 
+  /** The highest attempt of which evidence was filed, archived or not, also what cannot be read; 0 if there is none. */
+  highestFiled(workerId: string): number {
+    return Math.max(0, ...this.#evidenceFolders().flatMap((folder) => attemptsIn(folder, workerId)));
+  }
+
   #evidenceFolders(): string[] {
     const { zombieDir, completedDir, failedDir, archivedDir } = this.#layout;
     return [zombieDir, completedDir, failedDir, ...namesIn(archivedDir).map((day) => join(archivedDir, day))];

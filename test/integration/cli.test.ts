@@ -420,6 +420,123 @@ describe("steering", () => {
   });
 });
 
+describe("a worker whose spec a person removed", () => {
+  const spec = (attempt: number) => JSON.stringify({ worker_id: "w", worker_type: "t", status: "zombie", attempt });
+  const evidence = (attempt: number): void =>
+    writeFileSync(at.path("worker-specs", "zombie", `w.attempt-${attempt}.json`), spec(attempt));
+
+  /** Starts an attempt and takes its spec away. Returns its pid. */
+  async function forgotten(attempt: number): Promise<number> {
+    expect((await at.heald("spawn", "--id", "w", "--type", "t", "--", "sleep", "300")).code).toBe(0);
+    unlinkSync(at.path("worker-specs", "active", "w.json"));
+    return Number(at.read("launches", `w.attempt-${attempt}.json`).pid);
+  }
+
+  async function killed(pid: number): Promise<void> {
+    process.kill(pid, "SIGKILL");
+    await until(() => at.list("exits").length > 0, "its end is recorded");
+  }
+
+  test("is left alone while it runs: nothing is started beside it, and each command names its pid and what to do", async () => {
+    evidence(1);
+    const pid = await forgotten(2);
+    const todo = `kill ${pid} ends it, heald adopt --pid ${pid} --id w has it watched again`;
+    for (const args of [["retry"], ["retry", "--now"], ["restart"]])
+      expect(await at.heald(...args, "w")).toMatchObject({
+        code: 4,
+        err: `heald: Refused to ${args[0]} w: its attempt 2 runs as pid ${pid}, and nobody watches it, since its spec was removed; ${todo}\n`,
+      });
+    expect(at.list("restart", "queue")).toEqual([]);
+    expect(await at.heald("cleanup", "w")).toMatchObject({
+      code: 0,
+      out: `w#1  nothing of it runs; its evidence is in zombie/\nw#2  runs as pid ${pid} and is left alone, since its spec was removed; ${todo}\n`,
+    });
+    expect((await at.heald("why", "w")).out.replace(/\n +/g, " ")).toContain(`now unwatched (attempt 2, pid ${pid})`);
+    expect(await at.json("why", "w")).toMatchObject({
+      now: {
+        state: "unwatched",
+        attempt: 2,
+        pid,
+        reasons: expect.arrayContaining([expect.stringContaining(`attempt 2 runs as pid ${pid}: ${todo}`)]),
+      },
+    });
+    expect((await at.heald("stop", "w")).out).toBe(
+      `w  is to be stopped (nobody watches it, and it runs as pid ${pid}: ${todo})\n`,
+    );
+  });
+
+  test("is not cleaned up while its only attempt runs", async () => {
+    const pid = await forgotten(1);
+    expect(await at.heald("cleanup", "w")).toMatchObject({
+      code: 4,
+      out: "",
+      err: expect.stringContaining(`Refused to clean up w: its attempt 1 runs as pid ${pid}, and nobody watches it`),
+    });
+    expect((await at.heald("adopt", "--pid", String(pid), "--id", "w")).code).toBe(0);
+    expect(at.read("worker-specs", "active", "w.json")).toMatchObject({ attempt: 2, execution: { pid } });
+  });
+
+  test.each([["retry"], ["restart"]])(
+    "is asked for by %s after its last attempt, not after its last evidence",
+    async (command) => {
+      evidence(1);
+      await killed(await forgotten(2));
+      expect((await at.heald("why", "w")).out.replace(/\n +/g, " ")).toContain(
+        "its process is gone: heald retry w starts attempt 3",
+      );
+      expect((await at.heald(command, "w")).code).toBe(0);
+      expect(at.read("restart", "queue", "w-restart.json")).toMatchObject({ attempt: 2, worker_type: "t" });
+    },
+  );
+
+  test("is asked for by the type that its launch names, or an event; where nothing does, the way to start it is named", async () => {
+    await killed(await forgotten(1));
+    expect((await at.heald("retry", "w")).code).toBe(0);
+    expect(at.read("restart", "queue", "w-restart.json")).toMatchObject({ attempt: 1, worker_type: "t" });
+    unlinkSync(at.path("restart", "queue", "w-restart.json"));
+    const { worker_type: _, ...launch } = at.read("launches", "w.attempt-1.json");
+    writeFileSync(at.path("launches", "w.attempt-1.json"), JSON.stringify(launch));
+    expect(await at.heald("retry", "w")).toMatchObject({
+      code: 4,
+      err: expect.stringContaining("nothing names its worker_type; heald spawn --id w --type <type> starts it"),
+    });
+    const told = {
+      event_id: "e",
+      event_type: "worker_unwatched",
+      at_ms: 1,
+      worker_id: "w",
+      worker_type: "told-worker",
+    };
+    appendFileSync(at.path("events", "heartbeat-events.jsonl"), `${JSON.stringify(told)}\n`);
+    expect((await at.heald("retry", "w")).code).toBe(0);
+    expect(at.read("restart", "queue", "w-restart.json")).toMatchObject({ worker_type: "told-worker" });
+  });
+
+  test("comes back as its next attempt when a person asks for it, of its template; without one the request says so", async () => {
+    for (const name of ["heartbeat-monitor", "worker-restart"])
+      expect((await at.heald("daemons", "start", name)).code).toBe(0);
+    expect((await at.heald("spawn", "--id", "w", "--type", "t", "--", "sleep", "300")).code).toBe(0);
+    const seen = (type: string): boolean =>
+      at.lines("events", "heartbeat-events.jsonl").some((event) => event.event_type === type);
+    await until(() => seen("worker_registered"), "the monitor has seen it");
+    unlinkSync(at.path("worker-specs", "active", "w.json"));
+    await until(() => seen("worker_unwatched"), "the monitor has forgotten it");
+    await killed(Number(at.read("launches", "w.attempt-1.json").pid));
+    expect((await at.heald("retry", "w", "--now")).code).toBe(0);
+    const gate = () => (at.read("restart", "queue", "w-restart.json").deferred as { gate?: unknown } | undefined)?.gate;
+    await until(() => gate() !== undefined, "worker-restart has looked at it");
+    expect(gate()).toBe("no_template");
+    writeFileSync(
+      at.path("worker-specs", "templates", "t.json"),
+      JSON.stringify({ worker_type: "t", launch: { command: "sleep", args: ["300"] } }),
+      { mode: 0o640 },
+    );
+    await until(() => at.list("launches").includes("w.attempt-2.json"), "the next attempt is started");
+    await until(() => at.list("worker-specs", "active").includes("w.json"), "it has its spec");
+    expect(at.read("worker-specs", "active", "w.json")).toMatchObject({ attempt: 2, worker_type: "t" });
+  });
+});
+
 describe("heald adopt", () => {
   const sleeping = (): string => String(at.start("sleep", ["300"]).pid);
 

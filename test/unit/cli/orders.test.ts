@@ -112,6 +112,7 @@ describe("fileRequest()", () => {
   const worker = {
     workerId: "w-1",
     spec: { worker_id: "w-1", worker_type: "t", task_id: "k", attempt: 4 },
+    attempt: 4,
     isActive: true,
   };
   const order = { reason: "retry", force: false, override: ["backoff"] } as const;
@@ -130,18 +131,30 @@ describe("fileRequest()", () => {
     expect(String(queued().requested_by)).toMatch(/^person:/);
   });
 
-  test("turns a request that waits into a retry and keeps its incident and attempt, but not its waiting", () => {
+  const waits = (attempt: number): void => {
     const waiting = {
       worker_id: "w-1",
       worker_type: "t",
-      attempt: 3,
+      attempt,
       incident_id: "i-9",
+      ended: { exit_code: 1 },
       deferred: { gate: "backoff", next_at: "2030-01-01T00:00:00Z" },
     };
     writeFileSync(layout.queueRequest("w-1"), JSON.stringify(waiting));
+  };
+
+  test("turns a request that waits into a retry and keeps its incident and attempt, but not its waiting", () => {
+    waits(5);
     expect(fileRequest(layout, worker, order, Date.now())).toBe("changed");
-    expect(queued()).toMatchObject({ attempt: 3, incident_id: "i-9", override: ["backoff"] });
+    expect(queued()).toMatchObject({ attempt: 5, incident_id: "i-9", ended: { exit_code: 1 }, override: ["backoff"] });
     expect(queued()).not.toHaveProperty("deferred");
+  });
+
+  test("names the last attempt where the request that waits tells of an earlier one, which has its successor", () => {
+    waits(3);
+    expect(fileRequest(layout, worker, order, Date.now())).toBe("changed");
+    expect(queued()).toMatchObject({ attempt: 4, incident_id: "i-9" });
+    expect(queued()).not.toHaveProperty("ended");
   });
 
   test("takes back an earlier wish to keep it stopped", () => {
