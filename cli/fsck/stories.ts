@@ -79,7 +79,7 @@ export class Stories {
   readonly untold = new Map<string, OpenCall>();
   /** What was told to one and is not over; only as many as auto-fix remembers. */
   readonly told = new Map<string, OpenCall>();
-  /** The attempt at which a person took each worker's spec away. */
+  /** The highest attempt at which a person took each worker's spec away; its traces stay when the worker comes back. */
   readonly unwatched = new Map<string, number>();
   /** May hold a text that came once: two may share a hash. See {@link confirm}. */
   readonly suspects = new Map<string, Repeat>();
@@ -135,8 +135,8 @@ export class Stories {
       const known = this.detections.get(key);
       if (known !== undefined) this.detections.set(key, { ...known, deferredBy: textOf(json.reason) ?? "a gate" });
     }
-    if (type === "worker_unwatched") this.unwatched.set(workerId, attempt);
-    if (type === "worker_registered") this.unwatched.delete(workerId);
+    if (type === "worker_unwatched")
+      this.unwatched.set(workerId, Math.max(attempt, this.unwatched.get(workerId) ?? attempt));
   }
 
   #endIncident(workerId: string, incidentId: string | null): void {

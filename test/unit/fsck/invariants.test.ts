@@ -576,6 +576,29 @@ describe("fsck of a home", () => {
     expect(await home.findings()).toMatchObject([{ invariant: "deaths-have-outcomes", about: "held-1 #1" }]);
   });
 
+  test("takes attempts whose specs a person took away for forgotten, also when their worker was started anew since", async () => {
+    const home = new SoundHome();
+    const { parts } = home.read("state/heartbeat-monitor.json") as { parts: Record<string, object> };
+    const about = { worker_id: "anew-1", worker_type: TYPE };
+    home.runs("heartbeat-monitor");
+    const launched = (attempt: number, afterMs: number): void => {
+      home.write(`launches/anew-1.attempt-${attempt}.json`, { ...about, attempt, pid: 99 });
+      home.event("worker_registered", afterMs, { ...about, attempt });
+    };
+    launched(1, 3000);
+    expect(await home.findings()).toMatchObject([{ invariant: "attempts-have-specs", about: "anew-1 #1" }]);
+    home.event("worker_unwatched", 3001, { ...about, attempt: 1 });
+    expect(await home.findings()).toEqual([]);
+    launched(2, 3002);
+    home.specs.createActive({ ...about, attempt: 2, status: "running" });
+    home.change("status.json", { workers: [{ worker_id: WORKER }, { worker_id: "anew-1" }] });
+    const part = { ...parts[`worker:${WORKER}`], worker_id: "anew-1", spec: { ...about, attempt: 2 } };
+    home.rememberAlso("heartbeat-monitor", { "worker:anew-1": part });
+    expect(await home.findings()).toEqual([]);
+    rmSync(home.layout.activeSpec("anew-1"));
+    expect(await home.findings()).toMatchObject([{ invariant: "attempts-have-specs", about: "anew-1 #2" }]);
+  });
+
   test("has a breakage for every invariant", () => {
     const broken = new Set(BREAKAGES.map(([, invariant]) => invariant));
     expect(INVARIANTS.map(({ name }) => name).filter((name) => !broken.has(name))).toEqual([]);
