@@ -2,7 +2,7 @@
 import { Refused } from "../lib/errors.js";
 import { utc } from "../lib/platform/clock.js";
 import { createExclusive, replaceFile } from "../lib/platform/files.js";
-import { type RestartRequest, restartRequestSchema } from "../lib/schema/records.js";
+import { type DesiredState, type RestartRequest, restartRequestSchema } from "../lib/schema/records.js";
 import { readDesired, writeDesired } from "../lib/store/desired.js";
 import { textOf } from "../lib/store/entries.js";
 import type { Layout } from "../lib/store/layout.js";
@@ -69,9 +69,14 @@ function taken(waiting: RestartRequest, request: RestartRequest): RestartRequest
   };
 }
 
-/** To ask for a start is to want it running: an earlier `heald stop` would hold the request back for ever. */
-function wantRunning(layout: Layout, workerId: string, why: string, nowMs: number): void {
+/**
+ * To ask for a start is to want it running: an earlier `heald stop` would hold the request back for ever.
+ *
+ * @returns What was wanted before, if that was anything else; null if nothing had to change.
+ */
+export function wantRunning(layout: Layout, workerId: string, why: string, nowMs: number): DesiredState | null {
   const wish = readDesired(layout, workerId, nowMs);
-  if (wish === null || wish.state === "running") return;
+  if (wish === null || wish.state === "running") return null;
   writeDesired(layout, workerId, { state: "running", by: person(), why, at: utc(nowMs) });
+  return wish.state;
 }

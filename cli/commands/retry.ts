@@ -6,7 +6,7 @@ import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { knownIdentity } from "../fleet.js";
 import { openForWriting } from "../home.js";
 import { flagOption, textOption } from "../options.js";
-import { fileRequest, HOLD_GATES } from "../requests.js";
+import { fileRequest, HOLD_GATES, wantRunning } from "../requests.js";
 import { daemonState } from "../running.js";
 import { note, print, printJson } from "../screen.js";
 import { findWorker, type Worker } from "../subjects.js";
@@ -18,7 +18,7 @@ export const PATIENCE_GATES = ["not_before", "backoff", "retries", "budgets"];
 export const command: CommandDefinition = {
   summary: "start a worker again that failed or waits",
   description:
-    "Files a request for worker-restart; it spends no retry. Gates that protect (holds, circuit breaker, rate limits, requirements) are still asked: heald why <id> tells which one it waits for. Without worker-restart the request waits in the queue.",
+    "Files a request for worker-restart; it spends no retry. Of a worker that still runs after heald stop or drain it takes that wish back, and files nothing. Gates that protect (holds, circuit breaker, rate limits, requirements) are still asked: heald why <id> tells which one it waits for. Without worker-restart the request waits in the queue.",
   arguments: "<id>",
   options: [
     { flags: "--now", description: "do not wait for back-off, retries and budgets" },
@@ -33,7 +33,8 @@ export const command: CommandDefinition = {
 function retry(call: Call): undefined {
   const layout = openForWriting(call);
   const worker = findWorker(layout, call.args[0] as string);
-  refuseRunning(layout, worker);
+  const pid = pidOf(worker, layout);
+  if (pid !== null) return letRun(layout, worker.workerId, pid, call);
   refuseUnwatched(layout, worker.workerId, "retry");
   const override = [
     ...(flagOption(call.options, "now") ? PATIENCE_GATES : []),
@@ -47,11 +48,25 @@ function retry(call: Call): undefined {
     note("worker-restart does not run: the request waits in the queue until heald daemons start");
 }
 
-/** worker-restart would settle the request as `already_running`; better to say so at once. @throws {Refused} If it runs. */
-function refuseRunning(layout: Layout, worker: Worker): void {
+function pidOf(worker: Worker, layout: Layout): number | null {
   const identity = worker.isActive ? knownIdentity(layout, worker.spec) : null;
-  if (identity === null || presenceOf(identity) !== "same") return;
-  throw new Refused(
-    `Refused to retry ${worker.workerId}: it runs as pid ${identity.pid}; heald restart ${worker.workerId} ends it and starts it again`,
-  );
+  return identity !== null && presenceOf(identity) === "same" ? identity.pid : null;
+}
+
+/**
+ * One that runs needs no start, only that nobody wants it down: that is taken back.
+ *
+ * @throws {Refused} If nobody does; worker-restart would settle a request as `already_running`, and it is better to say so at once.
+ */
+function letRun(layout: Layout, workerId: string, pid: number, { options }: Call): undefined {
+  const before = wantRunning(layout, workerId, textOption(options, "why") ?? "retry", Date.now());
+  if (before === null)
+    throw new Refused(
+      `Refused to retry ${workerId}: it runs as pid ${pid}; heald restart ${workerId} ends it and starts it again`,
+    );
+  if (flagOption(options, "json")) printJson({ worker_id: workerId, filed: null, desired: "running", before, pid });
+  else
+    print(`${workerId}  is wanted running again, no more ${before}; it runs as pid ${pid}, and nothing is requested`);
+  if (!daemonState(layout, "heartbeat-monitor").running)
+    note("heartbeat-monitor does not run: it learns of this when it is started");
 }

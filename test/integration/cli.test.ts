@@ -336,6 +336,36 @@ describe("steering", () => {
     expect(request).not.toHaveProperty("deferred");
   });
 
+  test.each([
+    ["drain", "draining"],
+    ["stop", "stopped"],
+  ])("retry takes back a %s of a worker that still runs, and requests nothing", async (command, state) => {
+    await at.heald("spawn", "--id", "w", ...sleeper);
+    const { pid } = at.read("launches", "w.attempt-1.json");
+    await at.heald(command, "w");
+    expect(await at.heald("retry", "w", "--now", "--why", "too early")).toMatchObject({
+      code: 0,
+      out: `w  is wanted running again, no more ${state}; it runs as pid ${pid}, and nothing is requested\n`,
+    });
+    expect(at.read("desired", "w.json")).toMatchObject({
+      state: "running",
+      why: "too early",
+      by: expect.stringMatching(/^person:/),
+    });
+    await at.heald(command, "w");
+    expect(await at.json("retry", "w")).toMatchObject({
+      worker_id: "w",
+      filed: null,
+      desired: "running",
+      before: state,
+    });
+    expect(at.list("restart", "queue")).toEqual([]);
+    expect(await at.heald("retry", "w")).toMatchObject({
+      code: 4,
+      err: `heald: Refused to retry w: it runs as pid ${pid}; heald restart w ends it and starts it again\n`,
+    });
+  });
+
   test("pause holds everything, status exits 4 meanwhile, resume ends it and may be repeated", async () => {
     expect((await at.heald("pause", "--for", "10m", "--why", "lunch")).out).toContain("Everything is held for 10m");
     expect(await at.heald("status")).toMatchObject({ code: 4, out: expect.stringMatching(/held .*[\s\S]*lunch/) });
