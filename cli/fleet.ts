@@ -8,6 +8,7 @@ import { fleetHealth, isWorkerWell } from "../lib/domain/fleet-health.js";
 import { utc } from "../lib/platform/clock.js";
 import { readSmall } from "../lib/platform/files.js";
 import { type Identity, presenceOf } from "../lib/platform/processes.js";
+import { isId } from "../lib/schema/primitives.js";
 import { identitySchema, launchRecordSchema } from "../lib/schema/records.js";
 import { statusOf, type WorkerSpecRecord } from "../lib/schema/worker-spec.js";
 import { BreakerStore } from "../lib/store/breakers.js";
@@ -17,8 +18,9 @@ import { type Hold, readHolds } from "../lib/store/holds.js";
 import type { Layout } from "../lib/store/layout.js";
 import { readRecord } from "../lib/store/records.js";
 import { attemptOf, SpecStore } from "../lib/store/specs.js";
+import { queuedRequest } from "./queued.js";
 import { type DaemonState, daemonState, daemonStates } from "./running.js";
-import { activeWorkers } from "./subjects.js";
+import { activeWorkers, waitingWorkers } from "./subjects.js";
 
 type Instant = string | number | null;
 
@@ -28,7 +30,8 @@ export interface WorkerRow {
   readonly task_id: string | null;
   readonly status: string;
   readonly state: string;
-  readonly attempt: number;
+  /** The last one; null if there never was one. */
+  readonly attempt: number | null;
   readonly pid: number | null;
   readonly desired: string | null;
   readonly why: string;
@@ -80,7 +83,9 @@ export function readFleet(layout: Layout, nowMs: number): Fleet {
     ({ startsAtMs, expiresAtMs }) => startsAtMs <= nowMs && nowMs < expiresAtMs,
   );
   const workers =
-    told === null ? activeWorkers(layout).map(({ spec }) => rowOf(layout, spec, nowMs)) : rowsIn(told.workers);
+    told === null
+      ? [...activeWorkers(layout).map(({ spec }) => rowOf(layout, spec, nowMs)), ...waitingRows(layout, nowMs)]
+      : rowsIn(layout, told.workers);
   const breakers = breakerRows(layout, nowMs);
   const queue = queueRows(layout);
   const pending = jsonNamesIn(join(layout.autoFixDir, "pending")).map((name) => name.replace(/\.json$/, ""));
@@ -122,7 +127,13 @@ export interface WorkerView {
 export function readWorker(layout: Layout, workerId: string, nowMs: number): WorkerView {
   const monitor = daemonState(layout, "heartbeat-monitor");
   const told = monitor.running && !monitor.stopped ? readStatus(layout) : null;
-  const rows = told === null ? [] : rowsIn((told.workers as unknown[]).filter((row) => isOf(row, workerId)));
+  const rows =
+    told === null
+      ? []
+      : rowsIn(
+          layout,
+          (told.workers as unknown[]).filter((row) => isOf(row, workerId)),
+        );
   const reading = rows.length > 0 ? null : new SpecStore(layout).readActive(workerId, nowMs);
   const own = reading?.kind === "ok" ? rowOf(layout, reading.value, nowMs) : null;
   const name = `${workerId}-restart.json`;
@@ -163,14 +174,18 @@ function readStatus(layout: Layout): Record<string, unknown> | null {
   }
 }
 
-function rowsIn(value: unknown): WorkerRow[] {
-  return (value as unknown[]).filter(isObject).map((row) => ({
-    worker_id: text(row.worker_id) ?? "?",
+function rowsIn(layout: Layout, value: unknown): WorkerRow[] {
+  return (value as unknown[]).filter(isObject).map((row) => rowIn(layout, row, text(row.worker_id) ?? "?"));
+}
+
+function rowIn(layout: Layout, row: Record<string, unknown>, worker_id: string): WorkerRow {
+  return {
+    worker_id,
     worker_type: text(row.worker_type) ?? "?",
     task_id: text(row.task_id),
     status: text(row.status) ?? "?",
     state: text(row.state) ?? "unknown",
-    attempt: number(row.attempt) ?? 1,
+    attempt: number(row.attempt) ?? lastAttempt(layout, worker_id),
     pid: number(row.pid),
     desired: text(row.desired),
     why: text(row.why) ?? "",
@@ -178,7 +193,34 @@ function rowsIn(value: unknown): WorkerRow[] {
     next_at: instant(row.next_at),
     health_score: number(row.health_score),
     last_seen: instant(row.last_seen),
-  }));
+  };
+}
+
+/** Of a worker whose request names no attempt. */
+function lastAttempt(layout: Layout, workerId: string): number | null {
+  return (isId(workerId) && new SpecStore(layout).highestAttempt(workerId)) || null;
+}
+
+/** Those that only wait for a restart, as the monitor has them in its status. */
+function waitingRows(layout: Layout, nowMs: number): WorkerRow[] {
+  return waitingWorkers(layout).map(({ workerId, spec, attempt }) => {
+    const deferred = queuedRequest(layout, workerId, nowMs)?.deferred;
+    return {
+      worker_id: workerId,
+      worker_type: spec.worker_type ?? "?",
+      task_id: spec.task_id ?? null,
+      status: "zombie",
+      state: "exited",
+      attempt: attempt || lastAttempt(layout, workerId),
+      pid: null,
+      desired: readDesired(layout, workerId, nowMs)?.state ?? null,
+      why: deferred?.gate ?? "restart",
+      since: null,
+      next_at: deferred?.next_at ?? null,
+      health_score: null,
+      last_seen: null,
+    };
+  });
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

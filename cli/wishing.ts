@@ -8,13 +8,14 @@ import { type Call, type CommandDefinition, JSON_OPTION, YES_OPTION } from "./co
 import { openForWriting } from "./home.js";
 import { flagOption, textOption } from "./options.js";
 import { person } from "./person.js";
+import { queuedRequest } from "./queued.js";
 import { daemonState } from "./running.js";
 import { note, print, printJson } from "./screen.js";
-import { CHOICE_OPTIONS, chooseWorkers, type Worker } from "./subjects.js";
+import { CHOICE_WITH_WAITING_OPTIONS, chooseWorkers, type Worker } from "./subjects.js";
 import { remedyOf, runsAs, unwatchedOf } from "./unwatched.js";
 
 export const WISH_OPTIONS = [
-  ...CHOICE_OPTIONS,
+  ...CHOICE_WITH_WAITING_OPTIONS,
   { flags: "--why <text>", description: "kept with the wish" },
   YES_OPTION,
   JSON_OPTION,
@@ -24,7 +25,7 @@ export const WISH_OPTIONS = [
 export function wish(state: DesiredState, deed: string, done: string): NonNullable<CommandDefinition["run"]> {
   return async (call: Call): Promise<undefined> => {
     const layout = openForWriting(call);
-    const workers = chooseWorkers(layout, call);
+    const workers = chooseWorkers(layout, call, true);
     await confirmMany(workers.length, deed, flagOption(call.options, "yes"));
     const why = textOption(call.options, "why");
     const desired = { state, by: person(), ...(why === undefined ? {} : { why }), at: utc(Date.now()) };
@@ -32,7 +33,7 @@ export function wish(state: DesiredState, deed: string, done: string): NonNullab
     if (flagOption(call.options, "json"))
       printJson(workers.map(({ workerId }) => ({ worker_id: workerId, ...desired })));
     else for (const worker of workers) print(`${worker.workerId}  ${done}${remarkOf(layout, worker)}`);
-    if (workers.length === 0) print("No active workers.");
+    if (workers.length === 0) print("No active workers, and none that waits for a restart.");
     if (!daemonState(layout, "heartbeat-monitor").running)
       note("heartbeat-monitor does not run: nothing happens until heald daemons start");
   };
@@ -41,6 +42,7 @@ export function wish(state: DesiredState, deed: string, done: string): NonNullab
 /** What keeps the wish from being all that follows. */
 function remarkOf(layout: Layout, { workerId, isActive }: Worker): string {
   if (isActive) return "";
+  if (queuedRequest(layout, workerId, Date.now()) !== null) return " (it waits for a restart, which is put off)";
   const unwatched = unwatchedOf(layout, workerId, Date.now());
   if (unwatched === null || unwatched.pids.length === 0) return " (it is not active)";
   return ` (nobody watches it, and it ${runsAs(unwatched)}: ${remedyOf(unwatched, workerId)})`;

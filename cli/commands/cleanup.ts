@@ -1,9 +1,8 @@
 /** `heald cleanup`: end what zombies left running. Safe to repeat. @module */
-import { NotFound, Refused } from "../../lib/errors.js";
+import { Refused } from "../../lib/errors.js";
 import { isThere } from "../../lib/store/entries.js";
 import { heldBy, readHolds } from "../../lib/store/holds.js";
 import type { Layout } from "../../lib/store/layout.js";
-import { SpecStore } from "../../lib/store/specs.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { readFleet, type WorkerRow } from "../fleet.js";
 import { refuseHeld } from "../holding.js";
@@ -11,6 +10,7 @@ import { openForProcesses } from "../home.js";
 import { endLeftover, type Leftover, zombies } from "../leftovers.js";
 import { checkedId, flagOption } from "../options.js";
 import { note, print, printJson } from "../screen.js";
+import { findWorker } from "../subjects.js";
 import { refuseUnwatched, remedyOf, runsAs, unwatchedOf } from "../unwatched.js";
 
 /** States of silence in which the monitor is on its way to end the worker. */
@@ -71,8 +71,8 @@ function zombiesOf(layout: Layout, workerId: string): Leftover[] {
       `Refused to clean up ${workerId}: its state is ${row.state}; heald stop ${workerId} ends it and keeps it down`,
     );
   if (found.length === 0) refuseUnwatched(layout, workerId, "clean up");
-  if (row === undefined && found.length === 0 && new SpecStore(layout).highestAttempt(workerId) === 0)
-    throw new NotFound(`No worker ${JSON.stringify(workerId)}: it has no spec and left no evidence`);
+  // Known by a spec that cannot be read, evidence, a launch or a request.
+  if (row === undefined && found.length === 0 && !isThere(layout.activeSpec(workerId))) findWorker(layout, workerId);
   return found;
 }
 

@@ -57,7 +57,7 @@ export function workerRow(row: WorkerRow, nowMs: number): string[] {
     row.worker_type,
     paint(colourOf(row), row.state) + wish,
     row.health_score === null ? "-" : String(Math.round(row.health_score)),
-    String(row.attempt),
+    row.attempt === null ? "-" : String(row.attempt),
     row.pid === null ? "-" : String(row.pid),
     age(row.last_seen, nowMs),
     until(row.next_at, nowMs),

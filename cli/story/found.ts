@@ -2,6 +2,7 @@
 import { EVENTS } from "../../lib/schema/catalogue.js";
 import { isId } from "../../lib/schema/primitives.js";
 import { DAEMONS } from "../../lib/schema/records.js";
+import { isThere } from "../../lib/store/entries.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { type LogJson, timeOf } from "../../lib/store/log-file.js";
 import { recordsBackward, recordsNaming, recordWithId, timeOfId } from "../../lib/store/log-search.js";
@@ -34,7 +35,8 @@ const WHOLE = 100_000;
 /** Tells what is known of an id; null if nothing is. */
 export function findStory(question: Question): Story | null {
   const { layout, id } = question;
-  if (isId(id) && new SpecStore(layout).highestAttempt(id) > 0) return ofWorker(question, id);
+  if (isId(id) && (new SpecStore(layout).highestAttempt(id) > 0 || isThere(layout.queueRequest(id))))
+    return ofWorker(question, id);
   const byName = ofRunOrIncident(question);
   if (byName !== null) return byName;
   const named = namedRecord(layout, id);

@@ -450,6 +450,82 @@ describe("steering", () => {
   });
 });
 
+describe("a worker that is known by its request alone", () => {
+  const waits = (id: string, worker_type: string, more: object = {}): void =>
+    writeFileSync(
+      at.path("restart", "queue", `${id}-restart.json`),
+      JSON.stringify({ worker_id: id, worker_type, deferred: { gate: "no_template", reason: "none" }, ...more }),
+    );
+  const desired = (id: string): unknown => at.read("desired", `${id}.json`).state;
+
+  test("can be stopped, retried and cleaned up by its id, and has no attempt where there never was one", async () => {
+    waits("q-1", "new-worker");
+    waits("q-2", "new-worker", { attempt: 3 });
+    expect(await at.heald("stop", "q-1")).toMatchObject({
+      code: 0,
+      out: "q-1  is to be stopped (it waits for a restart, which is put off)\n",
+    });
+    expect(desired("q-1")).toBe("stopped");
+    expect((await at.heald("workers")).out).toMatch(
+      /^q-1 +new-worker +exited \(wanted: stopped\) +- +- .*no_template\nq-2 +new-worker +exited +- +3 /m,
+    );
+    expect(await at.json("workers")).toMatchObject([
+      { worker_id: "q-1", attempt: null },
+      { worker_id: "q-2", attempt: 3 },
+    ]);
+    expect((await at.heald("why", "q-1")).out.replace(/\n +/g, " ")).toContain(
+      "a restart waits at the gate no_template",
+    );
+    expect(await at.heald("cleanup", "q-1")).toMatchObject({ code: 0, out: "" });
+    expect(await at.heald("retry", "q-1")).toMatchObject({
+      code: 0,
+      out: "q-1  the request that waited is now a retry\n",
+    });
+    expect(at.read("restart", "queue", "q-1-restart.json")).not.toHaveProperty("attempt");
+    expect(desired("q-1")).toBe("running");
+    for (const command of ["stop", "retry", "cleanup", "restart"])
+      expect(await at.heald(command, "q-3")).toMatchObject({
+        code: 3,
+        err: expect.stringContaining('No worker "q-3"'),
+      });
+  });
+
+  test("is stopped and drained with its type, and with all; restart is for active ones", async () => {
+    await at.heald("spawn", "--id", "w", ...sleeper);
+    waits("q-1", "new-worker");
+    waits("w", "sleepy-worker");
+    writeFileSync(at.path("restart", "queue", "by-hand.json"), '{"worker_id":"q-2","worker_type":"old-worker"}');
+    expect((await at.heald("stop", "--type", "new-worker")).out).toMatch(/^q-1 {2}is to be stopped .*\n$/);
+    const put = "is to finish (it waits for a restart, which is put off)";
+    expect((await at.heald("drain", "--all")).out).toBe(`w  is to finish\nq-2  ${put}\nq-1  ${put}\n`);
+    expect(["w", "q-1", "q-2"].map(desired)).toEqual(["draining", "draining", "draining"]);
+    expect(await at.heald("stop", "--type", "no-worker")).toMatchObject({
+      code: 3,
+      err: 'heald: No active worker of type "no-worker", and none that waits for a restart\n',
+    });
+    expect((await at.heald("restart", "--all")).out).toBe("w  restart requested\n");
+  });
+
+  test("stays down once it is stopped, also where what it waited for comes", async () => {
+    expect((await at.heald("daemons", "start", "worker-restart")).code).toBe(0);
+    waits("q-1", "new-worker");
+    const gate = () => (at.read("restart", "queue", "q-1-restart.json").deferred as { gate: string }).gate;
+    await until(() => at.lines("events", "worker-restart-events.jsonl").length > 0, "it is in the queue");
+    expect((await at.heald("stop", "--all")).out).toContain("q-1  is to be stopped");
+    await until(() => gate() === "desired", "the wish is seen");
+    writeFileSync(
+      at.path("worker-specs", "templates", "new-worker.json"),
+      JSON.stringify({ worker_type: "new-worker", launch: { command: "sleep", args: ["300"] } }),
+      { mode: 0o640 },
+    );
+    waits("q-2", "new-worker");
+    await until(() => at.list("launches").includes("q-2.attempt-1.json"), "another one of its type is started");
+    expect([gate(), at.list("launches")]).toEqual(["desired", ["q-2.attempt-1.json"]]);
+    expect((await at.heald("retry", "q-1")).code).toBe(0);
+    await until(() => at.list("launches").includes("q-1.attempt-1.json"), "it is started");
+  });
+});
+
 describe("a worker whose spec a person removed", () => {
   const spec = (attempt: number) => JSON.stringify({ worker_id: "w", worker_type: "t", status: "zombie", attempt });
   const evidence = (attempt: number): void =>
