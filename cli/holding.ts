@@ -3,13 +3,19 @@ import { join } from "node:path";
 import { NotFound, Refused, UsageError } from "../lib/errors.js";
 import { utc } from "../lib/platform/clock.js";
 import { createExclusive, replaceFile } from "../lib/platform/files.js";
+import { nearestName } from "../lib/schema/problems.js";
 import { HOLD_ACTS, type HoldAct, type HoldRecord } from "../lib/schema/records.js";
+import { BreakerStore } from "../lib/store/breakers.js";
 import { isThere, unlinkIfThere } from "../lib/store/entries.js";
 import { type Hold, readHolds } from "../lib/store/holds.js";
 import type { Layout } from "../lib/store/layout.js";
+import { SpecStore } from "../lib/store/specs.js";
+import { TemplateStore } from "../lib/store/templates.js";
 import { checkedId } from "./options.js";
 import { person } from "./person.js";
+import { queuedRequest, queuedRequests } from "./queued.js";
 import { paint } from "./screen.js";
+import { activeWorkers, type Worker } from "./subjects.js";
 import { span } from "./times.js";
 
 const LONGEST_SECONDS = 7 * 86_400;
@@ -61,6 +67,41 @@ export function addHold(layout: Layout, subject: HoldSubject, order: HoldOrder, 
   // It must outlive a power loss: what a person stopped must not go on by itself.
   if (!createExclusive(path, text, { sync: true })) replaceFile(path, text, { sync: true });
   return record;
+}
+
+/**
+ * Says that nothing has the name that a hold is for, and what has; null if something has it, or that cannot be told.
+ *
+ * A hold may come before its worker, and a target is not known here: both are held all the same.
+ */
+export function unmetName(layout: Layout, { scope, name }: HoldSubject, nowMs: number): string | null {
+  if (scope !== "worker" && scope !== "worker_type") return null;
+  const isWorker = isKnownWorker(layout, name, nowMs);
+  const active = activeWorkers(layout);
+  const types = typesOf(layout, active, nowMs);
+  if (scope === "worker" ? isWorker : types.includes(name)) return null;
+  const what = scope === "worker" ? "worker" : "worker type";
+  const other = scope === "worker" ? types.includes(name) : isWorker;
+  if (other)
+    return scope === "worker"
+      ? `no worker is called ${name} now, but a type is: heald hold add type:${name} holds its workers`
+      : `no worker type is called ${name} now, but a worker is: heald hold add ${name} holds it`;
+  const near = nearestName(name, scope === "worker" ? active.map(({ workerId }) => workerId) : types);
+  return `no ${what} is called ${name} now: it is held when there is one${near === null ? "" : `; did you mean ${near}`}`;
+}
+
+function isKnownWorker(layout: Layout, workerId: string, nowMs: number): boolean {
+  return new SpecStore(layout).highestAttempt(workerId) > 0 || queuedRequest(layout, workerId, nowMs) !== null;
+}
+
+function typesOf(layout: Layout, active: readonly Worker[], nowMs: number): string[] {
+  const types = [
+    ...new TemplateStore(layout).list(),
+    ...active.flatMap(({ spec }) => spec.worker_type ?? []),
+    ...queuedRequests(layout, nowMs).map(({ worker_type }) => worker_type),
+    ...new BreakerStore(layout).list(),
+  ];
+  return [...new Set(types)];
 }
 
 /** Removes a hold by its file's name or by its subject. @throws {NotFound} If there is none. */

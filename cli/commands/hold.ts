@@ -1,9 +1,19 @@
 /** `heald hold`: leave something alone for a while. @module */
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
-import { addHold, allHolds, HOLD_HEADINGS, holdJson, holdRows, holdSubject, readActs, removeHold } from "../holding.js";
+import {
+  addHold,
+  allHolds,
+  HOLD_HEADINGS,
+  holdJson,
+  holdRows,
+  holdSubject,
+  readActs,
+  removeHold,
+  unmetName,
+} from "../holding.js";
 import { openForWriting, readHome } from "../home.js";
 import { flagOption, secondsOption, textOption } from "../options.js";
-import { print, printJson, printTable } from "../screen.js";
+import { note, print, printJson, printTable } from "../screen.js";
 import { span } from "../times.js";
 
 const HOUR_SECONDS = 3600;
@@ -17,7 +27,8 @@ export const command: CommandDefinition = {
     add: {
       summary: "hold a worker, a type, a target, or all",
       arguments: "<subject>",
-      description: "Subject: <worker id>, type:<type>, target:<name> or all.",
+      description:
+        "Subject: <worker id>, type:<type>, target:<name> or all. It may be one that does not exist yet; that is said then.",
       options: [
         { flags: "--for <duration>", description: "how long, at most 7d (default: 1h)" },
         { flags: "--acts <list>", description: "what is forbidden: kill,restart,fix (default: all three)" },
@@ -49,9 +60,12 @@ function add(call: Call): undefined {
   const subject = holdSubject(call.args[0] as string);
   const seconds = secondsOption(call.options, "for", "--for") ?? HOUR_SECONDS;
   const order = { seconds, acts: readActs(textOption(call.options, "acts")), why: textOption(call.options, "why") };
-  const record = addHold(openForWriting(call), subject, order, Date.now());
+  const layout = openForWriting(call);
+  const record = addHold(layout, subject, order, Date.now());
   if (flagOption(call.options, "json")) printJson({ file: subject.file, ...record });
   else print(`${subject.file}  no ${order.acts.join(", no ")} for ${span(seconds * 1000)}`);
+  const unmet = unmetName(layout, subject, Date.now());
+  if (unmet !== null) note(unmet);
 }
 
 function remove(call: Call): undefined {

@@ -379,6 +379,30 @@ describe("steering", () => {
     });
   });
 
+  test("hold add says that nothing has the name that it holds, and what has", async () => {
+    await at.heald("spawn", "--id", "w-100", "--type", "b-worker", "--", "sleep", "300");
+    const said = async (subject: string): Promise<string> => {
+      const { code, out, err } = await at.heald("hold", "add", subject);
+      expect({ subject, code }).toEqual({ subject, code: 0 });
+      expect(out).toContain("no kill, no restart, no fix for 60m");
+      return err;
+    };
+    for (const subject of ["w-100", "type:b-worker", "type:test-worker", "target:billing", "all"])
+      expect({ subject, err: await said(subject) }).toEqual({ subject, err: "" });
+    expect(await said("typo")).toBe("heald: no worker is called typo now: it is held when there is one\n");
+    expect(await said("w-101")).toContain("it is held when there is one; did you mean w-100\n");
+    expect(await said("b-worker")).toBe(
+      "heald: no worker is called b-worker now, but a type is: heald hold add type:b-worker holds its workers\n",
+    );
+    expect(await said("type:nosuchtype")).toBe(
+      "heald: no worker type is called nosuchtype now: it is held when there is one\n",
+    );
+    expect(await said("type:w-100")).toContain("but a worker is: heald hold add w-100 holds it");
+    expect(at.list("holds")).toEqual(
+      expect.arrayContaining(["worker.typo", "worker.b-worker", "worker_type.nosuchtype"]),
+    );
+  });
+
   test("breaker reset writes what an operator would write by hand, on one line", async () => {
     writeFileSync(at.path("circuit-breakers", "t.json"), '{"worker_type":"t","state":"open","failure_count":6}');
     expect((await at.heald("breaker", "ls")).out).toMatch(/t +open +6/);
