@@ -1,6 +1,7 @@
 /** `auto-fix-policy.json`: which fixes may be applied, how often, how far, and who is asked. @module */
 import { z } from "zod";
-import { type DialectRule, type PolicyDefinition, readPolicy } from "../../lib/schema/policy.js";
+import type { DialectRule } from "../../lib/schema/dialect.js";
+import { type PolicyDefinition, readPolicy } from "../../lib/schema/policy.js";
 import { count, positiveSeconds, seconds } from "../../lib/schema/primitives.js";
 import type { Problem } from "../../lib/schema/problems.js";
 

@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from "zod";
+import { type DialectRule, FORBIDDEN, isPlain, type Json, translate } from "./dialect.js";
 import { idSchema } from "./primitives.js";
 import { keysOf, type Problem, type Read, readAs } from "./problems.js";
 
@@ -16,8 +17,6 @@ export const SHADOW_POLICIES: readonly string[] = [
   "auto-fix-policy",
 ];
 
-type Json = Readonly<Record<string, unknown>>;
-
 /** A policy in force: complete settings, and complete settings for each worker type that has its own. */
 export interface Policy<Settings> {
   readonly settings: Settings;
@@ -28,9 +27,6 @@ export interface Policy<Settings> {
 export function settingsFor<Settings>(policy: Policy<Settings>, workerType: string): Settings {
   return Object.hasOwn(policy.overrides, workerType) ? (policy.overrides[workerType] as Settings) : policy.settings;
 }
-
-/** A key of another dialect, and where its value goes: a path such as `rate_limits.global_per_minute`, a function, or nowhere (null). */
-export type DialectRule = string | null | ((value: unknown, put: (path: string, value: unknown) => void) => void);
 
 export interface PolicyDefinition<Settings, Explicit> {
   /** File name under `config/` without `.json`. */
@@ -45,7 +41,10 @@ export interface PolicyDefinition<Settings, Explicit> {
   readonly hides?: (field: string) => boolean;
   /** false: its settings are not for worker types, and `overrides` is refused like any other key that nothing reads. */
   readonly perType?: false;
-  /** Keys of the nested dialect seen in the field, by path. */
+  /**
+   * Keys of the nested dialect seen in the field, by path. What is left of a block of it is named by its full path: passed over
+   * where the block itself has the rule null, else refused.
+   */
   readonly dialect?: Readonly<Record<string, DialectRule>>;
 }
 
@@ -68,10 +67,20 @@ export function readPolicy<Settings, Explicit>(
   if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
     return { ok: false, problems: [{ field: "", message: "must be a JSON object" }] };
   }
-  const { value, notes } = translate(raw as Json, definition.dialect ?? {});
+  const {
+    value,
+    notes,
+    problems: leftover,
+  } = translate(raw as Json, definition.dialect ?? {}, {
+    own: Object.keys(definition.shape.shape),
+    remarks: REMARKS,
+  });
   const schema = policySchema(definition);
   const read = readAs(schema as z.ZodType<Json & { overrides?: Record<string, Json> }>, value, keysOf(schema));
-  if (!read.ok) return { ok: false, problems: read.problems.map((problem) => hidden(problem, definition.hides)) };
+  if (!read.ok || leftover.length > 0) {
+    const others = read.ok ? [] : read.problems.map((problem) => hidden(problem, definition.hides));
+    return { ok: false, problems: [...leftover, ...others] };
+  }
   const { overrides = {}, ...rest } = read.value;
   const explicit = without(rest, REMARKS);
   const problems = [...(definition.check?.(explicit as Explicit) ?? [])];
@@ -103,73 +112,12 @@ export function policySchema(definition: Pick<PolicyDefinition<never, never>, "s
   });
 }
 
-function translate(raw: Json, dialect: Readonly<Record<string, DialectRule>>): { value: Json; notes: string[] } {
-  const value = structuredClone(raw) as Record<string, unknown>;
-  const notes: string[] = [];
-  for (const [path, rule] of Object.entries(dialect)) {
-    const found = take(value, path.split("."));
-    if (found === undefined) continue;
-    const put = (target: string, converted: unknown): void => {
-      notes.push(`"${path}" is read as "${target}"`);
-      // What is given under its own name wins over the dialect.
-      if (at(raw, target.split(".")) === undefined) set(value, target.split("."), converted);
-    };
-    if (rule === null) notes.push(`"${path}" has no meaning here and is passed over`);
-    else if (typeof rule === "string") put(rule, found);
-    else rule(found, put);
-  }
-  return { value, notes };
-}
-
-function at(root: Json, path: readonly string[]): unknown {
-  let value: unknown = root;
-  for (const key of path) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
-    value = (value as Json)[key];
-  }
-  return value;
-}
-
-/** Removes the value at a path and every object that becomes empty by it. */
-function take(root: Record<string, unknown>, path: readonly string[]): unknown {
-  const [key, ...rest] = path as [string, ...string[]];
-  if (!Object.hasOwn(root, key)) return undefined;
-  const value = root[key];
-  if (rest.length === 0) {
-    delete root[key];
-    return value;
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  const inner = value as Record<string, unknown>;
-  const found = take(inner, rest);
-  if (found !== undefined && Object.keys(inner).length === 0) delete root[key];
-  return found;
-}
-
-const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
-
-function set(root: Record<string, unknown>, path: readonly string[], value: unknown): void {
-  const [key, ...rest] = path as [string, ...string[]];
-  if (FORBIDDEN.has(key)) return;
-  if (rest.length === 0) {
-    root[key] = value;
-    return;
-  }
-  const inner = root[key];
-  if (typeof inner !== "object" || inner === null) root[key] = {};
-  set(root[key] as Record<string, unknown>, rest, value);
-}
-
 /** Merges objects key by key; arrays and plain values of the second replace those of the first. */
 export function mergeDeep(base: unknown, over: unknown): unknown {
   if (!isPlain(base) || !isPlain(over)) return over === undefined ? base : over;
   const merged: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(over)) if (!FORBIDDEN.has(key)) merged[key] = mergeDeep(merged[key], value);
   return merged;
-}
-
-function isPlain(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function without(record: Json, keys: readonly string[]): Json {

@@ -102,8 +102,16 @@ function nearest(key: string, known: readonly string[] | undefined): string {
   return name === null ? "" : `; did you mean ${name}`;
 }
 
-/** The known name closest to a mistyped one, or null if none is close (Levenshtein distance above a third of its length). */
-export function nearestName(name: string, known: readonly string[]): string | null {
+/**
+ * The known name closest to a mistyped one, or null if none is close (Levenshtein distance above a third of its length).
+ *
+ * @param editsMax Where only a slip of the hand counts as close: at most so many edits.
+ */
+export function nearestName(
+  name: string,
+  known: readonly string[],
+  editsMax = Number.POSITIVE_INFINITY,
+): string | null {
   let best: string | null = null;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of known) {
@@ -113,7 +121,8 @@ export function nearestName(name: string, known: readonly string[]): string | nu
       bestDistance = distance;
     }
   }
-  return best !== null && bestDistance <= Math.max(2, Math.floor(best.length / 3)) ? best : null;
+  if (best === null) return null;
+  return bestDistance <= Math.min(editsMax, Math.max(2, Math.floor(best.length / 3))) ? best : null;
 }
 
 function editDistance(a: string, b: string): number {

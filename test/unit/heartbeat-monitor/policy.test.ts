@@ -108,7 +108,16 @@ describe("heartbeat-policy.json", () => {
       mass_failure: { enabled: true, min_workers: 2 },
     });
     expect(notes).toContain('"thresholds.critical.seconds" is read as "heartbeat_timeout_seconds"');
-    expect(notes).toContain('"cleanup_actions" has no meaning here and is passed over');
+    expect(notes.filter((note) => note.includes("passed over"))).toEqual(
+      [
+        "detection.double_check_enabled",
+        "thresholds.warning.action",
+        "cleanup_actions",
+        "directories",
+        "recovery",
+        "enabled",
+      ].map((key) => `"${key}" has no meaning here and is passed over`),
+    );
   });
 
   test("prefers the canonical key where both are given", () => {

@@ -79,6 +79,38 @@ describe("worker-restart-policy.json", () => {
     expect(notes).toContain('"backoff.base_delay_seconds" is read as "retry_interval_seconds"');
   });
 
+  test.each([
+    [{ backoff: { base_delay_seconds: 5, jitter: true } }, "backoff.jitter is not a known key; did you mean jitter"],
+    [
+      { backoff: { base_delay_second: 5 } },
+      "backoff.base_delay_second is not a known key; did you mean backoff.base_delay_seconds",
+    ],
+    [{ token_budget: { check_before_restart: true, colour: { deep: 1 } } }, "token_budget.colour is not a known key"],
+    [
+      { global_settings: { max_concurent_restarts: 3, foo: 1 } },
+      "global_settings.max_concurent_restarts is not a known key; did you mean global_settings.max_concurrent_restarts",
+    ],
+  ])("refuses what nothing knows in a block of the dialect by its full path: %j", (raw, sentence) => {
+    expect(problemsOf(raw)).toEqual([sentence]);
+    expect(problemsOf({ ...raw, max_retrys: 3 })).toEqual([
+      sentence,
+      "max_retrys is not a known key; did you mean max_retries",
+    ]);
+  });
+
+  test("names each key that it passes over, and no block of which it has read a part", () => {
+    const read = readRestartPolicy({
+      global_settings: { max_concurrent_restarts: 3, foo: 1 },
+      token_budget: { max_cumulative_multiplier: 2 },
+    });
+    expect(read.ok && read.value.policy.settings.max_concurrent_restarts).toBe(3);
+    expect(read.ok && read.value.notes).toEqual([
+      '"token_budget.max_cumulative_multiplier" has no meaning here and is passed over',
+      '"global_settings.max_concurrent_restarts" is read as "max_concurrent_restarts"',
+      '"global_settings.foo" has no meaning here and is passed over',
+    ]);
+  });
+
   test("lets its own names win over the dialect, alone or mixed", () => {
     const read = readRestartPolicy({ ...NESTED, retry_interval_seconds: 7 });
     expect(read.ok && read.value.policy.settings.retry_interval_seconds).toBe(7);
