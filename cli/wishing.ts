@@ -13,7 +13,7 @@ import { CHOICE_OPTIONS, chooseWorkers } from "./subjects.js";
 
 export const WISH_OPTIONS = [
   ...CHOICE_OPTIONS,
-  { flags: "--why <text>", description: "kept with the wish" },
+  { flags: "--why <text>", description: "kept with the desired state" },
   YES_OPTION,
   JSON_OPTION,
 ];
