@@ -86,7 +86,8 @@ export const HEALING: FieldSentences = {
     priority: "10 first. The next one runs only if this has not helped.",
     cooldown_seconds: "Seconds between two runs for one component; 300, or 900 with a restart among the actions.",
     settle_seconds: "Seconds after an action in which metrics do not count; 120 unless given.",
-    verify_seconds: "Seconds until the verdict.",
+    verify_seconds:
+      "Seconds until the verdict; unless given, settle_seconds and twice the longest for_seconds of its conditions (60 at least).",
     max_executions_per_hour: "Runs in any 60 minutes; 4 unless given.",
     safety_score: "How far it is trusted; that of its least trusted action unless given.",
     requires_approval: "true: a person is asked each time.",
