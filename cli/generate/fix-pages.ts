@@ -54,7 +54,7 @@ code by \`npm run generate\`.
 
 The list in force is \`config/auto-fix-registry.json\` in the coordination directory; without a file, this one.
 
-| Fix | Patterns | Prior | Asks a person |
+| Fix | Patterns | Trust at first | Asks a person |
 |---|---|---|---|
 ${fixes.join("\n")}
 
@@ -109,7 +109,7 @@ ${fix.description}
 
 - Fix: \`${fix.fix_id}\`, category \`${fix.category}\`
 - For patterns: ${fix.applies_to_patterns.map((key) => `\`${key}\``).join(", ")}
-- Confidence begins at ${safety.safety_score}; risk ${safety.risk_level ?? "low"}; ${safety.requires_approval ? "a person is asked each time" : "applied by itself while it is trusted"}
+- Trust begins at ${safety.safety_score}; risk ${safety.risk_level ?? "low"}; ${safety.requires_approval ? "a person is asked each time" : "applied by itself while it is trusted"}
 
 ## What it does
 
