@@ -157,7 +157,9 @@ const heldBecause = (told: Record<string, unknown> | null): string | null =>
 function summaryOf(daemons: readonly DaemonState[], workers: readonly WorkerRow[]): string {
   const running = daemons.filter((daemon) => daemon.running).length;
   const green = workers.filter(isWorkerWell).length;
-  return `${running} of ${daemons.length} daemons run; ${green} of ${workers.length} workers look well`;
+  const run = `${running} of ${daemons.length} daemons ${running === 1 ? "runs" : "run"}`;
+  const look = green === 1 || workers.length === 1 ? "looks" : "look";
+  return `${run}; ${green} of ${workers.length} ${workers.length === 1 ? "worker" : "workers"} ${look} well`;
 }
 
 /** `status.json`, if it is there and whole; null sends the caller to the files themselves. */

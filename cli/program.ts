@@ -10,7 +10,8 @@ const EXIT_BROKEN = 70;
 
 const FOOTER = `
 Every command takes --home DIR; else HEALD_HOME, COMMIT_RELAY_HOME, or the working directory that holds coordination/.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 75 already running, 78 configuration.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 70 broken invariant (a defect of heald),
+            75 already running, 78 configuration.
 
 Examples:
   heald init --home /srv/fleet && heald up --home /srv/fleet

@@ -16,7 +16,7 @@ import { remedyOf, runsAs, unwatchedOf } from "./unwatched.js";
 
 export const WISH_OPTIONS = [
   ...CHOICE_WITH_WAITING_OPTIONS,
-  { flags: "--why <text>", description: "kept with the wish" },
+  { flags: "--why <text>", description: "kept with the desired state" },
   YES_OPTION,
   JSON_OPTION,
 ];

@@ -110,7 +110,11 @@ function tellDetection(detection: Detection, nowMs: number): void {
   printTable(
     ["DETECTION", "LIVE", "THIS POLICY"],
     [
-      [`warned, of ${silences} silences that ended with a beat`, String(warned.live), String(warned.other)],
+      [
+        `warned, of ${silences} ${silences === 1 ? "silence" : "silences"} that ended with a beat`,
+        String(warned.live),
+        String(warned.other),
+      ],
       ["timed out, of these", String(timed_out.live), String(timed_out.other)],
       ["long enough to be ended, of these", String(ended.live), String(ended.other)],
       [`gaps of at least the time-out, of ${gaps.counted}`, String(gaps.timed_out.live), String(gaps.timed_out.other)],
@@ -120,7 +124,7 @@ function tellDetection(detection: Detection, nowMs: number): void {
   const { seen, same, sooner, later, never } = zombies;
   if (seen > 0)
     say(
-      `of ${seen} zombies: ${same} at the same time, ${sooner.length} sooner${median(sooner)}, ${later.length} later${median(later)}, ${never} never`,
+      `of ${seen} ${seen === 1 ? "zombie" : "zombies"}: ${same} at the same time, ${sooner.length} sooner${median(sooner)}, ${later.length} later${median(later)}, ${never} never`,
     );
   for (const { worker_id, at_ms, after_ms, silent_ms } of kills.slice(0, SHOWN))
     say(

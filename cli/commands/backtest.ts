@@ -17,7 +17,7 @@ const WEEK_SECONDS = 7 * 86_400;
 
 export const command: CommandDefinition = {
   summary: "what another policy would have done with the recorded history",
-  description: `Each recorded decision is computed again under the policy, up to where a worker's ways part and not past it. Judges ${Object.keys(JUDGED).join(", ")}; the daemon is known by the file's name, or by --daemon. Changes nothing. A policy that asks for more than was recorded is refused (exit 4), one that is unsound too (exit 78).`,
+  description: `Each recorded decision is computed again under the policy, up to where a worker's ways part and not past it. Judges ${Object.keys(JUDGED).join(", ")}; the daemon is known by the file's name, or by --daemon. Changes nothing. A policy that asks for more than was recorded is refused (exit 4), and so is an unsound one (exit 78).`,
   options: [
     { flags: "--policy <file>", description: "the policy to judge" },
     { flags: "--daemon <name>", description: "whose policy it is, whatever the file's name" },

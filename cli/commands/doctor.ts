@@ -8,7 +8,7 @@ import { type Colour, paint, print, printJson } from "../screen.js";
 export const command: CommandDefinition = {
   summary: "look for what is wrong with this installation",
   description:
-    "Changes nothing. Exits 1 if something is wrong; warnings alone exit 0. Whether what the daemons have written fits together is the question of heald fsck.",
+    "Changes nothing. Exits 1 if something is wrong; warnings alone exit 0. To check what the daemons have written, use heald fsck.",
   options: [JSON_OPTION],
   examples: ["heald doctor", "heald doctor --json | jq '.[] | select(.level == \"wrong\")'"],
   run: doctor,

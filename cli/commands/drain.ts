@@ -5,7 +5,7 @@ import { WISH_OPTIONS, wish } from "../wishing.js";
 export const command: CommandDefinition = {
   summary: "let workers finish and start no more",
   description:
-    "Writes the wish; the heartbeat-monitor sends the worker's stop signal once and then waits, however long it takes: SIGKILL never follows (heald stop). A worker that does not handle the signal ends at once. It is not started again.",
+    "Writes the desired state; the heartbeat-monitor sends the worker's stop signal once and then waits, however long it takes: SIGKILL never follows (heald stop). A worker that does not handle the signal ends at once. It is not started again.",
   arguments: "[id...]",
   options: WISH_OPTIONS,
   examples: ["heald drain worker-scan-1", "heald drain --type scan-worker --why 'release tonight'"],

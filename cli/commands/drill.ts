@@ -18,7 +18,7 @@ const SPARE_SECONDS = 60;
 
 export const command: CommandDefinition = {
   summary: "practise on the daemons that run: end a worker and see whether it comes back",
-  description: `Starts a worker of its own (type ${DRILL_TYPE}, made by "drill"), ends it or lets it hang, waits for each step of its healing, and takes it away again. No other worker is touched, failure-pattern learns nothing from it, and no real type's breaker or task is charged; hooks and notifications are told of it like of any death. Exits 0 if it healed, 1 if not, 4 if a hold, a breaker or a daemon that does not run forbids it.`,
+  description: `Starts a worker of its own (type ${DRILL_TYPE}, made by "drill"), ends it or lets it hang, waits for each step of its recovery, and takes it away again. No other worker is touched, failure-pattern learns nothing from it, and it counts against no real type's breaker and no task. Hooks and notifications are told of it as of any death. Exits 0 if it healed, 1 if not, 4 if a hold, a breaker or a daemon that does not run forbids it.`,
   options: [
     { flags: "--kind <kind>", description: `${DRILL_KINDS.join(" or ")} (default: ${DRILL_KINDS[0]})` },
     { flags: "--timeout <duration>", description: `how long all of it may take (default: ${TIMEOUT_SECONDS}s)` },

@@ -25,7 +25,7 @@ const ARGUMENT = { arguments: "<id>" };
 export const command: CommandDefinition = {
   summary: "fixes that wait for a person, and fixes applied",
   description:
-    "A proposal is a file in coordination/auto-fix/pending/; to approve it is to move it to approved/, also with mv.",
+    "A proposal is a file in coordination/auto-fix/pending/; move it to approved/ to approve it, by command or with mv.",
   examples: ["heald fix ls", "heald fix show run-7", "heald fix approve run-7"],
   verbs: {
     ls: {

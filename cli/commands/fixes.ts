@@ -18,7 +18,7 @@ const REGISTRY_BYTES_MAX = 1024 * 1024;
 export const command: CommandDefinition = {
   summary: "the fixes that are known, and how far each is trusted",
   description:
-    "PRIOR is the registry's score. GOOD and BAD are verdicts; inconclusive ones teach nothing. TRUST is the lower bound that the gates ask: 0.90 is applied, 0.70 applied and watched, 0.50 asks a person, below that it is refused, as the policy says.",
+    "TRUST is how far a fix is trusted. PRIOR is the trust that the registry gives it; GOOD and BAD are verdicts, which move it; inconclusive ones do not. With the default policy a fix is applied from 0.90, applied and watched closely from 0.70, proposed to a person from 0.50, and refused below that.",
   options: [JSON_OPTION],
   examples: ["heald fixes", "heald fixes --json | jq '.[] | select(.ineffective > 0)'"],
   run: list,

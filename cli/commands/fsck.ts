@@ -15,7 +15,7 @@ import { type Colour, columns, paint, print, printJson, wrap } from "../screen.j
 export const command: CommandDefinition = {
   summary: "check that everything in the home fits together",
   description:
-    "Checks every invariant of the coordination directory (docs/fsck.md), with daemons running or not, and changes nothing. What seems broken is looked at twice. With --repair it shows what it would mend and asks; it does only what cannot lose information. Exit code 1 if anything is wrong or left over; notes alone exit 0. How the host and the installation are is doctor's question.",
+    "Checks every invariant of the coordination directory (docs/fsck.md), with daemons running or not, and changes nothing. It looks twice at what seems broken. With --repair it shows what it would repair and asks; it does only what cannot lose information. Exit code 1 if anything is wrong or left over; notes alone exit 0. To check the host and the installation, use heald doctor.",
   options: [
     { flags: "--repair", description: "show a plan, ask, and carry it out" },
     { flags: "--yes", description: "with --repair: do not ask" },

@@ -21,7 +21,7 @@ const HOUR_SECONDS = 3600;
 export const command: CommandDefinition = {
   summary: "leave something alone for a while",
   description:
-    "A hold is a file in coordination/holds/; it ends by itself. Workers under a hold are watched, and nothing is done to them.",
+    "A hold is a file in coordination/holds/; it ends by itself. Workers under a hold are watched, but nothing is done to them.",
   examples: ["heald hold add worker-scan-1 --for 30m --why debugging", "heald hold ls", "heald hold rm worker-scan-1"],
   verbs: {
     add: {

@@ -13,7 +13,7 @@ import { age, localTime } from "../times.js";
 export const command: CommandDefinition = {
   summary: "what fails again and again, and why",
   description:
-    "Shows the patterns that are active now; with --all also those that are over. The confidence says how sure it is what the failure is; how often it happens is its frequency.",
+    "Shows the patterns that are active now; with --all also those that are over. The confidence says how sure the classification is; the frequency says how often the failure happens.",
   arguments: "[pattern]",
   options: [
     { flags: "--all", description: "also the patterns that are over" },

@@ -10,7 +10,8 @@ const HOUR_SECONDS = 3600;
 
 export const command: CommandDefinition = {
   summary: "hold everything",
-  description: "Nothing is killed, restarted or fixed until the time is over, or until heald resume. Watching goes on.",
+  description:
+    "Nothing is killed, restarted or fixed until the time is over or you run heald resume. Watching goes on.",
   options: [
     { flags: "--for <duration>", description: "how long, at most 7d (default: 1h)" },
     { flags: "--why <text>", description: "shown to whoever looks" },

@@ -14,7 +14,7 @@ const SHOWN = 20;
 export const command: CommandDefinition = {
   summary: "recompute recorded decisions from their records",
   description:
-    "Each decision is computed again from the slice, the event and the policy text in its record, and the first difference is shown. One that comes out otherwise used something that is not recorded, was made by another version, or its record was changed. Exit code 1 if any differs or cannot be read.",
+    "Each decision is computed again from the slice, the event and the policy text in its record, and the first difference is shown. If a decision comes out differently, it used something that is not recorded, another version made it, or its record was changed. Exit code 1 if any differs or cannot be read.",
   options: [
     { flags: "--since <time>", description: "only those since a time, or of the last so long, such as 90m or 7d" },
     { flags: "--daemon <name>", description: "only those of one daemon" },

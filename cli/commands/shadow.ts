@@ -15,7 +15,7 @@ const WEEK_SECONDS = 7 * 86_400;
 export const command: CommandDefinition = {
   summary: "what policies in config/shadow would have done",
   description:
-    "A policy in coordination/config/shadow/ runs beside the one in force and changes nothing. mv it one folder up, and it is in force.",
+    "A policy in coordination/config/shadow/ runs beside the one in force and changes nothing. To put it in force, mv it one folder up.",
   examples: ["heald shadow report", "mv coordination/config/shadow/heartbeat-policy.json coordination/config/"],
   verbs: {
     report: {

@@ -18,7 +18,7 @@ const POLL_MS = 10;
 export const command: CommandDefinition = {
   summary: "start a new worker",
   description:
-    "Its template says how to start it (coordination/worker-specs/templates/<type>.json, else the one that comes with heald); what is given here wins. What it requires must be there. Works while no daemon runs; nobody watches the worker then.",
+    "Its template says how to start it (coordination/worker-specs/templates/<type>.json, else the one that comes with heald); what is given here overrides it. What the worker requires must be there. Works while no daemon runs; nobody watches the worker then.",
   arguments: "[command...]",
   options: [
     { flags: "--type <type>", description: "type of worker" },

@@ -20,7 +20,7 @@ const ROWS = 50;
 export const command: CommandDefinition = {
   summary: "the fleet, live",
   description:
-    "Counts, daemons with their lag, workers with those in trouble first, and what waits: restarts, open breakers, holds, fixes. Drawn again each second, and when the heartbeat-monitor has news. q or Ctrl-C ends it and leaves the terminal as it was. Where the output goes to no terminal, one screen is printed.",
+    "Counts, daemons with their lag, workers with those in trouble first, and what waits: restarts, open breakers, holds, fixes. Drawn again each second, and when the heartbeat-monitor has news. q or Ctrl-C ends it and leaves the terminal as it was. If the output is not a terminal, one screen is printed.",
   options: [
     { flags: "--once", description: "print one screen without control codes, and end" },
     { flags: "--interval <duration>", description: `how often it is drawn again (default: ${INTERVAL_SECONDS}s)` },

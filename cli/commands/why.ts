@@ -16,7 +16,7 @@ const SHOWN = 40;
 export const command: CommandDefinition = {
   summary: "the story of a worker, an incident, a decision or a fix",
   description:
-    "What was seen, what was decided, with each gate's value and threshold, what was suppressed and until when, what would have to change for another outcome, and why nothing is done where nothing is. Takes the id of a worker, an incident, a decision, an event, a run, a pattern or a fix. Rotated logs are read too.",
+    "What was seen, what was decided, with each gate's value and threshold, what was suppressed and until when, what would have to change for another outcome, and why nothing was done if nothing was. Takes the id of a worker, an incident, a decision, an event, a run, a pattern or a fix. Rotated logs are read too.",
   arguments: "<id>",
   options: [
     { flags: "--gates", description: "each gate on a line of its own, with its sentence" },

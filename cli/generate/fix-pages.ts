@@ -47,20 +47,20 @@ function indexPage(): string {
   );
   return `# Fixes
 
-How a fix is chosen, limited, watched and taken back: [auto-fix](../daemons/auto-fix.md). These pages are made from the
-code by \`npm run generate\`.
+[auto-fix](../daemons/auto-fix.md) tells how a fix is chosen, limited, watched and undone. \`npm run generate\` makes these pages from
+the code.
 
 ## For patterns
 
 The list in force is \`config/auto-fix-registry.json\` in the coordination directory; without a file, this one.
 
-| Fix | Patterns | Prior | Asks a person |
+| Fix | Patterns | Trust at first | Asks a person |
 |---|---|---|---|
 ${fixes.join("\n")}
 
 ## For metrics
 
-\`config/healing-policies.json\`; all are off until a person gives them a scope.
+The policies in force are in \`config/healing-policies.json\`. All are off until you give them a scope.
 
 | Policy | When | Priority |
 |---|---|---|
@@ -68,7 +68,7 @@ ${policies.join("\n")}
 
 ### Ahead of time
 
-A policy with \`predict\` asks where a metric will be, and acts before it is there:
+A policy with \`predict\` looks at where a metric is going, and acts before it is there. (An action that needs no parameters may stand as its name alone.)
 
 \`\`\`json
 {
@@ -80,17 +80,17 @@ A policy with \`predict\` asks where a metric will be, and acts before it is the
 }
 \`\`\`
 
-- **The forecast** is a line through the samples of the last half hour (as far back as ahead, ten minutes at least). It counts when the
-  samples make a line (r² of 0.6), lead to the threshold, and would meet it within the horizon. \`gt\` looks for one that rises, \`lt\` for one that
-  falls; \`eq\` and \`ne\` are refused.
-- **A quiet moment** is when the load of the last \`for_seconds\` stayed at or below \`share\` of what is usual for the component itself (the median
-  of a day). The load is \`throughput\`, or \`cpu_util\` where that is not measured, or the metric that you name.
-- **At the latest** it acts \`latest_seconds\` before the forecast comes true: also where no moment is quiet, and where nothing says what the
+- **The forecast** is a line through the latest samples, as far back as the horizon is ahead (ten minutes at least; in the example, half an hour). It
+  counts if the samples make a line (r² of 0.6) that leads to the threshold and meets it within the horizon. \`gt\` and \`gte\` look for a line that
+  rises, \`lt\` and \`lte\` for one that falls; \`eq\` and \`ne\` are refused.
+- **A quiet moment** has come when the load of the last \`for_seconds\` stayed at or below \`share\` of what is usual for the component itself (the
+  median of a day). The load is \`throughput\`, or \`cpu_util\` where that is not measured, or the metric that you name.
+- **At the latest** the policy acts \`latest_seconds\` before the forecast comes true, even if no moment was quiet or nothing says what the
   load is. Until then \`heald why\` and a \`fix_suppressed\` event say that it waits, for what, and until when.
-- A policy that asks a person asks at once. Who approves has chosen the moment.
-- While it waits it keeps no other policy from acting. It has helped when its clear conditions hold and the line leads there no more.
+- A policy that needs approval asks at once. The person who approves chooses the moment.
+- While it waits, other policies may act. It has helped when its clear conditions hold and the line no longer leads to the threshold.
 
-Why so: [a quiet moment](../decisions/quiet-moment.md).
+Why it works this way: [a quiet moment](../decisions/quiet-moment.md).
 
 ## Actions
 
@@ -109,7 +109,7 @@ ${fix.description}
 
 - Fix: \`${fix.fix_id}\`, category \`${fix.category}\`
 - For patterns: ${fix.applies_to_patterns.map((key) => `\`${key}\``).join(", ")}
-- Confidence begins at ${safety.safety_score}; risk ${safety.risk_level ?? "low"}; ${safety.requires_approval ? "a person is asked each time" : "applied by itself while it is trusted"}
+- Trust begins at ${safety.safety_score}; risk ${safety.risk_level ?? "low"}; ${safety.requires_approval ? "a person is asked each time" : "applied by itself while it is trusted"}
 
 ## What it does
 
@@ -117,7 +117,7 @@ ${fix.actions.map(actionWords).join("\n")}
 
 ## When
 
-${wants.length === 0 ? "As the policy's own thresholds say." : wants.join("\n")}
+${wants.length === 0 ? "When the thresholds of the policy are met." : wants.join("\n")}
 
 ${evidenceWords(fix)}
 
@@ -133,14 +133,14 @@ The rate of the pattern must fall by ${Math.round((validation.min_decrease ?? 0.
       : `${Math.round(validation.min_success_rate * 100)} %`
   } of the attempts after it must succeed. ${
     safety.rollback_supported === false
-      ? "What it did is not taken back by itself."
+      ? "It is not undone automatically."
       : "If not, it is undone at once, field by field, where the value is still the one that was written."
   }
 
 ## By hand
 
-\`heald fix ls\` shows its runs, \`heald fix show <run>\` one of them with its before-image, \`heald fixes\` how far it is
-trusted. To switch it off, set \`enabled\` to false in \`config/auto-fix-registry.json\`, or hold it back for a while:
+\`heald fix ls\` shows its runs, \`heald fix show <run>\` one run with its before-image, \`heald fixes\` how far the fix is
+trusted. To switch it off, set \`enabled\` to false in \`config/auto-fix-registry.json\`. To hold it back for a while:
 \`heald hold add type:<worker type> --acts fix\`.
 `;
 }
@@ -234,13 +234,13 @@ ${policy.actions.map(actionWords).join("\n")}
 
 ${(policy.clear_conditions ?? []).map(({ metric, operator, threshold, for_seconds }) => `- \`${metric}\` ${operator} ${threshold} for ${for_seconds ?? 180} s`).join("\n")}
 
-Metrics do not count for 120 s after an action of ours. If the conditions still hold then, the policy was ineffective: the
-next one by priority that matches runs, and after the last a person is called. With
-\`"escalation": { "person_after_seconds": 1800 }\` a person is called half an hour after it began, whatever was tried.
+For 120 s after an action metrics do not count. If the conditions still hold after that, the policy was ineffective: the next
+one that matches runs, by priority, and after the last one a person is called. With
+\`"escalation": { "person_after_seconds": 1800 }\` a person is called half an hour after the trouble began, whatever was tried.
 
 ## Ahead of time
 
-With \`"predict": { "horizon_minutes": 30 }\` it asks a forecast, and acts at a quiet moment:
+With \`"predict": { "horizon_minutes": 30 }\` it acts on a forecast, at a quiet moment:
 [Ahead of time](README.md#ahead-of-time).
 `;
 }

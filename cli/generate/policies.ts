@@ -5,7 +5,7 @@ import { heartbeatPolicy } from "../../daemons/heartbeat-monitor/policy.js";
 import { restartPolicy } from "../../daemons/worker-restart/policy.js";
 import { allowedCommandsShape } from "../../lib/schema/allowed-commands.js";
 import { registryShape } from "../../lib/schema/fix-registry.js";
-import { healingShape } from "../../lib/schema/healing-policies.js";
+import { healingEditorShape } from "../../lib/schema/healing-policies.js";
 import { type FieldSentences, type JsonSchema, jsonSchemaOf } from "../../lib/schema/json-schema.js";
 import { DEFAULT_ROUTES, notificationPolicy } from "../../lib/schema/notification-policy.js";
 import { policySchema } from "../../lib/schema/policy.js";
@@ -20,6 +20,8 @@ interface DescribedPolicy {
 interface Describable {
   readonly name: string;
   readonly shape: Parameters<typeof policySchema>[0]["shape"];
+  /** false: no overrides by worker type. */
+  readonly perType?: false;
 }
 
 interface PolicyText {
@@ -78,7 +80,7 @@ export const POLICIES: readonly DescribedPolicy[] = [
     defaults: { ...notificationPolicy.complete({}), routes: DEFAULT_ROUTES },
   }),
   describe(
-    { name: "auto-fix-registry", shape: registryShape },
+    { name: "auto-fix-registry", shape: registryShape, perType: false },
     {
       title: "Fix registry",
       description: "Which fix is known for which pattern. Without a file the shipped fixes are in force.",
@@ -87,7 +89,7 @@ export const POLICIES: readonly DescribedPolicy[] = [
     },
   ),
   describe(
-    { name: "healing-policies", shape: healingShape },
+    { name: "healing-policies", shape: healingEditorShape, perType: false },
     {
       title: "Healing policies",
       description: "Conditions on metrics, and what is done when they hold. The shipped ones are switched off.",
@@ -96,7 +98,7 @@ export const POLICIES: readonly DescribedPolicy[] = [
     },
   ),
   describe(
-    { name: "allowed-commands", shape: allowedCommandsShape },
+    { name: "allowed-commands", shape: allowedCommandsShape, perType: false },
     {
       title: "Allowed commands",
       description: "The programs that the action run-command may run. Without a file, none.",

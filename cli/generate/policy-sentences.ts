@@ -7,26 +7,26 @@ const under = (block: string, fields: FieldSentences): FieldSentences =>
 export const HEARTBEAT: FieldSentences = {
   ...under("mass_failure", {
     enabled: "false: every silent worker is judged by itself, however many there are.",
-    min_workers: "Suspects needed before a share of the fleet means anything.",
-    fraction: "Share of the fleet that is too much to be a coincidence.",
-    max_workers: "So many suspects are too many whatever their share.",
+    min_workers: "The share of the fleet counts only from this many suspects on.",
+    fraction: "Share of the fleet that can no longer be a coincidence.",
+    max_workers: "This many suspects are too many, whatever their share.",
     per_type: "The same within one worker type.",
-    "per_type.min_workers": "Suspects of the type needed before a share of it means anything.",
-    "per_type.fraction": "Share of the type that is too much to be a coincidence.",
+    "per_type.min_workers": "The share of the type counts only from this many suspects on.",
+    "per_type.fraction": "Share of the type that can no longer be a coincidence.",
     window_seconds: "Seconds within which suspects count together.",
     hold_seconds: "Seconds of holding after which a person is asked again.",
-    clear_fraction: "A hold ends when at most this share is suspect…",
-    clear_seconds: "…for so many seconds without a break.",
+    clear_fraction: "The hold ends when at most this share of the fleet has been suspect for clear_seconds.",
+    clear_seconds: "Seconds without a break for which the share must be that low.",
   }),
   ...under("boot", {
-    resume: "Whether they are brought back at all.",
-    delay_seconds: "Seconds from the monitor's start to the first.",
-    per_second: "How many in a second.",
+    resume: "Whether they are brought back.",
+    delay_seconds: "Seconds from the monitor's start until the first one is started.",
+    per_second: "How many are started each second.",
   }),
   ...under("log", {
-    max_mb: "MiB that the output of one attempt may have; its oldest part is cut.",
-    keep_attempts: "Attempts of a worker whose output is kept.",
-    total_mb: "MiB that all output together may have; the oldest attempts go first.",
+    max_mb: "MiB that the output of one attempt may take; the oldest part is cut.",
+    keep_attempts: "How many attempts of a worker keep their output.",
+    total_mb: "MiB that all output together may take; the oldest attempts are removed first.",
   }),
 };
 
@@ -39,8 +39,8 @@ export const RESTART: FieldSentences = {
     per_task_min_interval_seconds: "Seconds between two starts for the same task.",
   }),
   ...under("poison_task", {
-    deaths: "Workers that the task may cost.",
-    window_seconds: "Seconds within which they count.",
+    deaths: "Number of deaths at which the task is held.",
+    window_seconds: "Seconds within which deaths count.",
   }),
 };
 
@@ -48,105 +48,109 @@ const ENABLED = "false turns it off.";
 
 export const FAILURE_PATTERN: FieldSentences = {
   ...under("detection", {
-    frequency_threshold: "Failures from which on a pattern is published.",
+    frequency_threshold: "Number of failures at which a pattern is published.",
     time_window_hours: "Hours within which they count.",
     similarity_threshold:
-      "Share of words, in their order, that two messages of one type of failure and of worker must have in common to be one pattern; 1: only equal ones, 0: all.",
-    confidence_threshold: "Confidence from which on a pattern is `actionable`: below it, no fix sees it as active.",
+      "Share of words, in order, that two messages must have in common to belong to one pattern; they are compared within one type of failure and one worker type. 1: only equal messages. 0: all of them.",
+    confidence_threshold: "A pattern with at least this confidence is `actionable`; fixes ignore all others.",
   }),
   ...under("temporal_analysis", {
     enabled: ENABLED,
-    clustering_significance: "How improbable a preference for a time of day must be by chance.",
-    time_zones: "Zones in which the time of day is looked at; the one in which a habit shows best is named.",
+    clustering_significance:
+      "A preference for a time of day is reported if chance alone would show it with at most this probability.",
+    time_zones: "Time zones in which the time of day is looked at. The one in which the habit shows best is named.",
   }),
   ...under("correlation_analysis", {
     enabled: ENABLED,
     window_seconds: "Seconds within which one failure may follow another.",
-    minimum_related_events: "How often one must have followed the other before anything is said.",
+    minimum_related_events: "How often one must have followed the other before it is reported.",
   }),
   ...under("anomaly_detection", {
     enabled: ENABLED,
     sigma_threshold: "Standard deviations by which a day's failures must be above those of the days before it.",
-    baseline_window_days: "How many days before it a day is compared with.",
+    baseline_window_days: "With how many of the days before it a day is compared.",
   }),
   ...under("prediction", {
     enabled: ENABLED,
-    horizon_minutes: "Length of the windows for which forecasts are made and scored.",
+    horizon_minutes: "Length in minutes of the windows for which forecasts are made and scored.",
     minimum_similar_samples: "Samples needed before a forecast is made.",
     confidence_threshold:
-      "Chance with which a forecast must hold: the more, the later the instant; none is published where too few gaps are known to be so sure. At most .983 can be reached.",
+      "Probability that the failure has occurred by the forecast time. Higher values give later times; none is published while there are too few gaps to be that sure. At most .983 can be reached.",
   }),
   ...under("storage", {
-    pattern_retention_days: "Days that a pattern is kept after it was seen last.",
-    event_retention_days: "Days that the events behind patterns are kept.",
-    max_patterns: "Patterns kept; the oldest go first.",
+    pattern_retention_days: "Days for which a pattern is kept after it was last seen.",
+    event_retention_days: "Days for which the events behind patterns are kept.",
+    max_patterns: "How many patterns are kept; the oldest are removed first.",
   }),
   ...under("failure_categories.*", {
-    types: "Types of failure in this category; one named here leaves the category that it shipped in.",
+    types: "Types of failure in this category. A type named here leaves the category that it shipped in.",
     default_severity: "Severity of its patterns before anything else is known.",
-    retry_recommended: "Whether a retry is worth while, as patterns of the category say.",
+    retry_recommended: "Whether patterns of the category recommend a retry.",
   }),
   ...under("daily_report", {
     enabled: ENABLED,
-    cron: "When it is written: five fields, or six with the seconds first.",
+    cron: "When the report is written: five fields, or six with the seconds first.",
     timezone: "The time zone of the expression.",
-    keep_days: "Days that reports are kept.",
+    keep_days: "Days for which reports are kept.",
   }),
 };
 
-const RATES: FieldSentences = { max_fixes_per_hour: "In any 60 minutes.", max_fixes_per_day: "In any 24 hours." };
+const RATES: FieldSentences = {
+  max_fixes_per_hour: "Fixes in any 60 minutes, at most.",
+  max_fixes_per_day: "Fixes in any 24 hours, at most.",
+};
 
 export const AUTO_FIX: FieldSentences = {
   ...under("safety", {
-    apply_at: "From here on it is applied.",
-    watch_at: "From here on it is applied and watched closely: looked at four times as often.",
-    ask_at: "From here on a person is asked.",
+    apply_at: "From this trust on a fix is applied.",
+    watch_at: "From this trust on a fix is applied and watched closely (looked at four times as often).",
+    ask_at: "From this trust on a person is asked. Below it the fix is refused.",
   }),
   ...under("approval", {
-    expires_after_seconds: "Seconds that a proposal waits.",
-    for_medium_risk: "Whether fixes of medium risk always ask.",
-    for_high_risk: "Whether fixes of high risk always ask.",
+    expires_after_seconds: "Seconds for which a proposal waits.",
+    for_medium_risk: "Whether fixes of medium risk always need approval.",
+    for_high_risk: "Whether fixes of high risk always need approval.",
   }),
   ...under("limits", {
-    max_change_from_baseline: "Factor by which a value may differ from where it began.",
-    memory_commit_max: "Share of the host's memory that all limits together may promise.",
-    per_category: "Fixes of one category.",
+    max_change_from_baseline: "Factor by which a value may differ from its original value.",
+    memory_commit_max: "Share of the host's memory that all memory limits together may add up to.",
+    per_category: "Limits for the fixes of one category.",
     ...under("per_category.*", RATES),
-    per_worker_type: "Fixes for one worker type.",
+    per_worker_type: "Limits for the fixes of one worker type.",
     ...under("per_worker_type.*", RATES),
-    per_target: "One worker type or component, whatever the fixes are.",
+    per_target: "Limits for one worker type or component, whatever the fixes are.",
     "per_target.max_per_day": "Fixes in any 24 hours, at most.",
-    per_fix: "The same fix.",
-    "per_fix.min_seconds_between": "Seconds between two of it.",
-    "per_fix.max_per_day": "In any 24 hours.",
+    per_fix: "Limits for the same fix.",
+    "per_fix.min_seconds_between": "Seconds between two runs of it.",
+    "per_fix.max_per_day": "Runs in any 24 hours, at most.",
   }),
   ...under("blast_radius", {
-    max_fraction_per_hour: "Share of the fleet.",
-    max_workers_per_hour: "Number of workers.",
-    min_workers: "So many may always be touched, however small the fleet.",
+    max_fraction_per_hour: "Share of the fleet, at most.",
+    max_workers_per_hour: "Number of workers, at most.",
+    min_workers: "This many workers may always be touched, however small the fleet.",
   }),
   ...under("breaker", {
     window_fixes: "How many of the last fixes are looked at.",
-    ineffective_fraction: "Share of them that may have been of no use.",
+    ineffective_fraction: "auto-fix stops when at least this share of them did not help.",
   }),
   ...under("verification", {
-    window_seconds: "Seconds that a fix is watched.",
+    window_seconds: "Seconds for which a fix is watched.",
     check_interval_seconds: "Seconds between two looks.",
-    min_success_rate: "Share of successes that it must reach.",
+    min_success_rate: "Share of attempts after the fix that must succeed.",
   }),
   ...under("undo", {
-    on_ineffective: "false: a fix that did not help stays, and a person is told.",
+    on_ineffective: "false: a fix that did not help stays in place, and a person is told.",
     max_attempts:
-      "Runs in a row that did not help, after which the fix is not tried again for the same and a person is called. 0: no such bound.",
+      "After so many runs in a row that did not help, the fix is not tried again for the same subject, and a person is called. 0: no such limit.",
   }),
   ...under("categories.*", {
-    enabled: "false: no fix of it is matched.",
-    requires_approval: "Whether its fixes always ask.",
-    reason: "Why, for people.",
+    enabled: "false: no fix of the category is matched.",
+    requires_approval: "Whether fixes of the category always need approval.",
+    reason: "The reason, for people.",
   }),
   ...under("learning", {
-    enabled: "false: confidence stays as the registry says.",
-    min_samples: "Verdicts needed before confidence moves.",
+    enabled: "false: trust stays as the registry says.",
+    min_samples: "Verdicts needed before trust can rise; it can fall earlier.",
   }),
 };
 
@@ -158,21 +162,21 @@ export const NOTIFICATION: FieldSentences = {
     url: `webhook, chat: where to post. ${SECRET}`,
     headers: `webhook: added to each request. ${SECRET}`,
     host: "mail: the SMTP server.",
-    port: "mail: its port; 587 for starttls, 465 for tls, 25 for none unless given.",
-    security: "mail: starttls unless given; none with a login only on this host.",
+    port: "mail: its port; by default 587 for starttls, 465 for tls, 25 for none.",
+    security: "mail: starttls by default. With a login, none is allowed only for a server on this host.",
     user: `mail: login. ${SECRET}`,
     password: "mail: env:NAME or file:/PATH, read when a message is sent.",
     from: "mail: the sender.",
     to: "mail: the receivers.",
     command: "command: an absolute path; the message is on its standard input.",
     args: "command: its arguments. There is no shell.",
-    timeout_seconds: "Seconds that one try may take; 10 unless given, 30 for a command.",
+    timeout_seconds: "Seconds that one try may take; by default 10, and 30 for a command.",
   }),
   ...under("routes[]", {
     channels: "Who is told.",
-    severities: "Of which severities; of all unless given.",
-    components: "Of which worker types, services or targets; a * at the end stands for anything. Of all unless given.",
-    kinds: "Of which edges; opened, escalated and resolved unless given. info is news outside of an incident.",
+    severities: "Which severities; all by default.",
+    components: "Which worker types, services or targets; a * at the end stands for anything. All by default.",
+    kinds: "Which edges; opened, escalated and resolved by default. info is news outside of an incident.",
     in_quiet_hours: "true: also in quiet hours.",
   }),
   ...under("escalation", {
@@ -182,23 +186,23 @@ export const NOTIFICATION: FieldSentences = {
   }),
   ...under("quiet_hours", {
     timezone: "The zone of the times below, such as Europe/Berlin.",
-    windows: "When it is quiet. One that ends before it begins goes over midnight.",
+    windows: "When it is quiet. A window that ends before it begins goes over midnight.",
     "windows[].from": "First quiet minute.",
-    "windows[].to": "First minute that is not quiet any more. The same as from: a whole day.",
-    "windows[].days": "The days on which it begins; every day unless given.",
-    let_through: "Severities that are told all the same.",
+    "windows[].to": "First minute that is no longer quiet. The same as from: a whole day.",
+    "windows[].days": "The days on which it begins; every day by default.",
+    let_through: "Severities that are told even in quiet hours.",
   }),
   ...under("repeat", {
-    interval_seconds: "Seconds after the last time.",
-    times_max: "How often at most. 0: never.",
+    interval_seconds: "Seconds since it was last told.",
+    times_max: "How often, at most. 0: never.",
   }),
   ...under("digest", {
     channels: "Who gets it.",
-    interval_seconds: "Seconds from the first notice in it to its sending.",
-    lines_max: "Notices that one digest shows; further ones are counted.",
+    interval_seconds: "Seconds from the first notice in a digest until it is sent.",
+    lines_max: "Notices that one digest shows; further ones are only counted.",
   }),
   ...under("delivery", {
-    first_retry_seconds: "Seconds before the second try; doubled for each further one.",
+    first_retry_seconds: "Seconds before the second try; doubled for each further try.",
     max_retry_seconds: "Seconds between two tries, at most, unless the channel asks for more.",
     give_up_after_seconds:
       "Age in seconds at which a message that cannot be delivered is moved to auto-fix/notify/failed.",

@@ -37,10 +37,28 @@ const REMARKS = new Set(["$schema", "version", "description", "last_updated", "o
 
 /** The keys of a policy: name, type, default, sentence. `overrides` has the same keys again. */
 export function policyTable(schema: JsonSchema): string {
-  const rows = fieldsOf(schema)
-    .filter((field) => !REMARKS.has(field.path) && !field.path.startsWith("overrides."))
-    .map((field) => [`\`${field.path}\``, field.type, defaultOf(field), field.sentence]);
-  return table(["Key", "Type", "Default", "What it is"], rows);
+  const fields = byPath(fieldsOf(schema)).filter(
+    (field) => !REMARKS.has(field.path) && !field.path.startsWith("overrides."),
+  );
+  const rows = fields.map((field) => [
+    `\`${field.path}\`${field.required ? " \\*" : ""}`,
+    field.type,
+    defaultOf(field),
+    field.sentence,
+  ]);
+  const note = fields.some(({ required }) => required) ? "\n\\* required, within the block that it belongs to.\n" : "";
+  return `${table(["Key", "Type", "Default", "What it is"], rows)}${note}`;
+}
+
+/** A key that several alternatives have, such as an action's `type`, once, with all its types. */
+function byPath(fields: readonly Field[]): Field[] {
+  const found = new Map<string, Field>();
+  for (const field of fields) {
+    const known = found.get(field.path);
+    const types = known === undefined ? [field.type] : [...new Set([...known.type.split(" or "), field.type])];
+    found.set(field.path, known === undefined ? field : { ...known, type: types.join(" or ") });
+  }
+  return [...found.values()];
 }
 
 function defaultOf(field: Field): string {
@@ -79,7 +97,7 @@ export function invariantTables(): string {
 const WORDS: Readonly<Record<string, readonly [heading: string, words: Readonly<Record<string, string>>]>> = {
   states: ["State", WORKER_STATES],
   "end-reasons": ["Reason", END_REASONS],
-  gates: ["Gate", sentencesOf(RESTART_GATES)],
+  gates: ["Gate", sentencesOf({ ...RESTART_GATES, before_restart: PROBATION_GATES.before_restart })],
 };
 
 function sentencesOf(gates: Readonly<Record<string, GateEntry>>): Record<string, string> {

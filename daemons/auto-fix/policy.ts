@@ -14,7 +14,9 @@ const shape = z.strictObject({
   dry_run: z
     .boolean()
     .optional()
-    .describe("true: everything is decided and written down, nothing is changed. True where there is no policy file."),
+    .describe(
+      "true: everything is decided and written down, and nothing is changed. Also true while there is no policy file.",
+    ),
   notification_enabled: z.boolean().optional().describe("Whether people are told."),
   min_confidence_threshold: share
     .optional()
@@ -26,12 +28,23 @@ const shape = z.strictObject({
   cooldown_seconds: seconds
     .optional()
     .describe("Seconds before the same fix may be applied to the same subject again."),
-  min_pattern_occurrences: z.number().int().min(1).optional().describe("Occurrences from which on a pattern counts."),
-  max_pattern_age_hours: z.number().gt(0).optional().describe("A pattern not seen for so long is not fixed."),
+  min_pattern_occurrences: z
+    .number()
+    .int()
+    .min(1)
+    .optional()
+    .describe("A pattern counts only from this many occurrences on."),
+  max_pattern_age_hours: z
+    .number()
+    .gt(0)
+    .optional()
+    .describe("A pattern that was not seen for this many hours is not fixed."),
   safety: z
     .strictObject({ apply_at: share.optional(), watch_at: share.optional(), ask_at: share.optional() })
     .optional()
-    .describe("Safety scores from which on a fix is applied, applied and watched closely, proposed. Below: refused."),
+    .describe(
+      "The trust that a fix needs to be applied, applied and watched closely, or proposed. Below all three it is refused.",
+    ),
   approval: z
     .strictObject({
       expires_after_seconds: positiveSeconds.optional(),
@@ -39,7 +52,7 @@ const shape = z.strictObject({
       for_high_risk: z.boolean().optional(),
     })
     .optional()
-    .describe("For how long a proposal waits for a person, and which risks always do."),
+    .describe("For how long a proposal waits for a person, and which risks always need approval."),
   limits: z
     .strictObject({
       max_change_from_baseline: z.number().gt(1).optional(),
@@ -50,7 +63,7 @@ const shape = z.strictObject({
       per_fix: z.strictObject({ min_seconds_between: seconds.optional(), max_per_day: count.optional() }).optional(),
     })
     .optional()
-    .describe("How far a value may move from where it began (a factor), and how often each kind of fix may run."),
+    .describe("How far a value may move from its original value, and how often each kind of fix may run."),
   blast_radius: z
     .strictObject({
       max_fraction_per_hour: share.optional(),
@@ -62,7 +75,9 @@ const shape = z.strictObject({
   breaker: z
     .strictObject({ window_fixes: z.number().int().min(2).optional(), ineffective_fraction: share.optional() })
     .optional()
-    .describe("When so many of the last fixes did not help, no more are tried until a person says so."),
+    .describe(
+      "auto-fix's own breaker: when so many of the last fixes did not help, it tries no more until a person says so.",
+    ),
   verification: z
     .strictObject({
       window_seconds: positiveSeconds.optional(),
@@ -70,11 +85,11 @@ const shape = z.strictObject({
       min_success_rate: share.optional(),
     })
     .optional()
-    .describe("For how long a fix is watched, and what it must reach to be effective."),
+    .describe("For how long a fix is watched, and what it must achieve to count as effective."),
   undo: z
     .strictObject({ on_ineffective: z.boolean().optional(), max_attempts: count.optional() })
     .optional()
-    .describe("Whether a fix that did not help is undone by itself."),
+    .describe("Whether a fix that did not help is undone automatically."),
   categories: z
     .record(
       z.string().min(1),
@@ -85,11 +100,11 @@ const shape = z.strictObject({
       }),
     )
     .optional()
-    .describe("What holds for whole categories of fixes."),
+    .describe("Settings for whole categories of fixes."),
   learning: z
     .strictObject({ enabled: z.boolean().optional(), min_samples: count.optional() })
     .optional()
-    .describe("Whether confidence in a fix follows its verdicts, and from how many on."),
+    .describe("Whether trust in a fix follows its verdicts, and how many it takes."),
 });
 
 type Explicit = z.infer<typeof shape>;

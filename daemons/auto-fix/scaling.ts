@@ -94,7 +94,7 @@ export class Scaling {
   undoUp(run: RunPart, before: BeforeImage): readonly string[] {
     const id = String(before.worker_id);
     const wish = readDesired(this.#layout, id, Date.now());
-    if (wish !== null && wish.by !== OURS) return [`the wish for ${id}`];
+    if (wish !== null && wish.by !== OURS) return [`the desired state of ${id}`];
     this.#want(id, "stopped", run, "undo");
     return [];
   }
@@ -103,7 +103,7 @@ export class Scaling {
   async undoDown(run: RunPart, before: BeforeImage): Promise<readonly string[]> {
     const id = String(before.worker_id);
     const wish = readDesired(this.#layout, id, Date.now());
-    if (wish !== null && wish.by !== OURS) return [`the wish for ${id}`];
+    if (wish !== null && wish.by !== OURS) return [`the desired state of ${id}`];
     const graceMs = await this.#stopped(id);
     if (graceMs !== null) return [`${id}, which does not stop within ${Math.round(graceMs / 1000)} s,`];
     this.#want(id, "running", run, "undo");

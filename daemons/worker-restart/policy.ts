@@ -13,23 +13,32 @@ const retryShape = {
   enabled: z.boolean().optional().describe("false: nothing is restarted; requests wait in the queue."),
   max_retries: count
     .optional()
-    .describe("Automatic restarts since the last stable run. More hides a fault for longer; 0 leaves only probes."),
+    .describe(
+      "Automatic restarts since the last stable run. A higher number hides a fault for longer; 0 leaves only probes.",
+    ),
   retry_interval_seconds: seconds
     .optional()
-    .describe("Seconds before the second retry, and before the first of a worker that exited fast."),
-  backoff_multiplier: z.number().min(1).max(100).optional().describe("How much longer each further retry waits."),
+    .describe("Seconds before the second retry, and before the first retry of a worker that exited fast."),
+  backoff_multiplier: z
+    .number()
+    .min(1)
+    .max(100)
+    .optional()
+    .describe("Factor by which each further retry waits longer."),
   first_retry_delay_seconds: seconds
     .optional()
-    .describe("Seconds before the first retry. 0: at once, so that a single crash costs nothing."),
+    .describe("Seconds before the first retry. 0: at once, so that a single crash costs no time."),
   fast_exit_seconds: seconds
     .optional()
-    .describe("An attempt that exits by itself within this many seconds waits the interval. 0 turns the rule off."),
-  max_retry_interval_seconds: seconds.optional().describe("Longest wait in seconds that the formula gives."),
+    .describe(
+      "After an attempt that exits by itself within this many seconds, the retry waits for the interval. 0 turns the rule off.",
+    ),
+  max_retry_interval_seconds: seconds.optional().describe("Longest wait in seconds, whatever the formula gives."),
   delays: z.array(seconds).max(100).nullish().describe("Seconds for each retry in turn, instead of the formula."),
   jitter: z
     .enum(["equal", "full", "decorrelated", "none"])
     .optional()
-    .describe("How waits are spread, so that workers that died together do not come back together."),
+    .describe("How waits are spread out, so that workers that died together do not come back together."),
   retry_reset_seconds: seconds
     .optional()
     .describe("Seconds an attempt must live for its worker to count as stable. A death before it is a relapse."),
@@ -40,7 +49,13 @@ const retryShape = {
 
 const breakerShape = {
   circuit_breaker_enabled: z.boolean().optional().describe("false: failures of a worker type never stop its restarts."),
-  circuit_breaker_threshold: z.number().int().min(1).max(10_000).optional().describe("Failures in a row that open it."),
+  circuit_breaker_threshold: z
+    .number()
+    .int()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe("Consecutive failures that open the breaker."),
   circuit_breaker_reset_seconds: positiveSeconds
     .optional()
     .describe("Seconds it stays open the first time, before a probe is let through."),
@@ -53,10 +68,10 @@ const breakerShape = {
     .describe("Probes that may be under way while it is half-open."),
   circuit_breaker_window_seconds: positiveSeconds
     .optional()
-    .describe("Failures further apart than this many seconds are no row."),
+    .describe("Failures more than this many seconds apart do not count as consecutive."),
   circuit_breaker_max_open_seconds: positiveSeconds
     .optional()
-    .describe("Longest time in seconds that it stays open; each re-opening doubles up to here."),
+    .describe("Longest time in seconds that it stays open. Each time it opens again the time doubles, up to this."),
 };
 
 const limitShape = {
@@ -64,10 +79,12 @@ const limitShape = {
     .array(z.strictObject({ max: count, window_seconds: positiveSeconds }))
     .max(10)
     .optional()
-    .describe("Automatic restarts of one worker in any window of that length. An empty list is no limit."),
+    .describe(
+      "How many automatic restarts one worker may have in any window of that length. An empty list means no limit.",
+    ),
   exhausted_probe_seconds: positiveSeconds
     .optional()
-    .describe("Seconds until a worker whose retries are spent is tried again; doubles with each try."),
+    .describe("Seconds until a worker whose retries are spent is tried again. Doubles with each try."),
   exhausted_probe_max_seconds: positiveSeconds.optional().describe("Longest wait in seconds between two such tries."),
   max_concurrent_restarts: z
     .number()
@@ -83,7 +100,7 @@ const limitShape = {
     .max(256)
     .optional()
     .describe(
-      "Launchers made before they are needed: so many deaths at once are answered 2 ms sooner. Each is two small shells (about 0.4 MiB).",
+      "Launchers kept ready. As many deaths at the same time are answered 2 ms sooner. Each launcher is two small shells (about 0.4 MiB).",
     ),
   rate_limits: z
     .strictObject({
@@ -93,7 +110,7 @@ const limitShape = {
     })
     .optional()
     .describe(
-      "Starts in any 60 seconds, and seconds between two starts of one task. 0 per minute stops them all, null is no limit.",
+      "Starts in any 60 seconds, and seconds between two starts of one task. 0 per minute stops all starts; null means no limit.",
     ),
   no_restart_on: z
     .array(exitCode)
@@ -103,7 +120,7 @@ const limitShape = {
   poison_task: z
     .strictObject({ deaths: count.optional(), window_seconds: positiveSeconds.optional() })
     .optional()
-    .describe("A task that cost so many workers within the window is held. 0 deaths turns the rule off."),
+    .describe("A task that killed so many workers within the window is held. 0 deaths turns the rule off."),
   check_token_budget: z.boolean().optional().describe("Whether tokens must be left for another attempt."),
   check_deadline: z.boolean().optional().describe("Whether a worker past its deadline is given up."),
   deadline_buffer_seconds: seconds.optional().describe("Seconds that must be left before the deadline for a restart."),

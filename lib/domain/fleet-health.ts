@@ -29,16 +29,17 @@ export function fleetHealth(
   held: string | null,
 ): { readonly ok: boolean; readonly summary: string } {
   const troubles = [
-    ...part(counts.workersInTrouble, "in trouble"),
-    ...part(counts.breakersNotClosed, "breakers not closed"),
-    ...part(counts.daemonsDown, "daemons down"),
-    ...part(counts.fixesPending, "fixes wait for a person"),
+    ...part(counts.workersInTrouble, "in trouble", "in trouble"),
+    ...part(counts.breakersNotClosed, "breaker not closed", "breakers not closed"),
+    ...part(counts.daemonsDown, "daemon down", "daemons down"),
+    ...part(counts.fixesPending, "fix waits for a person", "fixes wait for a person"),
   ];
   const ok = troubles.length === 0;
-  const summary = [`${counts.workers} workers`, ...(ok ? ["all well"] : troubles)].join(", ");
+  const workers = `${counts.workers} ${counts.workers === 1 ? "worker" : "workers"}`;
+  const summary = [workers, ...(ok ? ["all well"] : troubles)].join(", ");
   return { ok, summary: held === null ? summary : `${summary}; silent workers are held (${held})` };
 }
 
-function part(count: number, words: string): string[] {
-  return count === 0 ? [] : [`${count} ${words}`];
+function part(count: number, one: string, many: string): string[] {
+  return count === 0 ? [] : [`${count} ${count === 1 ? one : many}`];
 }

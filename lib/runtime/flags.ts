@@ -48,7 +48,8 @@ export function readFlags(about: About, argv: readonly string[]): Flags | null {
 }
 
 function helpOf(about: About): string {
-  return `Usage: ${about.name}-daemon [options]
+  return `Usage: heald daemon ${about.name} [options]
+       scripts/daemons/${about.name}-daemon.sh [options]
 
 ${about.summary}
 
@@ -56,14 +57,15 @@ Options:
   --home DIR        the home that holds coordination/ (else HEALD_HOME, COMMIT_RELAY_HOME, or the working directory)
   --pid-file FILE   write the pid there as well as to coordination/run/${about.name}.pid
   --console FORM    what goes to the terminal: pretty (default), json or none
-  --version         print the version
-  -h, --help        print this
+  --version         print the version (the script only; else heald --version)
+  -h, --help        print this (the script only)
 
 Policy:  coordination/config/${about.policy.name}.json, read again when it changes
 Signals: SIGTERM, SIGINT stop within a second; SIGHUP reopens logs and reads the policy again
-Exit:    0 stopped, 2 wrong usage, 4 refused, 75 already running, 78 configuration
+Exit:    0 stopped, 1 the host lacks something or the lock was lost, 2 wrong usage, 4 refused, 70 broken invariant,
+         75 already running, 78 configuration
 
 Example:
-  ${about.name}-daemon --home /srv/fleet --console none
+  heald daemon ${about.name} --home /srv/fleet --console none
 `;
 }

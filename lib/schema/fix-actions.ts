@@ -239,6 +239,9 @@ export const undoWords = (actions: readonly FixAction[]): string[] =>
 
 export const ACTION_TYPES = Object.keys(ACTIONS) as readonly ActionType[];
 
+/** Actions that need no parameters. */
+export const BARE_ACTIONS = ACTION_TYPES.filter((type) => actionSchema.safeParse({ type }).success);
+
 /** Restarts take metrics out of their usual course; after them a policy waits for longer. */
 export const RESTARTING: ReadonlySet<ActionType> = new Set<ActionType>(["restart-worker", "restart-service"]);
 

@@ -196,7 +196,7 @@ export const FIX_GATES = {
     "the memory limits of all workers fit into the host",
     "limits that sum up to {wanted} of the host's memory at most, or more memory",
   ),
-  breaker: gate("the healer's own fixes have helped", "a person who lets it go on: heald fix resume"),
+  breaker: gate("enough of auto-fix's last fixes have helped", "a person who lets it go on: heald fix resume"),
   turn: gate(
     "no fix that goes nearer to the cause is still to be tried on the same target",
     "{value} to be tried first: heald fix ls",
@@ -207,7 +207,7 @@ export const FIX_GATES = {
   ),
   safety_band: gate(
     "the fix is trusted enough",
-    "a score of {wanted} at least: more verdicts that it helped (heald fixes)",
+    "a trust of {wanted} at least: more verdicts that it helped (heald fixes)",
   ),
   approval: gate(
     "nobody needs to be asked, or a person has approved",

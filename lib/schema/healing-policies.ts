@@ -10,6 +10,7 @@ import { z } from "zod";
 import {
   ACTIONS,
   actionSchema,
+  BARE_ACTIONS,
   type FixAction,
   keySchema,
   RESTARTING,
@@ -99,6 +100,22 @@ const readSchema = z.preprocess((value) => {
 
 export const healingShape = z.strictObject({
   policies: z.array(healingPolicySchema).max(200).optional().describe("The policies."),
+});
+
+/** What editors are shown: an action that needs no parameters may stand as its name, as `readSchema` takes it. */
+export const healingEditorShape = z.strictObject({
+  policies: z
+    .array(
+      healingPolicySchema.extend({
+        actions: z
+          .array(z.union([actionSchema, z.enum(BARE_ACTIONS)]))
+          .min(1)
+          .max(8),
+      }),
+    )
+    .max(200)
+    .optional()
+    .describe("The policies."),
 });
 const readShape = z.strictObject({ policies: z.array(readSchema).max(200).optional() });
 export type HealingFile = z.infer<typeof healingShape>;

@@ -151,7 +151,10 @@ function typeOfOne(schema: JsonSchema): string {
   if (schema.description === INSTANT) return "instant";
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (Array.isArray(schema.enum)) return schema.enum.map((value) => JSON.stringify(value)).join(" or ");
-  if (schema.type === "array") return `list of ${isObject(schema.items) ? typeOf(schema.items) : "anything"}`;
+  if (schema.type === "array") {
+    if (!isObject(schema.items)) return "list of anything";
+    return `list of ${typeOf(schema.items)}${schema.maxItems === undefined ? "" : ` (at most ${String(schema.maxItems)})`}`;
+  }
   if (schema.type === "object" && isObject(schema.additionalProperties))
     return `object of ${typeOf(schema.additionalProperties)}`;
   if (schema.type === undefined) return "anything";

@@ -53,7 +53,7 @@ const shape = z.strictObject({
   channels: z
     .record(name, channel)
     .optional()
-    .describe("Ways to people, by a name of your own. console and log are there without being named."),
+    .describe("Ways to reach people, under names of your own. console and log exist without being named."),
   routes: z
     .array(route)
     .max(100)
@@ -79,7 +79,7 @@ const shape = z.strictObject({
   repeat: z
     .strictObject({ interval_seconds: positiveSeconds.optional(), times_max: count.optional() })
     .optional()
-    .describe("How often an escalation is told again that nobody acknowledged."),
+    .describe("How often an escalation that nobody acknowledged is told again."),
   digest: z
     .strictObject({
       channels: names.optional(),
@@ -87,7 +87,7 @@ const shape = z.strictObject({
       lines_max: z.number().int().min(1).max(500).optional(),
     })
     .optional()
-    .describe("Where the rest is told, collected. Without channels it is told nowhere."),
+    .describe("Where everything else is told, collected. Without channels it is told nowhere."),
   delivery: z
     .strictObject({
       first_retry_seconds: positiveSeconds.optional(),
@@ -95,7 +95,7 @@ const shape = z.strictObject({
       give_up_after_seconds: positiveSeconds.optional(),
     })
     .optional()
-    .describe("How a message is tried again whose channel is down."),
+    .describe("How a message is retried when its channel is down."),
 });
 
 export type ExplicitNotificationPolicy = z.infer<typeof shape>;

@@ -13,7 +13,13 @@ export function readDesiredRecord(
   nowMs: number,
   forbidden: Forbidden = {},
 ): Reading<Desired> {
-  const options = { maxBytes: MAX_BYTES.request, nowMs, what: "wish", root: layout.coordination, ...forbidden };
+  const options = {
+    maxBytes: MAX_BYTES.request,
+    nowMs,
+    what: "desired state",
+    root: layout.coordination,
+    ...forbidden,
+  };
   return readRecord(layout.desired(workerId), desiredSchema, options);
 }
 

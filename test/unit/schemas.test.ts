@@ -9,8 +9,11 @@ import { readHeartbeatPolicy } from "../../daemons/heartbeat-monitor/policy.js";
 import { readRestartPolicy } from "../../daemons/worker-restart/policy.js";
 import { packageRoot } from "../../lib/platform/package.js";
 import { RECORDS } from "../../lib/schema/described.js";
+import { ACTION_TYPES } from "../../lib/schema/fix-actions.js";
+import { healingDefinition } from "../../lib/schema/healing-policies.js";
 import { fieldsOf, type JsonSchema, jsonSchemaOf } from "../../lib/schema/json-schema.js";
 import { readNotificationPolicy } from "../../lib/schema/notification-policy.js";
+import { readPolicy } from "../../lib/schema/policy.js";
 import { Layout } from "../../lib/store/layout.js";
 
 const ROOT = packageRoot();
@@ -51,12 +54,17 @@ describe("the records", () => {
   });
 });
 
+const LISTS = ["auto-fix-registry", "healing-policies", "allowed-commands"];
+
 describe("a policy's schema", () => {
-  test.each(Object.keys(READERS))("of %s has a sentence for every key, inside of blocks and overrides too", (name) => {
-    const remarks = new Set(["version", "description", "last_updated", "observability", "comment"]);
-    const bare = fieldsOf(schemaNamed(name)).filter((field) => !remarks.has(field.path) && field.sentence === "");
-    expect(bare.map((field) => field.path)).toEqual([]);
-  });
+  test.each([...Object.keys(READERS), ...LISTS])(
+    "of %s has a sentence for every key, inside of blocks and overrides too",
+    (name) => {
+      const remarks = new Set(["version", "description", "last_updated", "observability", "comment"]);
+      const bare = fieldsOf(schemaNamed(name)).filter((field) => !remarks.has(field.path) && field.sentence === "");
+      expect(bare.map((field) => field.path)).toEqual([]);
+    },
+  );
 
   test.each(Object.keys(READERS))("of %s names as defaults what the daemon would take", (name) => {
     const written: Record<string, unknown> = {};
@@ -72,6 +80,27 @@ describe("a policy's schema", () => {
       expect(schemaNamed(name).additionalProperties).toBe(false);
       expect(READERS[name]?.({ heartbeat_intervall_seconds: 3 })).toMatchObject({ ok: false });
     }
+  });
+});
+
+describe("the schema of a list", () => {
+  test.each(LISTS)("of %s offers no overrides, which the daemon would refuse", (name) => {
+    expect(Object.keys(schemaNamed(name).properties as object)).not.toContain("overrides");
+  });
+
+  test("of healing policies takes an action as its name alone exactly where the daemon does", () => {
+    const actions = fieldsOf(schemaNamed("healing-policies")).find(({ path }) => path === "policies[].actions");
+    const policy = {
+      name: "P",
+      enabled: false,
+      conditions: [{ metric: "m", operator: "gt", threshold: 1 }],
+      priority: 1,
+    };
+    const reads = (action: string): boolean =>
+      readPolicy(healingDefinition([]), { policies: [{ ...policy, actions: [action] }] }).ok;
+    const asked = ACTION_TYPES.filter((type) => !["rollback-deployment", "quarantine", "clean-state"].includes(type));
+    expect(asked.filter(reads)).toEqual(asked.filter((type) => actions?.type.includes(`"${type}"`)));
+    expect(reads("restart-service")).toBe(true);
   });
 });
 

@@ -64,7 +64,7 @@ describe("a fleet", () => {
     for (const state of ["stopped", "draining"]) {
       writeFileSync(layout.desired("c"), JSON.stringify({ state }));
       expect(both()).toMatchObject({
-        monitor: { ok: true, summary: "1 workers, all well" },
+        monitor: { ok: true, summary: "1 worker, all well" },
         command: { ok: true, source: "monitor", workers: [{ worker_id: "c", desired: state }] },
       });
     }
@@ -72,7 +72,7 @@ describe("a fleet", () => {
 
   test("is not well while a fix waits for a person, and both say so", () => {
     writeFileSync(join(layout.autoFixDir, "pending", "run-1.json"), "{}");
-    const said = { ok: false, summary: "0 workers, 1 fixes wait for a person" };
+    const said = { ok: false, summary: "0 workers, 1 fix waits for a person" };
     expect(both()).toMatchObject({ monitor: said, command: said });
   });
 
@@ -88,7 +88,7 @@ describe("a fleet", () => {
     writeFileSync(join(layout.breakersDir, "t.json"), '{"worker_type":"t","state":"open"}');
     writeRunFile(layout, "auto-fix", { ...self(), pid: 2 ** 22 });
     expect(same()).toBe(
-      "1 workers, 1 in trouble, 1 breakers not closed, 1 daemons down; silent workers are held (canary_lost)",
+      "1 worker, 1 in trouble, 1 breaker not closed, 1 daemon down; silent workers are held (canary_lost)",
     );
   });
 
@@ -97,6 +97,16 @@ describe("a fleet", () => {
     both();
     rmSync(join(layout.queueDir, "c-restart.json"));
     writeFileSync(join(layout.autoFixDir, "pending", "run-1.json"), "{}");
-    expect(readFleet(layout, Date.now()).summary).toBe("1 workers, 1 in trouble, 1 fixes wait for a person");
+    expect(readFleet(layout, Date.now()).summary).toBe("1 worker, 1 in trouble, 1 fix waits for a person");
+  });
+
+  test("is told of with one where it is one, without the monitor too", () => {
+    const spec = (id: string): void =>
+      writeFileSync(layout.activeSpec(id), JSON.stringify({ worker_id: id, status: "pending" }));
+    for (const name of DAEMONS) if (name !== "auto-fix") writeRunFile(layout, name, { ...self(), pid: 2 ** 22 });
+    spec("c");
+    expect(readFleet(layout, Date.now()).summary).toBe("1 of 4 daemons runs; 1 of 1 worker looks well");
+    spec("d");
+    expect(readFleet(layout, Date.now()).summary).toBe("1 of 4 daemons runs; 2 of 2 workers look well");
   });
 });

@@ -97,7 +97,7 @@ class Bench {
   }
 }
 
-test.skipIf(!IS_ROOT)("an unreadable wish is said once, and what was wished before holds on", () => {
+test.skipIf(!IS_ROOT)("a desired state that may not be read is said once, and the one before holds on", () => {
   const bench = new Bench();
   bench.know("a", "stopped");
   bench.know("b", "running");
@@ -106,7 +106,9 @@ test.skipIf(!IS_ROOT)("an unreadable wish is said once, and what was wished befo
   bench.open();
   bench.scan();
   bench.scan();
-  expect(bench.said).toEqual(['record_refused: Cannot read wish "desired/a.json": it may not be read (EACCES)']);
+  expect(bench.said).toEqual([
+    'record_refused: Cannot read desired state "desired/a.json": it may not be read (EACCES)',
+  ]);
   expect(bench.kinds("a")).not.toContain("desired");
   expect(bench.offered).toContainEqual({ kind: "desired", worker_id: "b", desired: "draining" });
 });
@@ -125,14 +127,14 @@ test.skipIf(!IS_ROOT)("an unreadable launch or exit record says nothing of its w
   expect([bench.kinds("a"), bench.kinds("b"), bench.kinds("c")]).toEqual([["spec"], ["spec"], ["spec", "exit"]]);
 });
 
-test("a wish that is no JSON is said", () => {
+test("a desired state that is no JSON is said", () => {
   const bench = new Bench();
   bench.know("a", "running");
   bench.write(bench.layout.desired("a"), "stop" as unknown as object);
   spawnSync("touch", ["-d", "1 hour ago", bench.layout.desired("a")]);
   bench.open();
   bench.scan();
-  expect(bench.said).toEqual([expect.stringContaining('record_refused: Cannot read wish "desired/a.json"')]);
+  expect(bench.said).toEqual([expect.stringContaining('record_refused: Cannot read desired state "desired/a.json"')]);
 });
 
 test("a scan in turn reads a large fleet's specs in pieces, each once, and a worker whose spec is gone is missed", async () => {
