@@ -27,9 +27,6 @@ export const ERROR_CODES = {
   ENOENT: "The file is gone: another process or a person moved or removed it first.",
 } as const;
 
-/** One code of the table. */
-export type ErrorCode = keyof typeof ERROR_CODES;
-
 /** What an error may carry besides its message. */
 export interface ErrorOptions {
   readonly cause?: unknown;

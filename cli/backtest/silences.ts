@@ -8,7 +8,7 @@ import {
 } from "../../daemons/heartbeat-monitor/detection.js";
 import { holdsOf, type Suspicion, type Watched } from "../../daemons/heartbeat-monitor/guard-backtest.js";
 import type { HeartbeatPolicy } from "../../daemons/heartbeat-monitor/policy.js";
-import { suspectMs } from "../../daemons/heartbeat-monitor/silence.js";
+import { suspectMs } from "../../lib/domain/suspicion.js";
 import type { OwnThresholds } from "../../lib/domain/thresholds.js";
 import type { Backtest } from "../../lib/runtime/backtest.js";
 import type { DecisionRecord } from "../../lib/schema/events.js";

@@ -2,6 +2,7 @@
 
 import { decayedScore, missedIntervals } from "../../lib/domain/health-score.js";
 import { canaryDone } from "../../lib/domain/mass-guard.js";
+import { nextSlotAtMs } from "../../lib/domain/pacing.js";
 import { addGap, GAPS_NONE } from "../../lib/domain/phi.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { DesiredState } from "../../lib/schema/records.js";
@@ -133,7 +134,7 @@ function newPart(turn: Turn, workerId: string, spec: SpecFacts): WorkerPart {
 export function afterReboot(turn: Turn): void {
   const { boot } = turn.settings();
   const first = turn.fleet.ready_mono_ms + boot.delay_seconds * 1000;
-  const slot = Math.max(first, turn.fleet.boot_slot_mono_ms + 1000 / boot.per_second, turn.now);
+  const slot = nextSlotAtMs(turn.fleet.boot_slot_mono_ms, Math.max(first, turn.now), boot.per_second);
   turn.setFleet({ boot_slot_mono_ms: slot });
   turn.set({ resume_at_mono_ms: slot });
   advance(turn);

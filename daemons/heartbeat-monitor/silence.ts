@@ -1,6 +1,7 @@
 /** Silence, and what the kernel says about it: each deadline of a worker, and each look at it. @module */
 import { conditionOf } from "../../lib/domain/condition.js";
 import { decayedScore, missedIntervals } from "../../lib/domain/health-score.js";
+import { levelOf, lookInstants, nextSilence, suspectMs } from "../../lib/domain/suspicion.js";
 import type { Thresholds } from "../../lib/domain/thresholds.js";
 import { type Verdict, verdictOf } from "../../lib/domain/verdict.js";
 import type { EndReason, EventType, WorkerState } from "../../lib/schema/catalogue.js";
@@ -113,14 +114,7 @@ function sayLevels(turn: Turn): void {
   const limits = turn.thresholds();
   // Before any of them can be ended: where many are silent, the first must not go before the last is counted.
   if (silent >= suspectMs(limits) && turn.isTrusted()) beginSuspicion(turn);
-  const reached =
-    silent >= limits.timeoutMs
-      ? "critical"
-      : silent >= limits.warningMs
-        ? "warning"
-        : silent >= limits.lateMs
-          ? "late"
-          : "none";
+  const reached = levelOf(silent, limits);
   // A monitor that has just started, or was stalled itself, has not observed this silence.
   if (!turn.isTrusted()) return;
   const from = LEVELS.indexOf(worker.said);
@@ -131,11 +125,6 @@ function sayLevels(turn: Turn): void {
   turn.set({ said: reached });
   if (!CLASSIFIED.has(turn.worker?.state as WorkerState)) turn.enter(reached as WorkerState);
   writeBlock(turn, {});
-}
-
-/** From which silence on a worker counts among the suspects. */
-export function suspectMs(limits: Pick<Thresholds, "timeoutMs" | "verifyMs">): number {
-  return Math.max(limits.timeoutMs / 2, limits.timeoutMs - limits.verifyMs);
 }
 
 /** States that say more than a level of silence does. */
@@ -160,7 +149,7 @@ function sayLevel(turn: Turn, level: "late" | "warning" | "critical", silent: nu
   });
 }
 
-/** Looks are due at the warning, at the time-out, before the threshold and on it; `looks` remembers those that were made. */
+/** Whether a look has become due since the last one; `looks` remembers those that were made. */
 function lookIsDue(turn: Turn, silent: number, limits: Thresholds): boolean {
   const last = (turn.worker as WorkerPart).looks.at(-1);
   if (last === undefined) return true;
@@ -168,35 +157,16 @@ function lookIsDue(turn: Turn, silent: number, limits: Thresholds): boolean {
   return lookInstants(limits).some((instant) => lastSilent < instant && silent >= instant);
 }
 
-function lookInstants(limits: Thresholds): number[] {
-  return [
-    limits.warningMs,
-    suspectMs(limits),
-    limits.timeoutMs,
-    limits.firstLookMs,
-    limits.zombieMs,
-    limits.blockedMs - limits.verifyMs,
-    limits.blockedMs,
-    limits.busyMs - limits.verifyMs,
-    limits.busyMs,
-  ];
-}
-
 function nextSilentDeadline(turn: Turn, silent: number, limits: Thresholds): number | null {
-  let next = limits.lateMs > silent ? limits.lateMs : Number.POSITIVE_INFINITY;
-  let isNoneReached = limits.lateMs > silent;
-  for (const instant of lookInstants(limits)) {
-    if (instant <= silent) isNoneReached = false;
-    else if (instant < next) next = instant;
-  }
+  const { nextMs, isFirst } = nextSilence(silent, limits);
   const from = (turn.worker as WorkerPart).silent_from_mono_ms;
   const { trust_from_mono_ms: trustFrom } = turn.fleet;
   const soon = turn.now + UNTRUSTED_WAIT_MS;
   // Of a worker that beats in time nothing is left unsaid: with a large fleet, trying again for each would be a load of its own.
-  const isAllSaid = isNoneReached && hasNoCondition(turn);
+  const isAllSaid = isFirst && hasNoCondition(turn);
   const afterTrust = turn.isTrusted() || isAllSaid ? null : trustFrom > turn.now ? Math.min(trustFrom, soon) : soon;
   const { look_due_mono_ms: asked } = turn.worker as WorkerPart;
-  return earliest(next === Number.POSITIVE_INFINITY ? null : from + next, afterTrust, asked);
+  return earliest(nextMs === null ? null : from + nextMs, afterTrust, asked);
 }
 
 /** Whether nothing but silence can change what is said of the worker. */

@@ -1,7 +1,7 @@
 /** `worker-restart-policy.json`: whether a worker may come back, when, how often, and what counts as having come back. @module */
 import { z } from "zod";
 import type { DialectRule } from "../../lib/schema/dialect.js";
-import { type Policy, type PolicyDefinition, readPolicy } from "../../lib/schema/policy.js";
+import { type PolicyDefinition, readPolicy } from "../../lib/schema/policy.js";
 import { count, positiveSeconds, seconds } from "../../lib/schema/primitives.js";
 import type { Problem } from "../../lib/schema/problems.js";
 import type { RestartSettings } from "./settings.js";
@@ -238,8 +238,6 @@ export const restartPolicy: PolicyDefinition<RestartSettings, Explicit> = {
     global_settings: null,
   },
 };
-
-export type RestartPolicy = Policy<RestartSettings>;
 
 /** Reads the policy's parsed JSON; `undefined` means that there is no file. */
 export const readRestartPolicy = (raw: unknown) => readPolicy(restartPolicy, raw);

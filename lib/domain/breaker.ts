@@ -56,17 +56,6 @@ export function recordOutcome(
   return onFailure(noted, outcome, atMs, policy);
 }
 
-/** Records several outcomes in their order in time; those of one instant in the order given. */
-export function recordOutcomes(
-  state: BreakerState,
-  outcomes: readonly Outcome[],
-  policy: BreakerPolicy,
-  nowMs: number,
-): BreakerState {
-  const ordered = [...outcomes].sort((a, b) => Math.min(a.atMs, nowMs) - Math.min(b.atMs, nowMs));
-  return ordered.reduce((current, outcome) => recordOutcome(current, outcome, policy, nowMs), state);
-}
-
 export interface BreakerAnswer {
   readonly allowed: boolean;
   /** When asking again may help: now, the next probe, or the end of the first lease. */

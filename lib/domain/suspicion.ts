@@ -9,60 +9,57 @@ import type { Thresholds } from "./thresholds.js";
 
 export { addGap, GAPS_NONE, type GapHistogram, gapBucketMs, phi, phiSuspectMs } from "./phi.js";
 
-export type Phase = "healthy" | "late" | "warning" | "critical" | "zombie";
+/** How far a silence has gone, as far as it is told; a zombie's is critical too. */
+export type SilenceLevel = "none" | "late" | "warning" | "critical";
 
-/** Names the phase of a silence. Each begins at its threshold, not a millisecond before. */
-export function phaseOf(silentMs: number, thresholds: Thresholds): Phase {
-  if (silentMs >= thresholds.zombieMs) return "zombie";
+/** Names the level of a silence. Each begins at its threshold, not a millisecond before. */
+export function levelOf(silentMs: number, thresholds: Thresholds): SilenceLevel {
   if (silentMs >= thresholds.timeoutMs) return "critical";
   if (silentMs >= thresholds.warningMs) return "warning";
-  return silentMs >= thresholds.lateMs ? "late" : "healthy";
+  return silentMs >= thresholds.lateMs ? "late" : "none";
 }
 
-/** The silence of one worker. Instants are on the monotonic clock. */
-export interface SilenceFacts {
-  /** When its last beat arrived, or when it was started if none did. */
-  readonly lastSeenAtMs: number;
-  readonly nowMs: number;
-  /** Its decayed score will be below the minimum at the time-out, so that the time-out may already make a zombie. */
-  readonly scoreLowAtTimeout?: boolean;
-}
-
-export interface Deadline {
-  readonly kind: "late" | "warning" | "first_look" | "timeout" | "zombie" | "blocked" | "busy";
-  /** On the clock of the facts; always later than their `nowMs`. */
-  readonly atMs: number;
+/** From which silence on a worker counts among the suspects. */
+export function suspectMs(thresholds: Pick<Thresholds, "timeoutMs" | "verifyMs">): number {
+  return Math.max(thresholds.timeoutMs / 2, thresholds.timeoutMs - thresholds.verifyMs);
 }
 
 /**
- * Gives the next instant at which a worker's silence means something else, if it goes on; `null` after the last.
+ * The silences at which a look is due: at the warning, and twice for each verdict that ends a worker, the first time
+ * `verify_delay_seconds` before its threshold and the second on it, so that a zombie is both verified and in time.
  *
- * The first look comes `verify_delay_seconds` before the threshold and the second on it, so that a zombie is both
- * verified and in time. `blocked` and `busy` matter only for a worker with that verdict; a look costs little.
+ * `blocked` and `busy` matter only for a worker with that verdict; a look costs little.
  */
-export function nextDeadline(facts: SilenceFacts, thresholds: Thresholds): Deadline | null {
-  const silentMs = facts.nowMs - facts.lastSeenAtMs;
-  const next = deadlinesOf(thresholds, facts.scoreLowAtTimeout ?? false)
-    .filter(([, ms]) => ms > silentMs)
-    .reduce<readonly [Deadline["kind"], number] | null>((first, each) => {
-      return first === null || each[1] < first[1] ? each : first;
-    }, null);
-  return next === null ? null : { kind: next[0], atMs: facts.lastSeenAtMs + next[1] };
+export function lookInstants(thresholds: Thresholds): number[] {
+  return [
+    thresholds.warningMs,
+    suspectMs(thresholds),
+    thresholds.timeoutMs,
+    thresholds.firstLookMs,
+    thresholds.zombieMs,
+    thresholds.blockedMs - thresholds.verifyMs,
+    thresholds.blockedMs,
+    thresholds.busyMs - thresholds.verifyMs,
+    thresholds.busyMs,
+  ];
 }
 
-/** In order of weight: where two fall together, the first named is the one reported. */
-function deadlinesOf(thresholds: Thresholds, early: boolean): readonly (readonly [Deadline["kind"], number])[] {
-  const earlyLookMs = Math.max(thresholds.timeoutMs / 2, thresholds.timeoutMs - thresholds.verifyMs);
-  return [
-    ["zombie", thresholds.zombieMs],
-    ["timeout", thresholds.timeoutMs],
-    ["first_look", thresholds.firstLookMs],
-    ...(early ? ([["first_look", earlyLookMs]] as const) : []),
-    ["warning", thresholds.warningMs],
-    ["late", thresholds.lateMs],
-    ["blocked", thresholds.blockedMs],
-    ["busy", thresholds.busyMs],
-  ];
+export interface NextSilence {
+  /** The next silence at which something is due, if it goes on; `null` after the last. Always longer than the present one. */
+  readonly nextMs: number | null;
+  /** Nothing was due yet in this silence. */
+  readonly isFirst: boolean;
+}
+
+/** Gives the next silence that means something else: one at which the worker is late, or a look is due. */
+export function nextSilence(silentMs: number, thresholds: Thresholds): NextSilence {
+  let nextMs = thresholds.lateMs > silentMs ? thresholds.lateMs : Number.POSITIVE_INFINITY;
+  let isFirst = thresholds.lateMs > silentMs;
+  for (const instantMs of lookInstants(thresholds)) {
+    if (instantMs <= silentMs) isFirst = false;
+    else if (instantMs < nextMs) nextMs = instantMs;
+  }
+  return { nextMs: nextMs === Number.POSITIVE_INFINITY ? null : nextMs, isFirst };
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Runs a task by the wall clock: retention, compaction, the daily report. The door to node-cron. @module */
 
-import { createTask, type TaskContext, validate } from "node-cron";
+import { createTask, type TaskContext } from "node-cron";
 
 export interface Schedule {
   stop(): void;
@@ -9,16 +9,12 @@ export interface Schedule {
 /** The finest expression names seconds; two starts closer than this are one. */
 const SAME_TIME_MS = 500;
 
-/** Whether an expression of five fields (six with seconds first) can be scheduled. */
-export function isValidCron(cron: string): boolean {
-  return validate(cron);
-}
-
 /**
  * Runs a task at each time that the expression names; never two runs of it at once.
  *
  * A time that passed while the process was stopped or busy is made up for once. It does not keep the process alive.
  *
+ * @param cron Five fields, or six with seconds first.
  * @param timezone An IANA name; undefined for the host's own.
  * @param onError Told when the task fails; without it a failure ends the process, as any unhandled one does.
  * @throws {Error} If the expression or the time zone is not valid.

@@ -58,11 +58,6 @@ export function workerVariables(worker: WorkerEnvironment): Record<string, strin
   return { ...env, ...ownVariables(worker) };
 }
 
-/** The whole environment of a worker. @throws {EnvironmentRefused} As {@link workerVariables}. */
-export function workerEnvironment(worker: WorkerEnvironment, inherited: NodeJS.ProcessEnv): Record<string, string> {
-  return { ...inheritedVariables(inherited), ...workerVariables(worker) };
-}
-
 /** Names of the variables that heald sets itself, apart from HEALD_PID. */
 export const OWN_VARIABLES = [
   "HEALD_WORKER_ID",

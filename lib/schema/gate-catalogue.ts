@@ -49,7 +49,6 @@ export const ENDING_GATES = {
     "boot.resume true in heartbeat-policy.json, or a person: heald retry {worker}",
   ),
 } as const satisfies Record<string, GateEntry>;
-export type EndingGate = keyof typeof ENDING_GATES;
 
 /** Before a restart, in this order; the last three after it. */
 export const RESTART_GATES = {

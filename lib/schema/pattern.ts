@@ -5,7 +5,6 @@ import { count, instantSchema } from "./primitives.js";
 export const PATTERN_STATUSES = ["active", "resolved"] as const;
 export const EVIDENCE_KINDS = ["kernel", "exit", "code", "text"] as const;
 export const PATTERN_SEVERITIES = ["low", "medium", "high", "critical"] as const;
-export type PatternStatus = (typeof PATTERN_STATUSES)[number];
 export type EvidenceKind = (typeof EVIDENCE_KINDS)[number];
 export type PatternSeverity = (typeof PATTERN_SEVERITIES)[number];
 

@@ -54,4 +54,3 @@ export const gapsSchema = z.looseObject({
   interval_seconds: z.number(),
   buckets: z.array(z.tuple([z.number().min(0), z.number().int().min(1)])),
 });
-export type GapsRecord = z.infer<typeof gapsSchema>;

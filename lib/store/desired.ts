@@ -1,5 +1,5 @@
 /** What people want of each worker: running, stopped or draining. @module */
-import { createExclusive, replaceFile } from "../platform/files.js";
+import { replaceFile } from "../platform/files.js";
 import { isId } from "../schema/primitives.js";
 import { type Desired, desiredSchema } from "../schema/records.js";
 import { jsonNamesIn, lineOf, unlinkIfThere } from "./entries.js";
@@ -32,11 +32,6 @@ export function readDesired(layout: Layout, workerId: string, nowMs: number): De
 /** Writes a person's wish. It outlives a power loss: a worker that was stopped must not come back by itself. */
 export function writeDesired(layout: Layout, workerId: string, desired: Desired): void {
   replaceFile(layout.desired(workerId), lineOf(desired), { sync: true });
-}
-
-/** Writes a wish only where there is none; false if there is one. */
-export function writeFirstDesired(layout: Layout, workerId: string, desired: Desired): boolean {
-  return createExclusive(layout.desired(workerId), lineOf(desired), { sync: true });
 }
 
 /** Takes a wish back; false if there was none. */

@@ -8,7 +8,6 @@ import {
   breakerAt,
   type Outcome,
   recordOutcome,
-  recordOutcomes,
   resetByHand,
   returnLease,
   setByHand,
@@ -40,9 +39,19 @@ const relapse = (second: number, worker: string): Outcome => ({
   attempt: 1,
 });
 
+/** Records outcomes one after another, as they stand in the history. */
+function recordAll(
+  state: BreakerState,
+  outcomes: readonly Outcome[],
+  settings: BreakerPolicy,
+  nowMs: number,
+): BreakerState {
+  return outcomes.reduce((current, outcome) => recordOutcome(current, outcome, settings, nowMs), state);
+}
+
 /** The state after these outcomes, at the end of the given second. */
 function stateAfter(outcomes: readonly Outcome[], second: number, from: BreakerState = BREAKER_CLOSED): BreakerState {
-  return breakerAt(recordOutcomes(from, outcomes, policy, seconds(second)), seconds(second), policy);
+  return breakerAt(recordAll(from, outcomes, policy, seconds(second)), seconds(second), policy);
 }
 
 const fiveFailures = [0, 1, 2, 3, 4].map(failure);
@@ -98,7 +107,7 @@ describe("recordOutcome(), opening", () => {
 
   test("stays closed while it is switched off", () => {
     const off = { ...policy, circuit_breaker_enabled: false };
-    const state = recordOutcomes(BREAKER_CLOSED, fiveFailures, off, seconds(5));
+    const state = recordAll(BREAKER_CLOSED, fiveFailures, off, seconds(5));
     expect(state.state).toBe("closed");
     expect(allow(state, seconds(5), off)).toEqual({ allowed: true, passesAtMs: seconds(5), gateValue: "disabled" });
   });
@@ -250,7 +259,7 @@ describe("the breaker as a function of outcomes and time", () => {
     fc.assert(
       fc.property(history, fc.nat(5_000), (outcomes, laterSeconds) => {
         const endMs = (outcomes.at(-1)?.atMs ?? T0) + laterSeconds * 1_000;
-        const atOnce = breakerAt(recordOutcomes(BREAKER_CLOSED, outcomes, policy, endMs), endMs, policy);
+        const atOnce = breakerAt(recordAll(BREAKER_CLOSED, outcomes, policy, endMs), endMs, policy);
         let oneByOne = BREAKER_CLOSED;
         for (const outcome of outcomes) {
           oneByOne = breakerAt(oneByOne, outcome.atMs, policy);
@@ -272,7 +281,7 @@ describe("the breaker as a function of outcomes and time", () => {
           const askedAtMs = Math.min(endMs, outcome.atMs + (ahead[index] as number) * 1_000);
           late = recordOutcome(breakerAt(late, askedAtMs, policy), outcome, policy, endMs);
         });
-        const atOnce = breakerAt(recordOutcomes(BREAKER_CLOSED, outcomes, policy, endMs), endMs, policy);
+        const atOnce = breakerAt(recordAll(BREAKER_CLOSED, outcomes, policy, endMs), endMs, policy);
         expect(breakerAt(late, endMs, policy)).toEqual(atOnce);
       }),
       { numRuns: 500 },
@@ -289,7 +298,7 @@ describe("the breaker as a function of outcomes and time", () => {
   test("comes out of a file as it went in, stays bounded, and is never open beyond the cap", () => {
     fc.assert(
       fc.property(history, (outcomes) => {
-        const state = recordOutcomes(BREAKER_CLOSED, outcomes, policy, seconds(100_000));
+        const state = recordAll(BREAKER_CLOSED, outcomes, policy, seconds(100_000));
         expect(JSON.parse(JSON.stringify(state))).toEqual(state);
         expect(state.outcomes.length).toBeLessThanOrEqual(256);
         expect(state.open_for_ms).toBeLessThanOrEqual(3_600_000);
@@ -322,7 +331,7 @@ describe("what a breaker remembers", () => {
 
   test("is its latest successes and what came after them, however many there were", () => {
     const many = Array.from({ length: 200 }, (_, second) => success(second));
-    expect(recordOutcomes(BREAKER_CLOSED, many, policy, seconds(200)).outcomes).toHaveLength(10);
+    expect(recordAll(BREAKER_CLOSED, many, policy, seconds(200)).outcomes).toHaveLength(10);
   });
 
   test("is enough to open it when the latest successes are all taken back", () => {
@@ -330,7 +339,7 @@ describe("what a breaker remembers", () => {
     const backTo = (count: number): Outcome[] =>
       Array.from({ length: count }, (_, nth) => relapse(199 - nth, 201 + nth));
     const afterRelapses = (count: number) =>
-      recordOutcomes(BREAKER_CLOSED, [...many, ...backTo(count)], policy, seconds(300)).state;
+      recordAll(BREAKER_CLOSED, [...many, ...backTo(count)], policy, seconds(300)).state;
     expect(afterRelapses(policy.circuit_breaker_threshold - 1)).toBe("closed");
     expect(afterRelapses(policy.circuit_breaker_threshold)).toBe("open");
   });
@@ -355,7 +364,7 @@ describe("false trips", () => {
     // P(at least 5 of 100 at 5 %) = .564 (binomial): the rule "N failures, no window".
     expect(naive / 500).toBeGreaterThan(0.5);
     const ours = tripped((outcomes) => {
-      const state = recordOutcomes(BREAKER_CLOSED, outcomes, policy, seconds(1_000_000));
+      const state = recordAll(BREAKER_CLOSED, outcomes, policy, seconds(1_000_000));
       return state.opened_at_ms !== null;
     });
     expect(ours).toBe(0);

@@ -6,8 +6,8 @@ import {
   GAPS_NONE,
   type GapHistogram,
   gapBucketMs,
-  nextDeadline,
-  phaseOf,
+  levelOf,
+  nextSilence,
   phi,
   phiSuspectMs,
   phiThresholds,
@@ -27,58 +27,49 @@ function gapsOf(list: readonly number[]): GapHistogram {
   return list.reduce(addGap, GAPS_NONE);
 }
 
-describe("phaseOf()", () => {
+describe("levelOf()", () => {
   test.each([
-    [0, "healthy"],
-    [44_999, "healthy"],
+    [0, "none"],
+    [44_999, "none"],
     [45_000, "late"],
     [59_999, "late"],
     [60_000, "warning"],
     [119_999, "warning"],
     [120_000, "critical"],
-    [299_999, "critical"],
-    [300_000, "zombie"],
-  ])("turns at the threshold, not a millisecond before: %d ms is %s", (silentMs, phase) => {
-    expect(phaseOf(silentMs, thresholds)).toBe(phase);
+    [300_000, "critical"],
+  ])("turns at the threshold, not a millisecond before: %d ms is %s", (silentMs, level) => {
+    expect(levelOf(silentMs, thresholds)).toBe(level);
   });
 });
 
-describe("nextDeadline()", () => {
-  test("walks from late to busy, each once", () => {
-    const seen: [string, number][] = [];
-    let nowMs = 1_000;
-    for (let turn = 0; turn < 20; turn += 1) {
-      const next = nextDeadline({ lastSeenAtMs: 1_000, nowMs }, thresholds);
-      if (next === null) break;
-      seen.push([next.kind, next.atMs - 1_000]);
-      nowMs = next.atMs;
+describe("nextSilence()", () => {
+  test("walks from late to busy, each once, and looks twice before anything destructive", () => {
+    const seen: number[] = [];
+    for (let next = nextSilence(0, thresholds); next.nextMs !== null; next = nextSilence(next.nextMs, thresholds)) {
+      seen.push(next.nextMs);
     }
-    expect(seen).toEqual([
-      ["late", 45_000],
-      ["warning", 60_000],
-      ["timeout", 120_000],
-      ["first_look", 298_000],
-      ["zombie", 300_000],
-      ["blocked", 600_000],
-      ["busy", 1_200_000],
+    expect(seen).toEqual([45_000, 60_000, 118_000, 120_000, 298_000, 300_000, 598_000, 600_000, 1_198_000, 1_200_000]);
+  });
+
+  test("tells whether anything was due before, also where a look comes sooner than the lateness", () => {
+    expect([44_999, 45_000].map((silentMs) => nextSilence(silentMs, thresholds).isFirst)).toEqual([true, false]);
+    const short = { ...thresholds, timeoutMs: 60_000, verifyMs: 30_000 };
+    expect([29_999, 30_000].map((silentMs) => nextSilence(silentMs, short))).toEqual([
+      { nextMs: 30_000, isFirst: true },
+      { nextMs: 45_000, isFirst: false },
     ]);
   });
 
-  test("looks before the time-out as well where a low score may make a zombie there", () => {
-    const facts = { lastSeenAtMs: 0, nowMs: 60_000, scoreLowAtTimeout: true };
-    expect(nextDeadline(facts, thresholds)).toEqual({ kind: "first_look", atMs: 118_000 });
-  });
-
-  test("is never in the past, and no phase begins between now and the deadline", () => {
+  test("is never in the past, and no level begins between now and then", () => {
     fc.assert(
-      fc.property(fc.nat(1_300_000), fc.boolean(), (silentMs, scoreLowAtTimeout) => {
-        const next = nextDeadline({ lastSeenAtMs: 0, nowMs: silentMs, scoreLowAtTimeout }, thresholds);
-        if (next === null) {
+      fc.property(fc.nat(1_300_000), (silentMs) => {
+        const { nextMs } = nextSilence(silentMs, thresholds);
+        if (nextMs === null) {
           expect(silentMs).toBeGreaterThanOrEqual(thresholds.busyMs);
           return;
         }
-        expect(next.atMs).toBeGreaterThan(silentMs);
-        expect(phaseOf(next.atMs - 1, thresholds)).toBe(phaseOf(silentMs, thresholds));
+        expect(nextMs).toBeGreaterThan(silentMs);
+        expect(levelOf(nextMs - 1, thresholds)).toBe(levelOf(silentMs, thresholds));
       }),
     );
   });

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import {
   EnvironmentRefused,
+  inheritedVariables,
   type WorkerEnvironment,
-  workerEnvironment,
+  workerVariables,
 } from "../../../lib/platform/worker-environment.js";
 
 const worker = (more: Partial<WorkerEnvironment> = {}): WorkerEnvironment => ({
@@ -17,9 +18,9 @@ const worker = (more: Partial<WorkerEnvironment> = {}): WorkerEnvironment => ({
   ...more,
 });
 
-describe("workerEnvironment()", () => {
+describe("workerVariables()", () => {
   test("names the worker, its attempt and where it beats", () => {
-    expect(workerEnvironment(worker(), {})).toEqual({
+    expect(workerVariables(worker())).toEqual({
       HEALD_WORKER_ID: "w-1",
       HEALD_WORKER_TYPE: "import-worker",
       HEALD_ATTEMPT: "2",
@@ -32,13 +33,33 @@ describe("workerEnvironment()", () => {
 
   test("adds interval, incident and fallback only where there is one", () => {
     const more = { heartbeatIntervalSeconds: 0.5, incidentId: "i-1", fallbackFile: "/f" };
-    expect(workerEnvironment(worker(more), {})).toMatchObject({
+    expect(workerVariables(worker(more))).toMatchObject({
       HEALD_HEARTBEAT_INTERVAL_SECONDS: "0.5",
       HEALD_INCIDENT_ID: "i-1",
       HEALD_FALLBACK_FILE: "/f",
     });
   });
 
+  test("lets a spec decide over everything but HEALD_*", () => {
+    const env = {
+      NODE_OPTIONS: "--max-old-space-size=64",
+      PATH: "/opt/bin",
+      HEALD_WORKER_ID: "forged",
+      HEALD_PID: "1",
+    };
+    const made = workerVariables(worker({ env }));
+    expect(made).toMatchObject({ NODE_OPTIONS: "--max-old-space-size=64", PATH: "/opt/bin", HEALD_WORKER_ID: "w-1" });
+    expect(made.HEALD_PID).toBeUndefined();
+  });
+
+  test("refuses what a shell could not carry", () => {
+    for (const env of [{ "a.b": "1" }, { "": "1" }, { "1A": "1" }, { "A=B": "1" }, { A: "x\0y" }]) {
+      expect(() => workerVariables(worker({ env }))).toThrow(EnvironmentRefused);
+    }
+  });
+});
+
+describe("inheritedVariables()", () => {
   test.each([
     "NODE_OPTIONS",
     "NOTIFY_SOCKET",
@@ -59,31 +80,14 @@ describe("workerEnvironment()", () => {
     "ENV",
     "BASH_ENV",
   ])("does not hand %s on, which was meant for the daemon", (name) => {
-    expect(workerEnvironment(worker(), { [name]: "x", PATH: "/bin" })[name]).toBeUndefined();
+    expect(inheritedVariables({ [name]: "x", PATH: "/bin" })).toEqual({ PATH: "/bin" });
   });
 
   test.each(["PATH", "HOME", "LANG", "TZ", "NODE_ENV", "HTTPS_PROXY", "API_KEY"])("hands %s on", (name) => {
-    expect(workerEnvironment(worker(), { [name]: "x" })[name]).toBe("x");
+    expect(inheritedVariables({ [name]: "x" })).toEqual({ [name]: "x" });
   });
 
-  test("lets a spec decide over everything but HEALD_*", () => {
-    const env = {
-      NODE_OPTIONS: "--max-old-space-size=64",
-      PATH: "/opt/bin",
-      HEALD_WORKER_ID: "forged",
-      HEALD_PID: "1",
-    };
-    const made = workerEnvironment(worker({ env }), { PATH: "/bin" });
-    expect(made).toMatchObject({ NODE_OPTIONS: "--max-old-space-size=64", PATH: "/opt/bin", HEALD_WORKER_ID: "w-1" });
-    expect(made.HEALD_PID).toBeUndefined();
-  });
-
-  test("drops what a shell could not carry from the daemon's own, and refuses it from a spec", () => {
-    expect(workerEnvironment(worker(), { "a.b": "1", "BASH_FUNC_x%%": "() { :; }" })).toEqual(
-      workerEnvironment(worker(), {}),
-    );
-    for (const env of [{ "a.b": "1" }, { "": "1" }, { "1A": "1" }, { "A=B": "1" }, { A: "x\0y" }]) {
-      expect(() => workerEnvironment(worker({ env }), {})).toThrow(EnvironmentRefused);
-    }
+  test("drops what a shell could not carry", () => {
+    expect(inheritedVariables({ "a.b": "1", "BASH_FUNC_x%%": "() { :; }" })).toEqual({});
   });
 });

@@ -1,13 +1,7 @@
 import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { BreakerStore } from "../../../lib/store/breakers.js";
-import {
-  listDesired,
-  readDesired,
-  removeDesired,
-  writeDesired,
-  writeFirstDesired,
-} from "../../../lib/store/desired.js";
+import { listDesired, readDesired, removeDesired, writeDesired } from "../../../lib/store/desired.js";
 import { temporaryLayout } from "./temporary-home.js";
 
 const CLOSED = { worker_type: "flaky-worker", state: "closed", failure_count: 0 } as const;
@@ -65,7 +59,6 @@ describe("desired", () => {
     const layout = temporaryLayout();
     expect(readDesired(layout, "w", Date.now())).toBeNull();
     writeDesired(layout, "w", { state: "stopped", by: "me" });
-    expect(writeFirstDesired(layout, "w", { state: "running" })).toBe(false);
     expect(readDesired(layout, "w", Date.now())).toEqual({ state: "stopped", by: "me" });
     expect(listDesired(layout)).toEqual(["w"]);
     expect([removeDesired(layout, "w"), removeDesired(layout, "w")]).toEqual([true, false]);
