@@ -18,6 +18,7 @@ import type {
 } from "./facts.js";
 import { countMonitored, endSuspicion, monitoredCount } from "./fleet.js";
 import { saidOf } from "./own-words.js";
+import { closeIfRecovered } from "./recovery.js";
 import { advance, lookNow } from "./silence.js";
 import { tightenStop } from "./stopping.js";
 import type { Turn } from "./turn.js";
@@ -289,7 +290,9 @@ function resume(turn: Turn, silentMs: number, last: LastBeat | null): void {
       under_hold: false,
     });
   }
-  if (wasSilent || worker.state === "starting") turn.set({ incident_id: null, incident_opened_mono_ms: null });
+  // Of one of which no beat was awaited the first one tells it too.
+  const isFirst = last === null || worker.state === "starting";
+  if (wasSilent || isFirst) turn.set({ incident_id: null, incident_opened_mono_ms: null });
   turn.enter("healthy");
 }
 
@@ -369,6 +372,8 @@ export function onExit(turn: Turn, attempt: number, exit: ExitFacts, remains?: R
   }
   const known = { zombie: false, exit, remains };
   if (exit.wanted) return beginEnding(turn, { reason: "stopped", evidence: "forced_restart", ...known });
+  // It may have proved itself while nobody watched.
+  closeIfRecovered(turn, turn.now - Math.max(0, turn.stamp.atMs - exit.ended_at_ms));
   const finished = exit.exit_code === 0 && worker.spec.restart_when !== "always";
   if (!finished) turn.openIncident();
   const reason = exit.oom_kills > 0 ? "memory_limit" : exit.signal !== null ? "killed" : "exited";
