@@ -124,6 +124,8 @@ export interface WorkerPart {
   /** Let through by the mass guard. */
   readonly released: boolean;
   readonly desired: DesiredState;
+  /** It was sent its stop signal for a person's wish that was taken back since, and may still heed it. */
+  readonly asked_to_stop?: boolean;
   readonly ending: Ending | null;
   readonly block_written_mono_ms: number | null;
   readonly block_key: string | null;

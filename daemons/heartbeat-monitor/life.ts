@@ -19,8 +19,9 @@ import type {
 } from "./facts.js";
 import { countMonitored, endSuspicion, monitoredCount } from "./fleet.js";
 import { saidOf } from "./own-words.js";
+import { closeIfRecovered } from "./recovery.js";
 import { advance, lookNow } from "./silence.js";
-import { tightenStop } from "./stopping.js";
+import { heedsWithdrawnStop, tightenStop, withdrawStop } from "./stopping.js";
 import type { Turn } from "./turn.js";
 
 /** Statuses that are not of a worker that should be alive; such a spec in active/ is left to the person who wrote it. */
@@ -35,6 +36,7 @@ export function onSpec(turn: Turn, workerId: string, spec: SpecFacts | null): vo
   // A mode that differs from the last one and is not our own last word was set by a person.
   const mode = spec.mode !== null && spec.mode !== before.mode && spec.mode !== known.mode ? spec.mode : known.mode;
   turn.set({ spec, mode });
+  withdrawStop(turn);
   if (known.process === null && spec.process !== null && known.ending === null) settleProcess(turn, spec.process);
   if (spec.in_spec_beat !== null && isNewBeat(before.in_spec_beat, spec.in_spec_beat, known.block_key))
     return onBeat(turn, inSpecBeat(spec.in_spec_beat, spec.attempt, known.block_key));
@@ -290,7 +292,9 @@ function resume(turn: Turn, silentMs: number, last: LastBeat | null): void {
       under_hold: false,
     });
   }
-  if (wasSilent || worker.state === "starting") turn.set({ incident_id: null, incident_opened_mono_ms: null });
+  // Of one of which no beat was awaited the first one tells it too.
+  const isFirst = last === null || worker.state === "starting";
+  if (wasSilent || isFirst) turn.set({ incident_id: null, incident_opened_mono_ms: null });
   turn.enter("healthy");
 }
 
@@ -370,6 +374,10 @@ export function onExit(turn: Turn, attempt: number, exit: ExitFacts, remains?: R
   }
   const known = { zombie: false, exit, remains };
   if (exit.wanted) return beginEnding(turn, { reason: "stopped", evidence: "forced_restart", ...known });
+  if (heedsWithdrawnStop(worker, exit))
+    return beginEnding(turn, { reason: "stopped", evidence: "withdrawn", ...known });
+  // It may have proved itself while nobody watched.
+  closeIfRecovered(turn, turn.now - Math.max(0, turn.stamp.atMs - exit.ended_at_ms));
   const finished = exit.exit_code === 0 && worker.spec.restart_when !== "always";
   if (!finished) turn.openIncident();
   const reason = exit.oom_kills > 0 ? "memory_limit" : exit.signal !== null ? "killed" : "exited";
@@ -422,6 +430,6 @@ export function onDesired(turn: Turn, desired: DesiredState): void {
   const { worker } = turn;
   if (worker === null || worker.desired === desired) return;
   turn.set({ desired });
-  if (worker.ending === null) return advance(turn);
+  if (worker.ending === null || withdrawStop(turn)) return advance(turn);
   tightenStop(turn);
 }

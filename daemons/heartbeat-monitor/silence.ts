@@ -10,6 +10,7 @@ import type { Looked, WorkerPart } from "./facts.js";
 import { beginSuspicion, endSuspicion } from "./fleet.js";
 import { afterReboot, onBeat, onExit, onRunsAgain, writeBlock } from "./life.js";
 import { isOrphaned, ORPHANED_MS } from "./orphaned.js";
+import { closeIfRecovered, recoversAtMs } from "./recovery.js";
 import { tryStop } from "./stopping.js";
 import type { Turn } from "./turn.js";
 
@@ -34,8 +35,10 @@ export function advance(turn: Turn): void {
   if (neverStarted !== null && turn.now >= neverStarted)
     return beginEnding(turn, { reason: "not_started", evidence: "no_claim", zombie: false });
   if (worker.look_due_mono_ms !== null && turn.now >= worker.look_due_mono_ms) return lookNow(turn);
+  const recovers = recoversAtMs(worker);
+  if (recovers !== null && turn.now >= recovers) return lookNow(turn);
   if (worker.mode !== "required")
-    return turn.wakeAt(earliest(nextOwnDeadline(turn), worker.look_due_mono_ms, neverStarted));
+    return turn.wakeAt(earliest(nextOwnDeadline(turn), worker.look_due_mono_ms, neverStarted, recovers));
   sayLevels(turn);
   const condition = judgeCondition(turn);
   if (condition === "look") return lookNow(turn);
@@ -54,7 +57,10 @@ function lookAgainIn(turn: Turn, afterMs: number | null): void {
   turn.set({ look_due_mono_ms: due });
   const silent = (turn.worker as WorkerPart).mode === "required";
   const deadline = silent ? nextSilentDeadline(turn, turn.silentMs(), turn.thresholds()) : null;
-  turn.wakeAt(earliest(due, deadline, nextOwnDeadline(turn)));
+  const recovers = recoversAtMs(turn.worker as WorkerPart);
+  // Where it should have by now, this look could not tell, and the next one will.
+  const toCome = recovers !== null && recovers > turn.now ? recovers : null;
+  turn.wakeAt(earliest(due, deadline, nextOwnDeadline(turn), toCome));
 }
 
 /** When an attempt that nobody started is given up: soon where it was only waiting for its launcher, else when no beat is awaited. */
@@ -363,6 +369,7 @@ const HELD_LOOK_MS = 2000;
 
 /** It runs and is not silent for long: what is left is what it says about itself. */
 function concludeAlive(turn: Turn, verdict: Verdict): void {
+  closeIfRecovered(turn, turn.now);
   const worker = turn.worker as WorkerPart;
   if (verdict.because !== "beating" || !isActedUpon(turn)) return lookAgainIn(turn, verdict.nextLookMs ?? null);
   if (worker.looks.length < 2) return lookAgainIn(turn, turn.thresholds().verifyMs);

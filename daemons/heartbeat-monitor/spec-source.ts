@@ -278,7 +278,10 @@ export class SpecSource implements Source {
       return this.#later(`spec:${workerId}`, UNFINISHED_MS, () => this.#readSpec(workerId));
     if (reading.kind === "bad") return this.#refuse(path, reading);
     this.#seen.set(workerId, keyOf(reading));
-    if (this.#context.part<WorkerPart>(`worker:${workerId}`) === null) this.#unmet.add(workerId);
+    const known = this.#context.part<WorkerPart>(`worker:${workerId}`);
+    if (known === null) this.#unmet.add(workerId);
+    // One that is being stopped, or is to be, might be ended in the next step: a wish that was taken back is heard of before.
+    else if (known.desired !== "running") this.#readDesired(workerId);
     this.#context.offer({ kind: "spec", worker_id: workerId, spec: specFacts(reading.value) });
     const { layout } = this.#context;
     if (mayBe(listed?.desired, layout.desired(workerId))) this.#readDesired(workerId);

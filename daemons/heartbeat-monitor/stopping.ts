@@ -1,7 +1,7 @@
 /** Stopping a worker because a person wants it. @module */
 
 import { gatherNow, newEnding, signal, wakeWhileStopping } from "./ending.js";
-import type { Ending, WorkerPart } from "./facts.js";
+import type { Ending, ExitFacts, WorkerPart } from "./facts.js";
 import { gate, type Turn } from "./turn.js";
 import { type Wish, wishFor } from "./wishes.js";
 
@@ -64,4 +64,22 @@ export function tightenStop(turn: Turn): void {
   if (ending.evidence !== "draining" || wishFor(worker) !== "stopped") return;
   turn.set({ ending: { ...ending, evidence: "stopped", kill_at_mono_ms: turn.now + worker.spec.stop.grace_ms } });
   wakeWhileStopping(turn);
+}
+
+/**
+ * Drops the ending of a worker that nobody wants ended any more, and returns whether it did: it is watched as before.
+ *
+ * What cannot be taken back is its stop signal, which it may still heed. Once it has ended, or SIGKILL was sent, it is too late.
+ */
+export function withdrawStop(turn: Turn): boolean {
+  const { ending, process } = turn.worker as WorkerPart;
+  if (ending?.reason !== "stopped" || ending.phase !== "stopping" || ending.exit !== null) return false;
+  if (process === null || wishFor(turn.worker as WorkerPart) !== null) return false;
+  turn.set({ ending: null, asked_to_stop: true, gone_since_mono_ms: null });
+  return true;
+}
+
+/** Whether a worker has heeded a stop signal that was taken back since: whoever wants it to run gets it back, as no failure. */
+export function heedsWithdrawnStop(worker: WorkerPart, exit: ExitFacts): boolean {
+  return worker.asked_to_stop === true && (exit.exit_code === 0 || exit.signal === worker.spec.stop.signal);
 }

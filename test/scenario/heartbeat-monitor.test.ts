@@ -5,7 +5,7 @@
 
 import { describe, expect, test } from "vitest";
 import { closedSilenceIn } from "../../daemons/heartbeat-monitor/detection.js";
-import { type Ending, openScene, playWithCrashes } from "./monitor-world.js";
+import { type Ending, type MonitorWorld, openScene, playWithCrashes } from "./monitor-world.js";
 
 const same = (end: Ending, expected: Ending, crashAfter: number): void =>
   expect(end, `crashed after effect ${crashAfter}`).toEqual(expected);
@@ -523,7 +523,74 @@ describe("a person's hand", () => {
     expect(world.eventsOf("worker_exited")[0]?.incident_id).toBeUndefined();
   });
 
-  test("stopped, and wanted again before it has ended: it comes back", () => {
+  test.each([
+    [
+      "stopped",
+      (world: MonitorWorld) => world.want("a", "stopped"),
+      (world: MonitorWorld) => world.want("a", "running"),
+    ],
+    [
+      "draining",
+      (world: MonitorWorld) => world.want("a", "draining"),
+      (world: MonitorWorld) => world.want("a", "running"),
+    ],
+    [
+      "cancelled",
+      (world: MonitorWorld) => world.editSpec("a", { status: "cancelled" }),
+      (world: MonitorWorld) => world.editSpec("a", { status: "running" }),
+    ],
+  ] as const)(
+    "wants it %s, and takes that back: it runs on, is not forced, and is watched as before",
+    async (_, want, takeBack) => {
+      const { world } = await playWithCrashes(
+        {},
+        ({ world }) => {
+          world.add("a");
+          world.processOf("a").ignoresTerm = true;
+          world.run(40);
+          want(world);
+          world.run(5);
+          expect(world.part("a")?.ending?.reason).toBe("stopped");
+          takeBack(world);
+          world.run(40);
+          expect(world.part("a")).toMatchObject({ ending: null, state: "healthy" });
+          world.end("a", { signal: "SIGKILL" });
+          world.run(5);
+        },
+        same,
+      );
+      expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM"]);
+      expect(world.types("a")).toEqual(["worker_registered", "worker_exited"]);
+      expect(world.lastWords("zombie/a.attempt-1")).toMatchObject({ reason: "killed", killed_by: "other" });
+      expect(world.queue.get("a")).toMatchObject({ reason: "killed", ended: { spends_retry: true } });
+    },
+  );
+
+  test.each([
+    ["0", { code: 0 }],
+    ["its stop signal", { signal: "SIGTERM", code: 143 }],
+  ])("takes a drain back, and the worker ends with %s all the same: it comes back, as no failure", async (_, how) => {
+    const { world } = await playWithCrashes(
+      {},
+      ({ world }) => {
+        world.add("a");
+        world.processOf("a").ignoresTerm = true;
+        world.run(40);
+        world.want("a", "draining");
+        world.run(5);
+        world.want("a", "running");
+        world.run(100);
+        world.end("a", how);
+        world.run(5);
+      },
+      same,
+    );
+    expect(world.queue.get("a")).toMatchObject({ reason: "stopped", ended: { spends_retry: false } });
+    expect(world.eventsOf("worker_exited")[0]).toMatchObject({ severity: "info" });
+    expect(world.eventsOf("worker_exited")[0]?.incident_id).toBeUndefined();
+  });
+
+  test("takes a stop back, and the worker fails after that: that is a failure like any other", () => {
     const { world } = openScene();
     world.add("a");
     world.processOf("a").ignoresTerm = true;
@@ -531,6 +598,39 @@ describe("a person's hand", () => {
     world.want("a", "stopped");
     world.run(5);
     world.want("a", "running");
+    world.run(5);
+    world.end("a", { code: 1 });
+    world.run(5);
+    expect(world.queue.get("a")).toMatchObject({ reason: "exited", ended: { spends_retry: true } });
+  });
+
+  test("takes a stop back and wants it again: the worker is asked again, and has its whole grace time", () => {
+    const { world } = openScene();
+    world.add("a");
+    world.processOf("a").ignoresTerm = true;
+    world.run(40);
+    for (const state of ["stopped", "running", "stopped"] as const) {
+      world.want("a", state);
+      world.run(20);
+    }
+    expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM", "SIGTERM"]);
+    world.run(15);
+    expect(world.signals.at(-1)?.signal).toBe("SIGKILL");
+    expect(world.types("a").at(-1)).toBe("worker_stopped");
+  });
+
+  test("stopped, and wanted again when it was forced already: it comes back", () => {
+    const { world, simulation } = openScene();
+    world.add("a");
+    world.processOf("a").ignoresTerm = true;
+    world.processOf("a").foreign = "host";
+    world.run(40);
+    world.want("a", "stopped");
+    world.run(35);
+    expect(world.part("a")?.ending?.phase).toBe("killing");
+    world.want("a", "running");
+    simulation.advance(1);
+    world.processOf("a").foreign = "none";
     world.run(40);
     expect([...world.requested.keys()]).toEqual(["a.1"]);
   });

@@ -683,7 +683,10 @@ export class MonitorWorld implements World<Event, Effect> {
       if (before === undefined || this.workers.has(id) || before.spec.attempt !== request.attempt) continue;
       const worker: Worker = {
         ...before,
-        spec: this.#specOf(id, before.plan, before.spec.attempt + 1),
+        spec: {
+          ...this.#specOf(id, before.plan, before.spec.attempt + 1),
+          incident_id: typeof request.incident_id === "string" ? request.incident_id : null,
+        },
         process: null,
         launched: false,
         deadClaim: false,

@@ -127,6 +127,20 @@ test.skipIf(!IS_ROOT)("an unreadable launch or exit record says nothing of its w
   expect([bench.kinds("a"), bench.kinds("b"), bench.kinds("c")]).toEqual([["spec"], ["spec"], ["spec", "exit"]]);
 });
 
+test("a wish that was taken back is heard of before anything else of its worker, which might be ended for it", () => {
+  const bench = new Bench();
+  bench.know("a", "stopped");
+  bench.know("b", "running");
+  bench.open();
+  bench.scan();
+  expect(bench.offered.find((event) => "worker_id" in event && event.worker_id === "a")).toEqual({
+    kind: "desired",
+    worker_id: "a",
+    desired: "running",
+  });
+  expect(bench.kinds("b")).toEqual(["spec"]);
+});
+
 test("a desired state that is no JSON is said", () => {
   const bench = new Bench();
   bench.know("a", "running");
