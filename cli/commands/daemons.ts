@@ -1,6 +1,6 @@
 /** `heald daemons`: the daemons in the background. @module */
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ensureDirectory, readTail } from "../../lib/platform/files.js";
 import { signalIdentity } from "../../lib/platform/processes.js";
@@ -106,7 +106,9 @@ async function start(call: Call, name: DaemonName): Promise<number> {
 /** In a session of its own, so that closing the terminal does not end it. What it says before its log is open goes to `words`. */
 function detach(layout: Layout, name: DaemonName, words: string) {
   ensureDirectory(layout.daemonLogsDir);
-  const descriptor = openSync(words, "w", 0o640);
+  // A new file each time: what has the name may be a link to another.
+  rmSync(words, { force: true });
+  const descriptor = openSync(words, "wx", 0o640);
   try {
     const args = [daemonMain(name), "--home", layout.home.home, "--console", "none"];
     return spawn(process.execPath, args, {

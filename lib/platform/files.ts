@@ -5,6 +5,7 @@
 
 import {
   closeSync,
+  fchownSync,
   fsyncSync,
   linkSync,
   lstatSync,
@@ -33,6 +34,8 @@ export interface WriteOptions {
    * in a watched folder wakes everybody who watches it, and a file in the making is four of them.
    */
   readonly draftFolder?: string;
+  /** Whose it is from the beginning; the writer's own unless said otherwise. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
 /** The mode of every file that heald writes, unless it says otherwise. */
@@ -43,14 +46,29 @@ let temporaryCount = 0;
 
 /** Replaces a file, or creates it, in one step for every reader. */
 export function replaceFile(path: string, text: string, options: WriteOptions = {}): void {
+  replaceFileIf(path, text, () => true, options);
+}
+
+/** Replaces a file if a last look, right before the rename, still allows it; returns whether it did. */
+export function replaceFileIf(
+  path: string,
+  text: string,
+  mayStill: () => boolean,
+  options: WriteOptions = {},
+): boolean {
   const temporary = writeTemporary(path, text, options);
   try {
+    if (!mayStill()) {
+      removeIfThere(temporary);
+      return false;
+    }
     renameSync(temporary, path);
   } catch (error) {
     removeIfThere(temporary);
     throw error;
   }
   if (options.sync === true) syncFolder(dirname(path));
+  return true;
 }
 
 /** Creates a file that appears with its whole content, or returns false because something has its name already. */
@@ -83,6 +101,8 @@ function linkDraft(path: string, text: string, options: WriteOptions): boolean {
 function writeTemporary(path: string, text: string, options: WriteOptions): string {
   const [temporary, descriptor] = openTemporary(path, options);
   try {
+    // By the descriptor: whatever has the name by now is not ours to give away.
+    if (options.owner !== undefined) fchownSync(descriptor, options.owner.uid, options.owner.gid);
     writeAll(descriptor, text);
     if (options.sync === true) fsyncSync(descriptor);
   } catch (error) {

@@ -6,10 +6,10 @@
  * or the new. A person's edit that lands while we merge is read again and kept.
  * @module
  */
-import { chownSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { FileRefused, systemCode } from "../errors.js";
-import { createExclusive, FILE_MODE, readSmall, type SmallStat } from "../platform/files.js";
+import { createExclusive, FILE_MODE, readSmall, replaceFileIf, type SmallStat } from "../platform/files.js";
 import { isId } from "../schema/primitives.js";
 import { show } from "../schema/problems.js";
 import { attemptName, readAttemptName, type WorkerSpecRecord, workerSpecSchema } from "../schema/worker-spec.js";
@@ -248,19 +248,12 @@ function merge(json: Json, patch: SpecPatch): Json {
  */
 function replaceUnchanged(path: string, text: string, stat: SmallStat, folder = join(dirname(path), "..")): boolean {
   // Beside the specs' folder and not in it: each change in a watched folder wakes everybody who watches it.
-  const temporary = join(folder, `.${basename(path)}.${process.pid}.merge.tmp`);
+  const mode = stat.mode & 0o777 & ~0o007 || FILE_MODE;
+  // Written by root, it would no longer be the person's own who made it.
+  const owner = process.geteuid?.() === 0 && stat.uid !== 0 ? { owner: { uid: stat.uid, gid: stat.gid } } : {};
   try {
-    writeFileSync(temporary, text, { mode: stat.mode & 0o777 & ~0o007 || FILE_MODE });
-    // Written by root, it would no longer be the person's own who made it.
-    if (process.geteuid?.() === 0 && stat.uid !== 0) chownSync(temporary, stat.uid, stat.gid);
-    if (!isUnchanged(path, stat)) {
-      unlinkIfThere(temporary);
-      return false;
-    }
-    renameSync(temporary, path);
-    return true;
+    return replaceFileIf(path, text, () => isUnchanged(path, stat), { mode, draftFolder: folder, ...owner });
   } catch (error) {
-    unlinkIfThere(temporary);
     // The specs' folder is on a file system of its own.
     if (systemCode(error) === "EXDEV" && folder !== dirname(path))
       return replaceUnchanged(path, text, stat, dirname(path));

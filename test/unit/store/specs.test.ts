@@ -1,6 +1,7 @@
 import {
   chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -207,6 +208,19 @@ describe("SpecStore.mergeActive()", () => {
     expect(edits).toBe(3);
     expect(JSON.parse(readFileSync(path, "utf8"))).not.toHaveProperty("heartbeat");
     expect(readdirSync(layout.activeDir)).toEqual(["w.json"]);
+  });
+
+  test("writes through no link that somebody laid where it writes before it renames", () => {
+    const layout = temporaryLayout();
+    const victim = join(layout.coordination, "victim");
+    writeFileSync(victim, "untouched");
+    put(layout, "w-1", JSON.stringify({ worker_id: "w-1", attempt: 1, status: "pending" }));
+    const drafts = dirname(layout.activeDir);
+    for (const middle of ["merge", ...Array.from({ length: 500 }, (_, nth) => String(nth))])
+      symlinkSync(victim, join(drafts, `.w-1.json.${process.pid}.${middle}.tmp`));
+    expect(new SpecStore(layout).mergeActive("w-1", 1, { status: "running" })).toBe("merged");
+    expect(readFileSync(victim, "utf8")).toBe("untouched");
+    expect(lstatSync(layout.activeSpec("w-1")).isSymbolicLink()).toBe(false);
   });
 
   test("keeps the file's mode", () => {
