@@ -1,11 +1,12 @@
 /** The policies by name, and what a file of one says. @module */
-import { existsSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { basename, join } from "node:path";
+import { FileRefused } from "../lib/errors.js";
 import { readSmall, safetyOf } from "../lib/platform/files.js";
 import { type Policy, type PolicyDefinition, readPolicy, SHADOW_POLICIES } from "../lib/schema/policy.js";
 import { sentenceOf } from "../lib/schema/problems.js";
 import type { Layout } from "../lib/store/layout.js";
-import { whyNotJson } from "../lib/store/records.js";
+import { detailOf, whyNotJson } from "../lib/store/records.js";
 
 type Definition = PolicyDefinition<unknown, never>;
 
@@ -79,14 +80,26 @@ export async function readPolicyFile(name: string, path: string): Promise<Policy
     kind: "bad",
     sentence: `Cannot load policy ${JSON.stringify(path)}: ${why}`,
   });
-  if (!existsSync(path)) return outcomeOf(definition, undefined, "", bad);
-  const unsafe = safetyOf(path);
-  if (unsafe !== null) return bad(unsafe);
-  const text = readSmall(path, { maxBytes: POLICY_BYTES_MAX })?.text ?? "";
+  const found = readJson(path);
+  if (found === null) return outcomeOf(definition, undefined, "", bad);
+  return "why" in found ? bad(found.why) : outcomeOf(definition, found.json, found.text, bad);
+}
+
+/** A file's JSON, or why it is refused; null if nothing has its name. */
+function readJson(path: string): { readonly json: unknown; readonly text: string } | { readonly why: string } | null {
+  let text = "";
   try {
-    return outcomeOf(definition, JSON.parse(text), text, bad);
+    // A link that leads nowhere is refused like any other, and is not "no file".
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return null;
+    const unsafe = safetyOf(path);
+    if (unsafe !== null) return { why: unsafe };
+    const file = readSmall(path, { maxBytes: POLICY_BYTES_MAX });
+    if (file === null) return null;
+    text = file.text;
+    return { json: JSON.parse(text), text };
   } catch (error) {
-    if (error instanceof SyntaxError) return bad(whyNotJson(text));
+    if (error instanceof SyntaxError) return { why: whyNotJson(text) };
+    if (error instanceof FileRefused) return { why: detailOf(error) };
     throw error;
   }
 }
@@ -109,21 +122,15 @@ export async function readRulesFile(path: string): Promise<RulesOutcome> {
     kind: "bad",
     sentence: `Cannot load rules ${JSON.stringify(path)}: ${why}`,
   });
-  if (!existsSync(path)) return { kind: "good", isThere: false, notes: [] };
-  const unsafe = safetyOf(path);
-  if (unsafe !== null) return bad(unsafe);
+  const found = readJson(path);
+  if (found === null) return { kind: "good", isThere: false, notes: [] };
+  if ("why" in found) return bad(found.why);
   const { readOwnRules, shippedRules } = await import("../daemons/failure-pattern/rules.js");
-  const text = readSmall(path, { maxBytes: POLICY_BYTES_MAX })?.text ?? "";
-  try {
-    const read = readOwnRules(JSON.parse(text), shippedRules());
-    if (!read.ok) return bad(sentenceOf(read.problems));
-    const examples = read.value.reduce((sum, rule) => sum + rule.examples.length, 0);
-    const notes = [`rules: ${read.value.length}, examples that each went to their own rule: ${examples}`];
-    return { kind: "good", isThere: true, notes };
-  } catch (error) {
-    if (error instanceof SyntaxError) return bad(whyNotJson(text));
-    throw error;
-  }
+  const read = readOwnRules(found.json, shippedRules());
+  if (!read.ok) return bad(sentenceOf(read.problems));
+  const examples = read.value.reduce((sum, rule) => sum + rule.examples.length, 0);
+  const notes = [`rules: ${read.value.length}, examples that each went to their own rule: ${examples}`];
+  return { kind: "good", isThere: true, notes };
 }
 
 /** The policy files of a home that daemons read: each policy, there or not, and the shadows that are there. */

@@ -185,7 +185,7 @@ function refuseForbidden(path: string, options: ReadOptions, error: unknown): Ba
 }
 
 /** The part of the error's message after the path. */
-function detailOf(error: FileRefused): string {
+export function detailOf(error: FileRefused): string {
   const prefix = `Cannot read ${JSON.stringify(error.path)}: `;
   return error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message;
 }

@@ -1,4 +1,5 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -93,6 +94,20 @@ describe("readPolicyFile()", () => {
     expect(await readPolicyFile("auto-fix-policy", path)).toMatchObject({
       sentence: expect.stringContaining("line 2, column "),
     });
+  });
+
+  test.each([
+    ["is no UTF-8", (path: string) => writeFileSync(path, Buffer.from([0x7b, 0xe9, 0x7d])), "not UTF-8 text"],
+    ["is a pipe", (path: string) => spawnSync("mkfifo", ["-m", "600", path]), "not a regular file"],
+    ["is a link that leads nowhere", (path: string) => symlinkSync("nowhere", path), "it is a symbolic link"],
+  ])("says that a file %s, for a policy and for the rules", async (_, make, why) => {
+    const path = join(root, "notification-policy.json");
+    make(path);
+    const sentences = [await readPolicyFile("notification-policy", path), await readRulesFile(path)];
+    expect(sentences).toEqual([
+      { kind: "bad", sentence: `Cannot load policy ${JSON.stringify(path)}: ${why}` },
+      { kind: "bad", sentence: `Cannot load rules ${JSON.stringify(path)}: ${why}` },
+    ]);
   });
 
   test("refuses a file that others can write, as the daemon does", async () => {
