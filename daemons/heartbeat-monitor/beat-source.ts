@@ -6,9 +6,9 @@ import { weatherCode } from "../../lib/platform/files.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { isId, readInstant } from "../../lib/schema/primitives.js";
-import { type Beat, beatSchema } from "../../lib/schema/records.js";
+import { arrivalSchema, type Beat, beatSchema } from "../../lib/schema/records.js";
 import { numbersOf } from "../../lib/schema/samples.js";
-import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
+import { MAX_BYTES, type Reading, readRecord } from "../../lib/store/records.js";
 import { arrivedAtMs } from "./arrival.js";
 import { BeatRounds } from "./beat-rounds.js";
 import type { BeatFacts, Event, FleetPart, WorkerPart } from "./facts.js";
@@ -20,6 +20,8 @@ import { Shelter } from "./shelter.js";
 const SCAN_EVERY_SECONDS = 30;
 /** A beat that is being written in place is looked at again after this long. */
 const LOOK_AGAIN_MS = 500;
+/** What is wrong with a worker's beats is said again after so long. */
+const REFUSED_AGAIN_MS = 3_600_000;
 
 export interface ReportedNumbers {
   readonly attempt: number | null;
@@ -51,6 +53,8 @@ export class BeatSource implements Source {
   readonly #rounds: BeatRounds;
   /** The numbers of each worker's latest beat, where it had any. */
   readonly #numbers = new Map<string, ReportedNumbers>();
+  /** What was said of each worker's beats that were refused. */
+  readonly #refused = new Map<string, { readonly words: string; readonly saidMonoMs: number }>();
   readonly gaps = new GapBook(Date.now());
   received = 0;
 
@@ -95,7 +99,8 @@ export class BeatSource implements Source {
     const names = this.#list();
     if (names === null) return [];
     const present = new Set(names);
-    for (const workerId of this.#seen.keys()) if (!present.has(`${workerId}.json`)) this.#seen.delete(workerId);
+    for (const known of [this.#seen, this.#refused])
+      for (const workerId of known.keys()) if (!present.has(`${workerId}.json`)) known.delete(workerId);
     return names;
   }
 
@@ -157,26 +162,20 @@ export class BeatSource implements Source {
       return null;
     }
     const nowMs = Date.now();
-    const reading = readRecord(path, beatSchema, {
-      maxBytes: MAX_BYTES.beat,
-      nowMs,
-      what: "heartbeat",
-      isFleeting: true,
-      isThere: true,
-    });
+    const reading = this.#read(workerId, path, nowMs);
     if (reading.kind === "absent") return null;
     if (reading.kind === "unfinished") {
       setTimeout(() => this.#hint(`${workerId}.json`), LOOK_AGAIN_MS).unref();
       return null;
     }
     if (reading.kind === "bad") {
-      this.#shelter.refuse(path, stat, reading.code, reading.sentence);
+      this.#refuse(workerId, reading.code, reading.sentence);
       return null;
     }
     const { value } = reading;
     if (value.worker_id !== workerId) {
       const sentence = `Cannot read heartbeat "${path}": worker_id must be the file's name, got "${value.worker_id.slice(0, 60)}"`;
-      this.#shelter.refuse(path, stat, "wrong_field", sentence);
+      this.#refuse(workerId, "wrong_field", sentence);
       return null;
     }
     const key = keyOf(reading);
@@ -199,6 +198,28 @@ export class BeatSource implements Source {
     const watchedFrom = this.#context.part<FleetPart>("fleet")?.trust_from_mono_ms ?? null;
     this.#noteGap(workerId, value, agoMs, watchedFrom);
     return { ...beatFacts(value, key, 0), ago_ms: agoMs };
+  }
+
+  /** A beat with a fault in what is only shown counts without that: it says all the same that the worker is alive. */
+  #read(workerId: string, path: string, nowMs: number): Reading<Beat> {
+    const options = { maxBytes: MAX_BYTES.beat, nowMs, what: "heartbeat", isFleeting: true, isThere: true };
+    const reading = readRecord(path, beatSchema, options);
+    if (reading.kind !== "bad" || reading.code !== "wrong_field") return reading;
+    const arrival = readRecord(path, arrivalSchema, options);
+    if (arrival.kind !== "ok") return reading;
+    this.#refuse(workerId, reading.code, `${reading.sentence}; the rest of it counts`);
+    return arrival;
+  }
+
+  /** Says at most once an hour what is wrong with a worker's beats: each of them is a new file. */
+  #refuse(workerId: string, code: string, sentence: string): void {
+    const words = `${code} ${sentence.replace(/\d+/g, "#")}`;
+    const { monoMs } = now();
+    const known = this.#refused.get(workerId);
+    if (known?.words === words && monoMs - known.saidMonoMs < REFUSED_AGAIN_MS) return;
+    const path = this.#context.layout.heartbeat(workerId);
+    const content = { message: sentence, reason: code, data: { path, problem: sentence } };
+    if (this.#shelter.news("record_refused", content)) this.#refused.set(workerId, { words, saidMonoMs: monoMs });
   }
 
   #noteNumbers(workerId: string, { attempt, metrics }: Beat): void {
@@ -242,12 +263,7 @@ export class BeatSource implements Source {
     if (code === null) throw error;
     if (code !== "EACCES" && code !== "EPERM") return this.#inTrouble(code);
     const path = this.#context.layout.heartbeat(workerId);
-    this.#shelter.refuse(
-      path,
-      { mtimeMs: 0, ino: 0 },
-      code,
-      `Cannot read heartbeat "${path}": it may not be read (${code})`,
-    );
+    this.#refuse(workerId, code, `Cannot read heartbeat "${path}": it may not be read (${code})`);
   }
 
   #list(): string[] | null {

@@ -16,6 +16,19 @@ export const beatSchema = z.looseObject({
 });
 export type Beat = z.infer<typeof beatSchema>;
 
+/** The same without what is wrong in it, as long as it says whose beat it is: what is only shown must not silence a worker. */
+export const arrivalSchema = z.looseObject({
+  worker_id: idSchema,
+  attempt: attemptSchema.nullish(),
+  pid: z.number().int().nullish().catch(undefined),
+  sequence: z.number().nullish().catch(undefined),
+  timestamp: instantSchema.nullish().catch(undefined),
+  health_score: z.number().min(0).max(100).nullish().catch(undefined),
+  progress: z.number().min(0).max(100).nullish().catch(undefined),
+  activity: z.string().nullish().catch(undefined),
+  metrics: z.record(z.string(), z.unknown()).nullish().catch(undefined),
+});
+
 /** Identity of a process: numbers alone are reused, these five are not. */
 export const identitySchema = z.object({
   pid: z.number().int().positive(),

@@ -58,6 +58,13 @@ heald_beat() (
         case $rest in *[!\ -~]) rest=${rest%?} ;; *) break ;; esac
       done
     fi
+    # JSON is UTF-8: a text in another encoding is told with ? for what is not ASCII.
+    case $rest in
+      *[!\ -~]*)
+        printf '%s' "$rest" | iconv -f UTF-8 -t UTF-8 >/dev/null 2>&1 ||
+          rest=$(printf '%s' "$rest" | tr '\200-\377' '?')
+        ;;
+    esac
     escaped=''
     while :; do
       case $rest in *[\"\\[:cntrl:]]*) ;; *) break ;; esac

@@ -167,6 +167,14 @@ describe("the emitter", () => {
     expect(beatOf("test-worker")).toMatchObject({ sequence: 2, health_score: 100, progress: 50 });
   });
 
+  test.each(atHand)("tells a text that is no UTF-8 with question marks, and leaves one that is (%s %s)", (...words) => {
+    const shown = (octal: string): unknown => {
+      expect(shell(words.filter(Boolean), `"${EMITTER}" w-1 100 50 "$(printf '${octal}')"`).stderr).toBe("");
+      return beatOf("w-1").activity;
+    };
+    expect([shown("read caf\\351.txt"), shown("caf\\303\\251")]).toEqual(["read caf?.txt", "café"]);
+  });
+
   test("replaces links and survives what others left in the folder", () => {
     mkdirSync(join(root, "coordination/heartbeats"));
     writeFileSync(join(root, "victim"), "untouched");

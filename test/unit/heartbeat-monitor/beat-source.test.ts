@@ -21,6 +21,8 @@ function sourceInRounds(
 ): {
   readonly layout: Layout;
   readonly source: BeatSource;
+  /** What was said of beats. */
+  readonly said: string[];
 } {
   const folder = mkdtempSync(join(tmpdir(), "heald-beats-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -35,8 +37,10 @@ function sourceInRounds(
   const beat = part.last_beat as NonNullable<WorkerPart["last_beat"]>;
   const last_beat = { ...beat, arrived_mono_ms: arrivedMonoMs };
   const workers = new Map(WORKERS.map((id) => [id, { ...part, worker_id: id, last_beat }]));
+  const said: string[] = [];
   const context = {
     layout,
+    reporter: { news: (type: string, { message }: { message: string }) => said.push(`${type}: ${message}`) },
     log: { info: () => undefined, warn: () => undefined },
     policy: () => policyOf(settings),
     part: (key: string) => workers.get(key.slice("worker:".length)) ?? null,
@@ -48,7 +52,7 @@ function sourceInRounds(
   onTestFinished(() => source.stop());
   source.start();
   source.check();
-  return { layout, source };
+  return { layout, source, said };
 }
 
 test("a beat that is found in a round has come when it was put in its place, however long before it was written", async () => {
@@ -80,4 +84,33 @@ test("a beat whose own time is in the future has come now", async () => {
   writeFileSync(path, JSON.stringify({ worker_id: "w-8", sequence: 2 }));
   utimesSync(path, Date.now() / 1000 + 3600, Date.now() / 1000 + 3600);
   expect(source.freshBeatOf("w-8")?.ago_ms).toBe(0);
+});
+
+function beat(layout: Layout, more: object): void {
+  const temporary = join(layout.heartbeatsDir, ".beat.tmp");
+  writeFileSync(temporary, JSON.stringify(more));
+  renameSync(temporary, layout.heartbeat("w-3"));
+}
+
+test("a beat with a fault in what is only shown counts without that, and each fault is said once", () => {
+  const { layout, source, said } = sourceInRounds();
+  for (let sequence = 2; sequence < 6; sequence++) {
+    beat(layout, { worker_id: "w-3", sequence, progress: 100 + sequence / 10, activity: 5, health_score: 80 });
+    expect(source.freshBeatOf("w-3")).toMatchObject({ sequence, progress: null });
+  }
+  expect(said).toHaveLength(1);
+  expect(said[0]).toMatch(
+    /^record_refused: .*progress must be .* 100, got 100\.2; activity .*; the rest of it counts$/,
+  );
+});
+
+test("beats that do not say whose they are count as silence, however many come, and are said once", () => {
+  const { layout, source, said } = sourceInRounds();
+  for (let sequence = 2; sequence < 6; sequence++) {
+    beat(layout, { worker_id: "w-4", sequence });
+    expect(source.freshBeatOf("w-3")).toBeNull();
+  }
+  beat(layout, { worker_id: "w-3", attempt: "1" });
+  expect(source.freshBeatOf("w-3")).toBeNull();
+  expect(said).toHaveLength(2);
 });
