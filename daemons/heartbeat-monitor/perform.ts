@@ -5,6 +5,7 @@ import { HealdError } from "../../lib/errors.js";
 import { createExclusive, replaceFile } from "../../lib/platform/files.js";
 import { oomKills, releaseMemoryLimit } from "../../lib/platform/memory-limit.js";
 import { isSame, look } from "../../lib/platform/processes.js";
+import { leadsNoGroup } from "../../lib/platform/signals.js";
 import { askHook } from "../../lib/runtime/asked-hooks.js";
 import type { Perform, PerformContext } from "../../lib/runtime/core.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
@@ -138,7 +139,9 @@ export class Performer {
   }
 
   #signal(effect: Extract<Effect, { kind: "signal" }>): Event {
-    const { worker_id, attempt, process, scope } = effect;
+    const { worker_id, attempt, process } = effect;
+    // A process that was adopted need not lead a group; then the signal is for itself, and its group is not its own.
+    const scope = effect.scope === "group" && leadsNoGroup(process.identity) ? "main" : effect.scope;
     const outcome = this.#remains.signal(
       attemptName(worker_id, attempt),
       process.identity,

@@ -59,6 +59,12 @@ export function signalIdentity(
   return scope === "group" ? signalGroup(stat, signal) : signalMain(stat, signal);
 }
 
+/** Whether a process lives that is in a group of another: what is sent to that group would hit others. */
+export function leadsNoGroup({ pid, start_time }: Identity): boolean {
+  const stat = readStat(pid);
+  return stat !== null && stat.start_time === start_time && stat.pgrp !== pid;
+}
+
 function refuse(why: string): SignalOutcome {
   return { answer: "refused", why };
 }

@@ -81,6 +81,14 @@ describe("signalIdentity() to a group", () => {
     });
   });
 
+  test("tells beforehand of a process in a group of another", () => {
+    const follower = start("sleep", ["60"]);
+    const leader = start("sleep", ["60"], { detached: true });
+    expect([follower, leader].map(({ pid }) => leadsNoGroup(identityNow(pid)))).toEqual([true, false]);
+    const reused = { ...identityNow(follower.pid), start_time: 1 };
+    expect(leadsNoGroup(reused)).toBe(false);
+  });
+
   test("signals what is left after the leader only when asked to", async () => {
     const child = start("sh", ["-c", "sleep 60 & wait"], { detached: true });
     const identity = identityNow(child.pid);
