@@ -15,4 +15,11 @@ export {
 export { type Look, look } from "./looking.js";
 export { type ProcStat, readStat } from "./proc-stat.js";
 export { descendantsOf, familyOf, groupMembers, memoryOfTree, type TreeUsage, usageOfTree } from "./process-tree.js";
-export { ancestors, type SignalAnswer, type SignalOptions, type SignalOutcome, signalIdentity } from "./signals.js";
+export {
+  ancestors,
+  leadsNoGroup,
+  type SignalAnswer,
+  type SignalOptions,
+  type SignalOutcome,
+  signalIdentity,
+} from "./signals.js";

@@ -1,7 +1,14 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { ancestors, groupMembers, hasGroupMembers, readStat, signalIdentity } from "../../../lib/platform/processes.js";
+import {
+  ancestors,
+  groupMembers,
+  hasGroupMembers,
+  leadsNoGroup,
+  readStat,
+  signalIdentity,
+} from "../../../lib/platform/processes.js";
 import { identityNow, killQuietly, start, temporaryFolder, until } from "./helpers.js";
 
 describe("ancestors()", () => {
