@@ -1,10 +1,12 @@
 /** What `doctor` looks at. Each look gives findings; none changes anything. @module */
+
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { systemCode } from "../lib/errors.js";
 import { hostName, pidNamespace } from "../lib/platform/clock.js";
 import { freeBytes, safetyOf } from "../lib/platform/files.js";
 import { limits } from "../lib/platform/host.js";
+import { canStop } from "../lib/platform/stop-signal.js";
 import { ownerSchema, versionSchema } from "../lib/schema/records.js";
 import { BreakerStore } from "../lib/store/breakers.js";
 import { namesIn } from "../lib/store/entries.js";
@@ -192,9 +194,15 @@ function templates(layout: Layout): Finding[] {
   const types = store.list();
   const bad = types.flatMap((type) => {
     const reading = store.resolve(type);
-    return reading.kind === "bad" ? [wrong("template", reading.sentence)] : [];
+    if (reading.kind === "bad") return [wrong("template", reading.sentence)];
+    const signal = reading.kind === "ok" ? reading.template.launch?.stop?.signal : null;
+    return signal != null && !canStop(signal) ? [wrong("template", `${type}: ${whyUnfit(signal)}`)] : [];
   });
   return bad.length > 0 ? bad : [good("templates", types.length === 0 ? "none" : types.join(", "))];
+}
+
+function whyUnfit(signal: string): string {
+  return `launch.stop.signal ${signal} stops nothing on this host: its workers are sent SIGTERM`;
 }
 
 function hooks(layout: Layout): Finding[] {

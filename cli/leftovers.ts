@@ -1,4 +1,5 @@
 /** Ends what an attempt left running that is a zombie on the books, by the identities of its own launch record. @module */
+
 import { utc } from "../lib/platform/clock.js";
 import { newEventIdBase } from "../lib/platform/ids.js";
 import {
@@ -12,6 +13,7 @@ import {
   type SignalOutcome,
   signalIdentity,
 } from "../lib/platform/processes.js";
+import { stopSignalOf } from "../lib/platform/stop-signal.js";
 import type { EventType } from "../lib/schema/catalogue.js";
 import { makeEvent } from "../lib/schema/events.js";
 import { launchRecordSchema } from "../lib/schema/records.js";
@@ -90,7 +92,7 @@ export async function endLeftover(layout: Layout, leftover: Leftover, passedHold
   });
   const children = leftover.alive.flatMap((pid) => (pid === identity.pid ? [] : (identityOf(pid) ?? [])));
   const graceMs = Math.min(spec.launch?.stop?.grace_seconds ?? GRACE_SECONDS, GRACE_SECONDS) * 1000;
-  const signal = (spec.launch?.stop?.signal ?? "SIGTERM") as NodeJS.Signals;
+  const signal = stopSignalOf(spec.launch?.stop?.signal);
   const first = signalAll(identity, children, signal);
   if (first.answer === "refused") return journal.failed({ kind: "refused", why: first.why ?? "not allowed" });
   if (!(await isGone(identity, children, graceMs))) signalAll(identity, children, "SIGKILL");

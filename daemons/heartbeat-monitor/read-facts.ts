@@ -1,5 +1,7 @@
 /** Turns records on disk into the facts that the monitor decides upon. @module */
+
 import { bootId, hostName } from "../../lib/platform/clock.js";
+import { stopSignalOf } from "../../lib/platform/stop-signal.js";
 import { readInstant } from "../../lib/schema/primitives.js";
 import type { Beat, ExitRecord, LaunchRecord, ProcessIdentity } from "../../lib/schema/records.js";
 import { inSpecBeatOf, statusOf, tokensOf, type WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
@@ -30,7 +32,7 @@ export function specFacts(record: WorkerSpecRecord): SpecFacts {
     },
     probe: record.probe !== null && record.probe !== undefined,
     stop: {
-      signal: launch?.stop?.signal ?? "SIGTERM",
+      signal: stopSignalOf(launch?.stop?.signal),
       scope: launch?.stop?.scope ?? "main",
       grace_ms: (launch?.stop?.grace_seconds ?? GRACE_SECONDS) * 1000,
     },

@@ -1,5 +1,7 @@
 /** Ends the old attempt of a worker for which a person asked with force: its stop signal, its grace, then SIGKILL. @module */
+
 import { signalIdentity } from "../../lib/platform/processes.js";
+import { stopSignalOf } from "../../lib/platform/stop-signal.js";
 import type { SpecStore } from "../../lib/store/specs.js";
 import { identityOfLaunch, launchedAtMs, launchOf } from "../../lib/targets/attempts.js";
 import type { Effect } from "./messages.js";
@@ -25,7 +27,7 @@ export function endOldAttempt(context: Context, specs: SpecStore, effect: EndOld
   const stop = reading.kind === "ok" ? reading.value.launch?.stop : null;
   const overdue = waited_ms >= (stop?.grace_seconds ?? GRACE_SECONDS) * 1000;
   if (identity === null || (!overdue && waited_ms > (isYoung ? TWICE_MS : FIRST_MS))) return;
-  const signal = overdue ? "SIGKILL" : ((stop?.signal ?? "SIGTERM") as NodeJS.Signals);
+  const signal = overdue ? "SIGKILL" : stopSignalOf(stop?.signal);
   const outcome = signalIdentity(identity, signal, overdue ? "group" : (stop?.scope ?? "main"));
   context.log.info(
     { worker_id, attempt, signal, answer: outcome.answer, why: outcome.why },
