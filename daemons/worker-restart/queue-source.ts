@@ -7,8 +7,9 @@ import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { Shelter } from "../../lib/runtime/shelter.js";
 import type { RestartGate } from "../../lib/schema/catalogue.js";
+import { show } from "../../lib/schema/problems.js";
 import { quickCheckOf } from "../../lib/schema/quick.js";
-import { launchRecordSchema, restartRequestSchema } from "../../lib/schema/records.js";
+import { launchRecordSchema, type RestartRequest, restartRequestSchema } from "../../lib/schema/records.js";
 import { workerSpecSchema } from "../../lib/schema/worker-spec.js";
 import type { Mailbox } from "../../lib/store/mailbox.js";
 import { MAX_BYTES, readRecord, UNFINISHED_MS } from "../../lib/store/records.js";
@@ -35,6 +36,12 @@ const LOOKING = "looking at the queue";
 export interface ReadRequest {
   readonly version: string;
   readonly record: object;
+}
+
+/** Another type than the worker's own is the only sign of a wrong id, and nobody must be ended for a slip. */
+function whyMistaken({ worker_type }: RestartRequest, { base }: Found): string | null {
+  if (worker_type == null || base.worker_type == null || worker_type === base.worker_type) return null;
+  return `worker_type must be ${show(base.worker_type)}, as its spec says, got ${show(worker_type)}`;
 }
 
 /** Gates that open when the old attempt's spec goes. */
@@ -147,6 +154,9 @@ export class QueueSource implements Source {
     this.#read.set(name, { version, record: reading.value });
     const request = requestOf(reading.value, reading.mtimeMs);
     const found = this.#reader.find(namedSubject(reading.value), request.attempt, nowMs);
+    const mistaken = whyMistaken(reading.value, found);
+    if (mistaken !== null)
+      return { kind: "request-unreadable", name, why: `Cannot read request ${JSON.stringify(path)}: ${mistaken}` };
     this.#found.set(name, found);
     const facts = this.#reader.read(found, request, this.#otherOf(found.subject.worker_id, name), nowMs);
     const eventOf = (known: Awaited<typeof facts>): Event => ({

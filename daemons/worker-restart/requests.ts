@@ -50,7 +50,9 @@ export function onRequest(slice: Slice, event: StampedEvent<"request">, settings
   const { gates, failed } = askGates(question);
   if (failed !== null) {
     const before = [...news, ...counted.effects];
-    // Of two requests for one worker the one that waits already stays.
+    // Of two requests for one worker the one that waits already stays, unless a person wants it whatever is in the way.
+    if (other !== null && event.request.force)
+      return conclude(question, gates, failed, [...before, supersede(other, event)]);
     if (isOther)
       return conclude(
         { ...question, slice: { ...ready, worker: { ...ready.worker, waiting: known } } },
@@ -68,7 +70,7 @@ export function onRequest(slice: Slice, event: StampedEvent<"request">, settings
 }
 
 function supersede(other: Waiting, { name, stamp }: StampedEvent<"request">): Act {
-  const outcome = { verdict: "superseded", message: `${name} was carried out`, at: writeInstant(stamp.atMs) };
+  const outcome = { verdict: "superseded", message: `${name} takes its place`, at: writeInstant(stamp.atMs) };
   return { kind: "settle", subject: null, name: other.name, claimed: null, folder: "done", outcome };
 }
 

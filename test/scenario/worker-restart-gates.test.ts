@@ -162,4 +162,17 @@ describe("a restart", () => {
       expect(end.settled).toContain("done superseded");
     },
   );
+
+  test("asked for by force under a second name takes the place of the one that waits", async () => {
+    const end = await scenario({}, ({ simulation, world }) => {
+      world.facts = { requires: [{ what: "path /data", met: false }] };
+      world.fileDeath("scan-1", 1);
+      simulation.advance(1_000);
+      const subject = { worker_id: "scan-1", worker_type: "scan-worker", task_id: null };
+      world.file("please-restart.json", subject, { by_person: true, spends: false, force: true, attempt: 1 });
+      simulation.advance(1_000);
+    });
+    expect(end.waiting).toEqual(["please-restart.json requires"]);
+    expect(end.settled).toEqual(["done superseded"]);
+  });
 });

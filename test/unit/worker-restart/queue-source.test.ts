@@ -116,3 +116,17 @@ test("a request that is nobody's is looked at again by the next scan: it came wh
   bench.source.scan();
   expect(bench.offered).toEqual(["request w-1-restart.json"]);
 });
+
+test("a request that names another type than its worker's spec is refused, for its id may be a slip", () => {
+  const bench = new Bench();
+  const spec = { worker_id: "w-1", worker_type: "scan", status: "running", attempt: 1 };
+  writeFileSync(bench.layout.activeSpec("w-1"), JSON.stringify(spec), { mode: 0o640 });
+  const record = { worker_id: "w-1", worker_type: "other", reason: "x", force: true };
+  writeFileSync(bench.layout.queueRequest("w-1"), JSON.stringify(record), { mode: 0o640 });
+  expect(bench.source.look("w-1-restart.json")).toMatchObject({
+    kind: "request-unreadable",
+    why: expect.stringMatching(/worker_type must be "scan", as its spec says, got "other"$/),
+  });
+  writeFileSync(bench.layout.queueRequest("w-1"), JSON.stringify({ ...record, worker_type: "scan" }), { mode: 0o640 });
+  expect(bench.source.look("w-1-restart.json")).toMatchObject({ kind: "request" });
+});
