@@ -1,6 +1,7 @@
 /** The end of an attempt on paper: evidence, then the active spec goes, tokens come back, and the request is filed. @module */
 import type { EndReason } from "../../lib/schema/catalogue.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
+import { blockOf } from "./block.js";
 import type { Ending, WorkerPart } from "./facts.js";
 import { countMonitored, endSuspicion } from "./fleet.js";
 import { isOrphaned } from "./orphaned.js";
@@ -83,7 +84,8 @@ function evidencePatch(turn: Turn, status: string, logTail: string): Record<stri
   return {
     status,
     ...(worker.incident_id ? { incident_id: worker.incident_id } : {}),
-    heartbeat: { status: worker.state },
+    // The block that stands in the spec is as old as the last change of state.
+    heartbeat: blockOf(turn, ending.silent_ms ?? silentUntilEnd(turn)),
     execution: {
       completed_at: writeInstant(exit?.ended_at_ms ?? turn.stamp.atMs),
       ...(exit
@@ -114,6 +116,13 @@ function evidencePatch(turn: Turn, status: string, logTail: string): Record<stri
             },
     },
   };
+}
+
+/** For how long it was silent when it ended, which may have been noticed late. */
+function silentUntilEnd(turn: Turn): number {
+  const { silent_from_mono_ms: from, ending } = turn.worker as WorkerPart;
+  const endedMs = ending?.exit?.ended_at_ms ?? turn.stamp.atMs;
+  return Math.max(0, turn.now - Math.max(0, turn.stamp.atMs - endedMs) - from);
 }
 
 const CLASSES: Readonly<Partial<Record<EndReason, string>>> = {

@@ -1,11 +1,11 @@
 /** A worker's life as its files tell it: spec, launch, beats, exit, and what a person wants. @module */
 
-import { decayedScore, missedIntervals } from "../../lib/domain/health-score.js";
 import { canaryDone } from "../../lib/domain/mass-guard.js";
 import { nextSlotAtMs } from "../../lib/domain/pacing.js";
 import { addGap, GAPS_NONE } from "../../lib/domain/phi.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { DesiredState } from "../../lib/schema/records.js";
+import { isBlockDue, writeBlock } from "./block.js";
 import { beginEnding, callOff, gatherNow, tryEnding } from "./ending.js";
 import type {
   BeatFacts,
@@ -17,7 +17,7 @@ import type {
   SpecFacts,
   WorkerPart,
 } from "./facts.js";
-import { countMonitored, endSuspicion, monitoredCount } from "./fleet.js";
+import { countMonitored, endSuspicion } from "./fleet.js";
 import { saidOf } from "./own-words.js";
 import { closeIfRecovered } from "./recovery.js";
 import { advance, lookNow } from "./silence.js";
@@ -183,6 +183,9 @@ function settleProcess(turn: Turn, process: KnownProcess): void {
     started_at: writeInstant(process.started_at_ms),
     memory_limit_enforced_by: process.memory_limit_enforced_by,
   };
+  const { spec } = turn.worker as WorkerPart;
+  // What is written next; the monitor's own hand is not read back.
+  if (spec.status === "pending") turn.set({ spec: { ...spec, status: "running" } });
   writeBlock(turn, { status: "running", execution });
   if (turn.worker?.mode !== "required") settleCanary(turn);
 }
@@ -237,8 +240,7 @@ export function onBeat(turn: Turn, beat: BeatFacts): void {
   if (worker.ending !== null && !callOff(turn)) return;
   if (turn.silentMs() < turn.thresholds().lateMs) resume(turn, silentMs, last);
   settleCanary(turn);
-  const due = worker.block_written_mono_ms === null || turn.now - worker.block_written_mono_ms >= blockEveryMs(turn);
-  if (first || due || turn.worker?.state !== worker.state) writeBlock(turn, {});
+  if (first || isBlockDue(turn) || turn.worker?.state !== worker.state) writeBlock(turn, {});
   advance(turn);
 }
 
@@ -254,21 +256,6 @@ function learnt(turn: Turn, worker: WorkerPart, beat: BeatFacts, gapMs: number):
 
 /** Beats that may go by between two looks; a larger jump of the sequence is a new count. */
 const SKIPPED_MAX = 1000;
-const BLOCK_EVERY_MS = 10_000;
-/** Replacing a spec is what beats cost most: a fleet of any size shares about so many refreshes a second. */
-const REFRESHES_PER_SECOND = 1;
-/**
- * However large the fleet, whoever compares `last_seen` with the zombie threshold must not see a dead worker. So a refresh is
- * due so many intervals before: one until the next beat, one in case that does not come, and a quarter until it is noticed.
- */
-const INTERVALS_BEFORE = 2.25;
-
-/** How old a block may become while nothing changes but the time of the last beat. */
-function blockEveryMs(turn: Turn): number {
-  const { intervalMs, zombieMs } = turn.thresholds();
-  const shareMs = (monitoredCount(turn.fleet) * 1000) / REFRESHES_PER_SECOND;
-  return Math.max(intervalMs, BLOCK_EVERY_MS, Math.min(shareMs, zombieMs - INTERVALS_BEFORE * intervalMs));
-}
 const BEFORE_START_MS = 1000;
 /** States that a beat alone does not end. */
 const KEPT_BY_BEATS = new Set(["unhealthy", "stuck"]);
@@ -325,38 +312,6 @@ function settleCanary(turn: Turn): void {
   )
     return;
   turn.setFleet({ guard: canaryDone(turn.fleet.guard, id, true, turn.now) });
-}
-
-/** Writes the blocks of the spec that are the monitor's. */
-export function writeBlock(turn: Turn, patch: Readonly<Record<string, unknown>>): void {
-  const worker = turn.worker as WorkerPart;
-  const silent = turn.silentMs();
-  const required = worker.mode === "required";
-  const missed = required ? missedIntervals(silent, turn.thresholds().intervalMs) : 0;
-  const score = decayedScore(worker.last_beat?.reported ?? null, missed, turn.settings().health_score_decay_rate);
-  const heartbeat = {
-    mode: worker.mode,
-    last_seen: worker.last_beat === null ? null : writeInstant(worker.last_beat.arrived_at_ms),
-    sequence: worker.last_beat?.sequence ?? null,
-    health_score: worker.last_beat === null && required ? 0 : score.score,
-    status: worker.state,
-    missed_count: missed,
-  };
-  turn.set({
-    block_written_mono_ms: turn.now,
-    block_key: blockKey(heartbeat.last_seen, heartbeat.sequence, heartbeat.health_score),
-  });
-  turn.do({
-    kind: "write_block",
-    worker_id: worker.worker_id,
-    attempt: worker.spec.attempt,
-    patch: { ...patch, heartbeat },
-  });
-}
-
-/** What tells one in-spec beat from another, and ours from an older worker's own. */
-export function blockKey(lastSeen: unknown, sequence: unknown, score: unknown): string {
-  return `${String(lastSeen)}|${String(sequence)}|${String(score)}`;
 }
 
 /** The process ended: the restart path begins at once, with no timer. */

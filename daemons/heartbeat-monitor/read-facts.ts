@@ -6,8 +6,8 @@ import { readInstant } from "../../lib/schema/primitives.js";
 import type { Beat, ExitRecord, LaunchRecord, ProcessIdentity } from "../../lib/schema/records.js";
 import { inSpecBeatOf, statusOf, tokensOf, type WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { attemptOf } from "../../lib/store/specs.js";
+import { blockKey } from "./block.js";
 import type { BeatFacts, ExitFacts, KnownProcess, SpecFacts } from "./facts.js";
-import { blockKey } from "./life.js";
 
 const GRACE_SECONDS = 30;
 

@@ -5,10 +5,11 @@ import { levelOf, lookInstants, nextSilence, suspectMs } from "../../lib/domain/
 import type { Thresholds } from "../../lib/domain/thresholds.js";
 import { type Verdict, verdictOf } from "../../lib/domain/verdict.js";
 import type { EndReason, EventType, WorkerState } from "../../lib/schema/catalogue.js";
+import { isBlockDue, writeBlock } from "./block.js";
 import { beginEnding, continueEnding, tryEnding } from "./ending.js";
 import type { Looked, WorkerPart } from "./facts.js";
 import { beginSuspicion, endSuspicion } from "./fleet.js";
-import { afterReboot, onBeat, onExit, onRunsAgain, writeBlock } from "./life.js";
+import { afterReboot, onBeat, onExit, onRunsAgain } from "./life.js";
 import { isOrphaned, ORPHANED_MS } from "./orphaned.js";
 import { closeIfRecovered, recoversAtMs } from "./recovery.js";
 import { tryStop } from "./stopping.js";
@@ -142,6 +143,7 @@ const CLASSIFIED: ReadonlySet<WorkerState> = new Set([
   "paused",
   "debugged",
   "unhealthy",
+  "unknown",
 ]);
 
 function sayLevel(turn: Turn, level: "late" | "warning" | "critical", silent: number, limits: Thresholds): void {
@@ -256,6 +258,8 @@ export function onLooked(turn: Turn, looked: Looked): void {
   if (isLetGo(before.state, verdict)) return onRunsAgain(turn);
   sayVerdict(turn, verdict);
   conclude(turn, verdict, looked);
+  // Of one that only a gate keeps alive nothing changes any more but for how long it has been silent.
+  if (turn.worker?.ending === null && turn.worker.mode === "required" && isBlockDue(turn)) writeBlock(turn, {});
 }
 
 const HELD_BY_A_PERSON: ReadonlySet<WorkerState> = new Set(["paused", "debugged"]);

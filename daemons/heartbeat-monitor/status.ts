@@ -16,6 +16,7 @@ import {
 import { readDaemons } from "../../lib/store/daemons.js";
 import { readDesiredRecord } from "../../lib/store/desired.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
+import { healthOf } from "./block.js";
 import { BudgetReader } from "./budgets-left.js";
 import type { Event, FleetPart, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
@@ -48,6 +49,8 @@ interface Row {
   readonly isWell: boolean;
   /** The deadline that it shows, on the monotonic clock. */
   readonly due: number | null;
+  /** The score that it shows. */
+  readonly score: number | null;
 }
 
 /** What the status is made from: the monitor's own state, and the home. */
@@ -215,12 +218,21 @@ export class StatusFile {
   #rowOf(worker: WorkerPart): Row {
     // Of one that beats in time the next deadline is only when it would be late, and moves with each beat.
     const due = worker.state === "healthy" ? null : this.#context.wakeOf(`worker:${worker.worker_id}`);
+    const score = this.#scoreOf(worker);
     const known = this.#rows.get(worker.worker_id);
-    if (known?.of === worker && known.due === due) return known;
-    const text = JSON.stringify(workerRow(worker, due === null ? null : writeInstant(wallOf(due))));
-    const made = { of: worker, text, isWell: isWorkerWell(worker), due };
+    if (known?.of === worker && known.due === due && known.score === score) return known;
+    const text = JSON.stringify(workerRow(worker, due === null ? null : writeInstant(wallOf(due)), score));
+    const made = { of: worker, text, isWell: isWorkerWell(worker), due, score };
     this.#rows.set(worker.worker_id, made);
     return made;
+  }
+
+  /** As the spec has it, and fresh: it decays while nothing else of the worker changes. */
+  #scoreOf(worker: WorkerPart): number | null {
+    if (worker.last_beat === null) return null;
+    // One that beats in time has missed none.
+    const silentMs = worker.state === "healthy" ? 0 : now().monoMs - worker.silent_from_mono_ms;
+    return healthOf(worker, this.#context.policy(), silentMs).score;
   }
 
   #waiting(): WaitingRequest[] {
@@ -265,7 +277,7 @@ function wallOf(monoMs: number): number {
   return atMs + monoMs - nowMonoMs;
 }
 
-function workerRow(worker: WorkerPart, nextAt: string | null): Record<string, unknown> {
+function workerRow(worker: WorkerPart, nextAt: string | null, score: number | null): Record<string, unknown> {
   return {
     worker_id: worker.worker_id,
     worker_type: worker.spec.worker_type,
@@ -278,7 +290,7 @@ function workerRow(worker: WorkerPart, nextAt: string | null): Record<string, un
     why: worker.ending?.reason ?? worker.held_by ?? worker.said_verdict,
     since: writeInstant(worker.state_since_at_ms),
     next_at: nextAt,
-    health_score: worker.last_beat?.reported ?? null,
+    health_score: score,
     last_seen: worker.last_beat === null ? null : writeInstant(worker.last_beat.arrived_at_ms),
   };
 }

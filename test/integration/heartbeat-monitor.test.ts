@@ -206,6 +206,19 @@ describe("the monitor", () => {
     await until(() => nextAt("beats") === null, "the other has none");
   });
 
+  test("shows in status.json the status that stands in the spec", async () => {
+    await home.start();
+    await home.spawn("a", "exec sleep 600");
+    const shown = (): unknown => {
+      if (!existsSync(home.layout.status)) return undefined;
+      const { workers } = home.line.read("status.json") as { workers: { pid: unknown; status: unknown }[] };
+      return workers.find(({ pid }) => pid !== null)?.status;
+    };
+    await until(() => shown() !== undefined, "it is shown with its process");
+    expect(shown()).toBe("running");
+    expect(home.line.read("worker-specs", "active", "a.json")).toMatchObject({ status: "running" });
+  });
+
   test("signals nobody because of a pid that stands in a beat or a spec", async () => {
     const daemon = await home.start();
     for (const [nth, pid] of [1, daemon, process.pid].entries()) {

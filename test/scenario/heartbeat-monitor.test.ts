@@ -5,6 +5,7 @@
 
 import { describe, expect, test } from "vitest";
 import { closedSilenceIn } from "../../daemons/heartbeat-monitor/detection.js";
+import type { ExitFacts } from "../../daemons/heartbeat-monitor/facts.js";
 import { type Ending, type MonitorWorld, openScene, playWithCrashes } from "./monitor-world.js";
 
 const same = (end: Ending, expected: Ending, crashAfter: number): void =>
@@ -229,6 +230,53 @@ describe("a silent worker", () => {
     expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM"]);
     expect(world.queue.get("a")).toMatchObject({ reason: "hung", ended: { by_itself: false, class: "silent" } });
     expect(world.lastWords("zombie/a.attempt-1")).toMatchObject({ reason: "hung", killed_by: "heald" });
+  });
+
+  test("leaves evidence of all the beats that it has missed, not only of those until the last change of its state", async () => {
+    const { world } = await playWithCrashes(
+      { heartbeat_interval_seconds: 1, heartbeat_timeout_seconds: 2, zombie_threshold_seconds: 5 },
+      ({ world }) => {
+        world.add("a", { beatEvery: 1 });
+        world.run(10);
+        world.silence("a");
+        world.run(15);
+      },
+      same,
+    );
+    expect(world.lastWords("zombie/a.attempt-1")).toMatchObject({ silent_seconds: 5 });
+    expect(world.evidence.get("zombie/a.attempt-1")).toMatchObject({
+      heartbeat: { status: "zombie", missed_count: 4, health_score: 80 },
+    });
+  });
+
+  test("that was in time when it was killed has missed no beat, however late that is noticed", () => {
+    const { world, simulation } = openScene();
+    world.add("a");
+    world.run(60);
+    world.beforeScan = () => {
+      world.beforeScan = () => {};
+      world.end("a", { signal: "SIGKILL" });
+      const exit = world.exits.get("a.1") as ExitFacts;
+      world.exits.set("a.1", { ...exit, ended_at_ms: exit.ended_at_ms - 595_000 });
+    };
+    simulation.absent(600_000);
+    world.run(5);
+    expect(world.evidence.get("zombie/a.attempt-1")).toMatchObject({
+      heartbeat: { missed_count: 0, health_score: 100 },
+    });
+  });
+
+  test("that only a hold keeps alive goes on to lose its score in its spec", () => {
+    const { world } = openScene();
+    world.add("a");
+    world.run(60);
+    world.hold({ name: "all" });
+    world.silence("a");
+    world.run(330);
+    const score = (): number | null | undefined => world.get("a").spec.in_spec_beat?.score;
+    const before = score() ?? 0;
+    world.run(120);
+    expect(score()).toBe(before - 20);
   });
 
   test("that ignores its stop signal gets SIGKILL after the grace time", async () => {

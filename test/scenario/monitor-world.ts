@@ -6,6 +6,8 @@
  *
  * @module
  */
+
+import { blockKey } from "../../daemons/heartbeat-monitor/block.js";
 import { core } from "../../daemons/heartbeat-monitor/decide.js";
 import type {
   BeatFacts,
@@ -21,7 +23,6 @@ import type {
   SpecFacts,
   WorkerPart,
 } from "../../daemons/heartbeat-monitor/facts.js";
-import { blockKey } from "../../daemons/heartbeat-monitor/life.js";
 import { type HeartbeatPolicy, readHeartbeatPolicy } from "../../daemons/heartbeat-monitor/policy.js";
 import { readyFacts } from "../../daemons/heartbeat-monitor/recount.js";
 import type { ProcessLook } from "../../lib/domain/verdict.js";

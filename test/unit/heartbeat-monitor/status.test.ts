@@ -52,9 +52,10 @@ const atOnce = (piece: () => void): boolean => {
 };
 
 function status(): StatusFile {
+  const policy = policyOf();
   const context = {
     layout,
-    policy: () => policyOf(),
+    policy: () => policy,
     part: (key: string) => (key === "fleet" ? fleet : null),
     wakeOf: (key: string) => wakes.get(key) ?? null,
     partsWith: <T>() => new Map(workers.map((worker) => [worker.worker_id, worker as T])),
@@ -91,6 +92,28 @@ describe("status.json", () => {
     }
     wakes.clear();
     expect(nextAt()).toEqual([null, null]);
+  });
+
+  test("shows the score as the spec has it: the reported one, less the decay for each interval that was missed since", () => {
+    vi.useFakeTimers({ toFake: ["hrtime"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const [b, a] = watched() as [WorkerPart, WorkerPart];
+    workers = [{ ...a, silent_from_mono_ms: now().monoMs }, b];
+    const file = status();
+    const scores = () =>
+      (file.compose(NOW).workers as { health_score: number | null }[]).map((row) => row.health_score);
+    expect(scores()).toEqual([100, 100]);
+    for (const [seconds, score] of [
+      [44, 100],
+      [2, 95],
+      [100, 80],
+      [600, 0],
+    ] as const) {
+      vi.advanceTimersByTime(seconds * 1000);
+      expect(scores()).toEqual([score, 100]);
+    }
+    workers = [{ ...a, last_beat: null }];
+    expect(scores()).toEqual([null]);
   });
 
   test("shows who waits for a restart, behind which gate and until when", () => {
