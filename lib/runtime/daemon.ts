@@ -103,6 +103,7 @@ export interface DaemonDefinition<
   open(context: DaemonContext<Event, Settings>): DaemonBody<Event, Effect>;
 }
 
+/** How long a starting daemon waits for one that is stopping. */
 const WAIT_FOR_STOPPING_MS = 5000;
 const PULSE_SECONDS = 1;
 const PULSE_MS = PULSE_SECONDS * 1000;
@@ -251,21 +252,14 @@ class Daemon<
 
   async #lock(): Promise<void> {
     const path = this.#layout.lockFile(this.#definition.name);
-    const until = Date.now() + WAIT_FOR_STOPPING_MS;
-    for (;;) {
-      const outcome = await acquireSingle(path, this.#identity, {});
-      if (!("heldBy" in outcome)) {
-        this.#held = outcome;
-        outcome.onLost(() => this.#lost());
-        return;
-      }
-      if (Date.now() >= until) {
-        throw new AlreadyRunning(
-          `Cannot start ${this.#definition.name}: it already runs here${outcome.heldBy ? ` as pid ${outcome.heldBy.pid}` : ""}`,
-        );
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    const outcome = await acquireSingle(path, this.#identity, { waitMs: WAIT_FOR_STOPPING_MS });
+    if ("heldBy" in outcome) {
+      throw new AlreadyRunning(
+        `Cannot start ${this.#definition.name}: it already runs here${outcome.heldBy ? ` as pid ${outcome.heldBy.pid}` : ""}`,
+      );
     }
+    this.#held = outcome;
+    outcome.onLost(() => this.#lost());
   }
 
   /** Another holds the lock now: nothing more may be written, not even a farewell. */
