@@ -389,8 +389,9 @@ export class SpecSource implements Source {
     if (worker === null || worker.process === null || worker.ending !== null) return {};
     try {
       return { remains: this.#remains.look(workerId, attempt, worker.process) };
-    } catch {
+    } catch (error) {
       // Then the ending looks for itself, and tells of what is in the way.
+      if (answerCode(error) === null) throw error;
       return {};
     }
   }

@@ -1,10 +1,11 @@
 /** Guarantee: a file that the monitor may not read is said, and nothing is concluded from it. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
 import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
-import type { Remains } from "../../../daemons/heartbeat-monitor/remains.js";
+import { Remains } from "../../../daemons/heartbeat-monitor/remains.js";
 import { SpecSource } from "../../../daemons/heartbeat-monitor/spec-source.js";
 import type { DaemonContext } from "../../../lib/runtime/daemon.js";
 import type { DesiredState } from "../../../lib/schema/records.js";
@@ -35,7 +36,10 @@ class Bench {
       partsWith: () => new Map([...this.#parts].map(([key, part]) => [key.slice("worker:".length), part])),
       offer: (event: Event) => this.#take(event),
     };
-    this.#source = new SpecSource(context as unknown as DaemonContext<Event, HeartbeatSettings>, {} as Remains);
+    this.#source = new SpecSource(
+      context as unknown as DaemonContext<Event, HeartbeatSettings>,
+      new Remains(this.layout),
+    );
     this.#source.onMet = (workerId) => this.meetings.push(this.kinds(workerId));
     onTestFinished(() => this.#source.stop());
   }
@@ -66,6 +70,12 @@ class Bench {
       this.layout.activeSpec(id),
       JSON.stringify({ worker_id: id, worker_type: id, status: "running", attempt: part.spec.attempt }),
     );
+  }
+
+  /** What is known of the worker's process has no identity, against all that the types say. */
+  loseIdentity(id: string): void {
+    const part = this.#parts.get(`worker:${id}`) as WorkerPart;
+    this.#parts.set(`worker:${id}`, { ...part, process: { ...part.process, identity: undefined } as never });
   }
 
   write(path: string, record: object, mode = 0o644): void {
