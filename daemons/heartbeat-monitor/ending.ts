@@ -4,6 +4,7 @@ import type { Gate } from "../../lib/schema/events.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { Ending, Event, RemainsFacts, WorkerPart } from "./facts.js";
 import { file } from "./filing.js";
+import { loseCanary, settleCanary } from "./fleet.js";
 import { askGates, countCleanup, holdFor, isPlainFact, sayHeld } from "./gates.js";
 import { type Beginning, sayExit, sayZombie } from "./telling.js";
 import { gate, type Turn } from "./turn.js";
@@ -41,6 +42,7 @@ export function beginEnding(turn: Turn, beginning: Beginning): void {
   const worker = turn.worker as WorkerPart;
   const { reason, evidence, zombie } = beginning;
   const saidBefore = worker.zombie_said;
+  noteCanary(turn, beginning);
   const silentMs = worker.mode === "required" && zombie ? turn.silentMs() : null;
   const ending = newEnding(turn, { reason, evidence, zombie, exit: beginning.exit ?? null, silent_ms: silentMs });
   turn.set({ ending, held_by: null, observe_until_mono_ms: null, look_due_mono_ms: null, gone_since_mono_ms: null });
@@ -58,6 +60,14 @@ export function beginEnding(turn: Turn, beginning: Beginning): void {
   if (beginning.killAtOnce) return killNow(turn);
   turn.set({ ending: { ...ending, phase: "hook" } });
   askHook(turn);
+}
+
+/** The new attempt of a worker that the mass guard let through tells by its end, too, whether it came back. */
+function noteCanary(turn: Turn, { reason, exit }: Beginning): void {
+  if (reason === "stopped" || reason === "host_reboot") return;
+  const isFinished = exit?.exit_code === 0 && turn.worker?.spec.restart_when !== "always";
+  if (isFinished) settleCanary(turn);
+  else loseCanary(turn);
 }
 
 /** An ending at its very beginning. */

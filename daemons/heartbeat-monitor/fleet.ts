@@ -2,7 +2,14 @@
 
 import { under } from "../../lib/domain/counts.js";
 import { isOwnStall, step } from "../../lib/domain/local-health.js";
-import { type GuardFacts, guard, nextCanaries } from "../../lib/domain/mass-guard.js";
+import {
+  type Canary,
+  canaryDone,
+  type GuardFacts,
+  type GuardStep,
+  guard,
+  nextCanaries,
+} from "../../lib/domain/mass-guard.js";
 import type { Event, FleetPart, HoldFacts, WorkerPart } from "./facts.js";
 import type { Turn } from "./turn.js";
 
@@ -89,13 +96,19 @@ function stepGuard(turn: Turn): void {
   const facts = guardFacts(turn.fleet);
   const { state, edge } = guard(before, facts, turn.now, policy);
   if (state !== before) turn.setFleet({ guard: state });
+  sayEdge(turn, edge, facts);
+}
+
+function sayEdge(turn: Turn, edge: GuardStep["edge"], facts: GuardFacts): void {
   if (edge === "none") return;
+  const { guard: state } = turn.fleet;
   const suspects = facts.suspects.length;
   const monitored = monitoredCount(turn.fleet);
   const data = { suspects, monitored, reason: state.reason, worker_types: state.types };
   if (edge === "hold_started" || edge === "hold_widened") sayHoldStarted(turn, data, suspects, monitored);
   else if (edge === "escalated") {
-    const message = `${suspects} of ${monitored} workers have looked dead for ${policy.hold_seconds} s; nothing is killed, a person should look`;
+    const { hold_seconds: seconds } = turn.policy.settings.mass_failure;
+    const message = `${suspects} of ${monitored} workers have looked dead for ${seconds} s; nothing is killed, a person should look`;
     turn.sayFleet("mass_zombification_alert", { reason: state.reason, message, data }, turn.fleet.guard_incident);
   } else if (edge === "hold_ended") {
     turn.sayFleet(
@@ -116,7 +129,12 @@ function sayHoldStarted(
   if (turn.fleet.guard_incident === null) turn.setFleet({ guard_incident: `inc-${turn.stamp.id}-fleet` });
   const cause = turn.fleet.suspect_because;
   const because = cause === null ? "" : `; ${cause}`;
-  const message = `${suspects} of ${monitored} workers look dead at once${because}: nothing is killed until it is understood`;
+  const many = `${suspects} of ${monitored} workers look dead`;
+  const what =
+    turn.fleet.guard.reason === "canary_lost"
+      ? `A worker that was let through did not come back, and ${many}`
+      : `${many} at once`;
+  const message = `${what}${because}: nothing is killed until it is understood`;
   turn.sayFleet(
     "fleet_hold_started",
     { reason: turn.fleet.guard.reason, message, data: { ...data, cause } },
@@ -215,6 +233,28 @@ function releaseCanaries(turn: Turn): void {
   const ids = new Set(chosen.map((one) => one.worker_id));
   turn.setFleet({ guard: state, waiting: turn.fleet.waiting.filter((one) => !ids.has(one.worker_id)) });
   turn.do({ kind: "release", worker_ids: [...ids] });
+}
+
+/** A worker that was let through came back: its new attempt beats, runs where no beat is awaited, or has finished its work. */
+export function settleCanary(turn: Turn): void {
+  const canary = canaryOf(turn);
+  if (canary === undefined || canary.at_ms >= turn.now) return;
+  turn.setFleet({ guard: canaryDone(turn.fleet.guard, canary.worker_id, true, turn.now) });
+}
+
+/** A worker that was let through is dead again, or due again, before the first beat of its new attempt. */
+export function loseCanary(turn: Turn): void {
+  const worker = turn.worker as WorkerPart;
+  const canary = canaryOf(turn);
+  // What ends may still be the attempt that was let through: that is what it was let through for.
+  if (canary === undefined || worker.released || worker.silent_from_mono_ms <= canary.at_ms) return;
+  const before = turn.fleet.guard;
+  turn.setFleet({ guard: canaryDone(before, canary.worker_id, false, turn.now) });
+  if (turn.fleet.guard !== before) sayEdge(turn, "hold_started", guardFacts(turn.fleet));
+}
+
+function canaryOf(turn: Turn): Canary | undefined {
+  return turn.fleet.guard.canaries.find((canary) => canary.worker_id === turn.worker?.worker_id);
 }
 
 /** What a run before this one trusted and could not read says nothing about this one. */

@@ -4,7 +4,7 @@ import type { EndReason } from "../../lib/schema/catalogue.js";
 import type { Gate } from "../../lib/schema/events.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { HoldFacts, WorkerPart } from "./facts.js";
-import { waitForGuard } from "./fleet.js";
+import { loseCanary, waitForGuard } from "./fleet.js";
 import { gate, type Turn } from "./turn.js";
 
 const MINUTE_MS = 60_000;
@@ -162,7 +162,10 @@ export function holdFor(
 /** Says once which gate keeps a worker alive that would otherwise be ended. */
 export function sayHeld(turn: Turn, failed: Gate, gates: readonly Gate[], reason: EndReason): void {
   const worker = turn.worker as WorkerPart;
-  if (failed.gate === "mass_guard") waitForGuard(turn);
+  if (failed.gate === "mass_guard") {
+    loseCanary(turn);
+    waitForGuard(turn);
+  }
   if (worker.held_by === failed.gate) return;
   turn.set({ held_by: failed.gate });
   turn.decide(

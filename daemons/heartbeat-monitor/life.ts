@@ -1,6 +1,5 @@
 /** A worker's life as its files tell it: spec, launch, beats, exit, and what a person wants. @module */
 
-import { canaryDone } from "../../lib/domain/mass-guard.js";
 import { nextSlotAtMs } from "../../lib/domain/pacing.js";
 import { addGap, GAPS_NONE } from "../../lib/domain/phi.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
@@ -17,7 +16,7 @@ import type {
   SpecFacts,
   WorkerPart,
 } from "./facts.js";
-import { countMonitored, endSuspicion } from "./fleet.js";
+import { countMonitored, endSuspicion, settleCanary } from "./fleet.js";
 import { saidOf } from "./own-words.js";
 import { closeIfRecovered } from "./recovery.js";
 import { advance, lookNow } from "./silence.js";
@@ -302,16 +301,6 @@ function closedSilence(
     ...(turn.fleet.local_health === 0 ? {} : { local_health: turn.fleet.local_health }),
     ...(own.length === 0 ? {} : { own: Object.fromEntries(own) }),
   };
-}
-
-function settleCanary(turn: Turn): void {
-  const id = turn.worker?.worker_id;
-  if (
-    id === undefined ||
-    !turn.fleet.guard.canaries.some((canary) => canary.worker_id === id && canary.at_ms < turn.now)
-  )
-    return;
-  turn.setFleet({ guard: canaryDone(turn.fleet.guard, id, true, turn.now) });
 }
 
 /** The process ended: the restart path begins at once, with no timer. */

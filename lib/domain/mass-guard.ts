@@ -42,7 +42,7 @@ export interface GuardState {
   readonly canaries: readonly Canary[];
 }
 
-export type GuardReason = Bound["reason"] | "clear" | "suspects_few" | "by_hand" | "canary_lost";
+export type GuardReason = Bound["reason"] | "clear" | "suspects_few" | "canary_lost";
 
 export interface GuardStep {
   readonly state: GuardState;
@@ -81,11 +81,6 @@ export function guard(state: GuardState, facts: GuardFacts, nowMs: number, polic
   }
 }
 
-/** A person has understood the cause and ends the hold: canaries go next, as after a release by observation. */
-export function releaseByHand(state: GuardState, nowMs: number): GuardState {
-  return state.state === "holding" ? released(state, nowMs, "by_hand") : state;
-}
-
 /** Puts a guard back to holding because a worker sent ahead did not make it. */
 function holdAgain(state: GuardState, nowMs: number): GuardState {
   return { ...state, ...HOLD, reason: "canary_lost", since_ms: nowMs };
@@ -109,7 +104,7 @@ function fromHolding(state: GuardState, facts: GuardFacts, nowMs: number, policy
   const few_since_ms = few ? (state.few_since_ms ?? nowMs) : null;
   const holding: GuardState = { ...state, types, few_since_ms, reason: widened && bound ? bound.reason : state.reason };
   if (few_since_ms !== null && nowMs - few_since_ms >= clearMs) {
-    return { state: released(holding, nowMs, "suspects_few"), edge: "release_started", nextAtMs: nowMs };
+    return { state: released(holding, nowMs), edge: "release_started", nextAtMs: nowMs };
   }
   const escalateAtMs = state.since_ms + policy.hold_seconds * 1000;
   const clearAtMs = few_since_ms === null ? null : few_since_ms + clearMs;
@@ -144,7 +139,8 @@ function fromReleasing(state: GuardState, facts: GuardFacts, nowMs: number, poli
   return { state, edge: "none", nextAtMs: overdueAtMs };
 }
 
-function released(state: GuardState, nowMs: number, reason: GuardReason): GuardState {
+function released(state: GuardState, nowMs: number): GuardState {
+  const reason = "suspects_few";
   return { ...state, state: "releasing", reason, since_ms: nowMs, few_since_ms: null, rounds: [], canaries: [] };
 }
 

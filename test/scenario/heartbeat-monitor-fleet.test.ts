@@ -113,6 +113,69 @@ describe("the mass guard", () => {
     expect(world.fleet.guard.state).toBe("holding");
   });
 
+  test("a canary whose new attempt ends before it beats brings the hold back at once, and the rest wait for the next release", async () => {
+    const { world } = await playWithCrashes(
+      { mass_failure: { clear_fraction: 0.4 } },
+      ({ world }) => {
+        world.restarts = "crashing";
+        const ids = fleetOf(world, 20);
+        world.run(60);
+        world.silence(...ids.slice(0, 10));
+        world.run(400);
+        world.beatAgain(...ids.slice(0, 3));
+        world.until("the canary is lost", () => world.eventsOf("fleet_hold_started").length > 1, 450);
+        world.restarts = "well";
+        expect(world.signals).toHaveLength(1);
+        expect(world.fleet.guard).toMatchObject({ state: "holding", reason: "canary_lost" });
+        world.run(100);
+        expect(world.signals).toHaveLength(1);
+        world.run(300);
+      },
+      ({ active, alive }, expected, crashAfter) =>
+        expect({ active, alive }, `crashed after effect ${crashAfter}`).toEqual({
+          active: expected.active,
+          alive: expected.alive,
+        }),
+      53,
+    );
+    const [, again] = world.eventsOf("fleet_hold_started");
+    expect(again?.message).toMatch(
+      /^A worker that was let through did not come back, and \d of \d+ workers look dead: nothing is killed until it is understood$/,
+    );
+    expect(world.signals).toHaveLength(7);
+    expect(world.fleet.guard.state).toBe("clear");
+  });
+
+  test("a canary whose new attempt never beats is lost when that is due, not when the hold time is over", () => {
+    const { world } = openScene({ mass_failure: { clear_fraction: 0.4, hold_seconds: 3600 } });
+    world.restarts = "silent";
+    const ids = fleetOf(world, 20);
+    world.run(60);
+    world.silence(...ids.slice(0, 10));
+    world.run(400);
+    world.beatAgain(...ids.slice(0, 3));
+    world.until("the canary goes", () => world.signals.length > 0, 200);
+    // Its grace time is 300 s, twice that while many are suspect and the monitor doubts itself.
+    const seconds = world.until("the canary is lost", () => world.fleet.guard.state === "holding", 700);
+    expect(seconds).toBeGreaterThanOrEqual(300);
+    expect(world.fleet.guard.reason).toBe("canary_lost");
+    expect(world.signals).toHaveLength(1);
+  });
+
+  test("a canary whose new attempt finishes its work came back", () => {
+    const { world } = openScene({ mass_failure: { clear_fraction: 0.4 } });
+    world.restarts = "finishing";
+    const ids = fleetOf(world, 20);
+    world.run(60);
+    world.silence(...ids.slice(0, 10));
+    world.run(400);
+    world.beatAgain(...ids.slice(0, 3));
+    world.run(400);
+    expect(world.signals).toHaveLength(7);
+    expect(world.fleet.guard.state).toBe("clear");
+    expect(world.eventsOf("fleet_hold_started")).toHaveLength(1);
+  });
+
   test("the certainly dead are not held", () => {
     const { world } = openScene();
     const ids = fleetOf(world, 20);

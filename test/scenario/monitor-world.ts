@@ -129,8 +129,8 @@ export class MonitorWorld implements World<Event, Effect> {
   readonly desired = new Map<string, DesiredState>();
   hookAnswersLater = false;
   host: "running" | "stopping" = "running";
-  /** The next attempts beat again. */
-  restarts: "none" | "well" | "silent" = "none";
+  /** What becomes of the next attempts: they beat again, never beat, end at once with 1 or with 0. */
+  restarts: "none" | "well" | "silent" | "crashing" | "finishing" = "none";
   heartbeatsUnreadable = "";
   /** What happened while the monitor was down. */
   beforeScan: () => void = () => {};
@@ -699,6 +699,8 @@ export class MonitorWorld implements World<Event, Effect> {
       this.#launch(id, worker);
       this.#hintSpec(id);
       this.#hintLaunch(id, worker);
+      if (this.restarts === "crashing" || this.restarts === "finishing")
+        this.end(id, { code: this.restarts === "crashing" ? 1 : 0 });
     }
   }
 
