@@ -150,6 +150,8 @@ export interface HoldFacts {
   readonly acts: readonly HoldAct[];
   readonly starts_at_ms: number;
   readonly expires_at_ms: number;
+  /** false while nothing was said of it yet. */
+  readonly said?: boolean;
 }
 
 /** The small summary of the fleet that every decision may read. */

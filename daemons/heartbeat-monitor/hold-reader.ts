@@ -7,12 +7,18 @@ import type { Shelter } from "./shelter.js";
 /** As much of a hold as tells whether it was said before. */
 type SaidHold = Pick<Hold, "name" | "expiresAtMs">;
 
+/** `touch` makes a file and sets its time then: an end that moves by less than this is no news. */
+const SAME_END_MS = 1000;
+/** What is due later is left to the scans. */
+const LOOK_AHEAD_MS = 15_000;
+
 export class HoldReader {
   readonly #context: Pick<DaemonContext<Event, unknown>, "layout" | "part" | "offer">;
   readonly #shelter: Shelter;
   /** What was last said to be in force; null before the first look. */
-  #holds: readonly Hold[] | null = null;
+  #said: readonly SaidHold[] | null = null;
   #key = "";
+  #again: NodeJS.Timeout | undefined;
 
   constructor(context: Pick<DaemonContext<Event, unknown>, "layout" | "part" | "offer">, shelter: Shelter) {
     this.#context = context;
@@ -23,8 +29,9 @@ export class HoldReader {
     this.#shelter.run("reading holds/", () => {
       const nowMs = Date.now();
       const live = readHolds(this.#context.layout, nowMs).filter((hold) => hold.expiresAtMs > nowMs);
-      const before = this.#holds ?? this.#holdsOfLastRun();
-      this.#holds = live;
+      this.#lookAgain(live, nowMs);
+      const before = this.#said ?? this.#saidInLastRun();
+      this.#said = saidOf(before, live);
       const key = JSON.stringify(live);
       if (key === this.#key) return;
       this.#key = key;
@@ -34,15 +41,29 @@ export class HoldReader {
     });
   }
 
+  stop(): void {
+    clearTimeout(this.#again);
+  }
+
+  /** When a file that is in the making should be finished. */
+  #lookAgain(live: readonly Hold[], nowMs: number): void {
+    clearTimeout(this.#again);
+    const nextMs = Math.min(...live.map((hold) => hold.unfinishedUntilMs ?? Number.POSITIVE_INFINITY));
+    if (nextMs - nowMs > LOOK_AHEAD_MS) return;
+    this.#again = setTimeout(() => this.read(), Math.max(1, Math.ceil(nextMs - nowMs)));
+  }
+
   /** A monitor that starts again does not say again what its last run said. */
-  #holdsOfLastRun(): SaidHold[] {
+  #saidInLastRun(): SaidHold[] {
     const { holds } = this.#context.part<FleetPart>("fleet") ?? { holds: [] };
-    return holds.map(({ name, expires_at_ms }) => ({ name, expiresAtMs: expires_at_ms }));
+    return holds
+      .filter(({ said }) => said !== false)
+      .map(({ name, expires_at_ms }) => ({ name, expiresAtMs: expires_at_ms }));
   }
 
   #say(before: readonly SaidHold[], live: readonly Hold[]): void {
     for (const hold of live) {
-      if (before.some((one) => one.name === hold.name && one.expiresAtMs === hold.expiresAtMs)) continue;
+      if (!isToSay(hold) || before.some((one) => isSame(one, hold))) continue;
       const until = new Date(hold.expiresAtMs).toISOString().replace(/\.\d+Z$/, "Z");
       const data = {
         hold: hold.name,
@@ -74,6 +95,19 @@ export class HoldReader {
   }
 }
 
+/** One that is in the making holds silently: in a moment it is known what it says. */
+const isToSay = ({ unfinishedUntilMs }: Hold): boolean => unfinishedUntilMs === undefined;
+
+const isSame = (one: SaidHold, other: SaidHold): boolean =>
+  one.name === other.name && Math.abs(one.expiresAtMs - other.expiresAtMs) < SAME_END_MS;
+
+/** What is said once the holds in force are; of one that is written anew just now, what was said before. */
+function saidOf(before: readonly SaidHold[], live: readonly Hold[]): SaidHold[] {
+  return live.flatMap((hold) =>
+    isToSay(hold) ? (before.find((one) => isSame(one, hold)) ?? hold) : before.filter(({ name }) => name === hold.name),
+  );
+}
+
 function holdFacts(hold: Hold): HoldFacts {
   return {
     name: hold.name,
@@ -82,5 +116,6 @@ function holdFacts(hold: Hold): HoldFacts {
     acts: hold.acts,
     starts_at_ms: hold.startsAtMs,
     expires_at_ms: hold.expiresAtMs,
+    ...(isToSay(hold) ? {} : { said: false }),
   };
 }

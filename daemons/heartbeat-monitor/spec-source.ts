@@ -112,6 +112,7 @@ export class SpecSource implements Source {
 
   stop(): void {
     this.#stopped = true;
+    this.#holds.stop();
     for (const watch of this.#watches) watch.close();
     for (const timer of this.#again.values()) clearTimeout(timer);
   }

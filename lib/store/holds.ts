@@ -10,10 +10,12 @@ import { readInstant } from "../schema/primitives.js";
 import { DAEMONS, HOLD_ACTS, type HoldAct, type HoldRecord, holdSchema } from "../schema/records.js";
 import { namesIn } from "./entries.js";
 import type { Layout } from "./layout.js";
-import { MAX_BYTES, type Reading, readRecord } from "./records.js";
+import { MAX_BYTES, type Reading, readRecord, UNFINISHED_MS } from "./records.js";
 
 const DEFAULT_MS = 3_600_000;
 const LONGEST_MS = 7 * 86_400_000;
+/** A file that was unfinished holds for so much longer than it may be, so that whoever looks again then still finds it held. */
+const LOOK_AGAIN_MS = 1000;
 
 /** Whom a hold is for. `named`: its file does not say, so any worker, type, task or target of that name. */
 export type HoldScope = "worker" | "worker_type" | "target" | "all" | "named";
@@ -34,6 +36,8 @@ export interface Hold {
   readonly defaulted: boolean;
   /** Why the file could not be read, if so. */
   readonly unreadable?: string;
+  /** Until when the file, which does not parse, may still be in the making: it is to be read again then. */
+  readonly unfinishedUntilMs?: number;
 }
 
 /** What is about to be acted upon. */
@@ -47,7 +51,8 @@ export interface HoldSubject {
 /**
  * Reads all holds, those that have not begun or have ended included, sorted by name.
  *
- * A file that does not parse and is younger than two seconds is still being written and is not listed yet.
+ * A file that does not parse and is younger than two seconds is still being written: what it will hold is not known, so it
+ * holds everything until then.
  */
 export function readHolds(layout: Layout, nowMs: number): Hold[] {
   return namesIn(layout.holdsDir)
@@ -56,7 +61,7 @@ export function readHolds(layout: Layout, nowMs: number): Hold[] {
     .flatMap((name) => readHold(layout, name, nowMs) ?? []);
 }
 
-/** One hold; null if there is none of that name, or if it is still being written. */
+/** One hold; null if there is none of that name. */
 export function readHold(layout: Layout, name: string, nowMs: number): Hold | null {
   const path = join(layout.holdsDir, name);
   const stat = lstatSync(path, { throwIfNoEntry: false });
@@ -67,7 +72,8 @@ export function readHold(layout: Layout, name: string, nowMs: number): Hold | nu
   const reading = readOne(layout, path, nowMs);
   if (typeof reading === "string") return unreadableHold(name, sinceMs, reading);
   if (reading.kind === "ok") return holdOf(name, reading.value, sinceMs);
-  return reading.kind === "bad" ? unreadableHold(name, sinceMs, reading.sentence) : null;
+  if (reading.kind === "bad") return unreadableHold(name, sinceMs, reading.sentence);
+  return reading.kind === "unfinished" ? unfinishedHold(name, stat.mtimeMs) : null;
 }
 
 /** A file that we have no permission to read is a hold too, and not the host's weather. */
@@ -109,6 +115,16 @@ function unreadableHold(name: string, sinceMs: number, why: string): Hold {
   };
 }
 
+function unfinishedHold(name: string, mtimeMs: number): Hold {
+  const unfinishedUntilMs = mtimeMs + UNFINISHED_MS;
+  return {
+    ...holdOf(name, { scope: "all" }, mtimeMs),
+    why: "it is still being written",
+    expiresAtMs: unfinishedUntilMs + LOOK_AGAIN_MS,
+    unfinishedUntilMs,
+  };
+}
+
 /**
  * Places a daemon's hold. One of that name that is in force stays, and so does whatever a person has put there.
  *
@@ -118,7 +134,7 @@ export function placeHold(layout: Layout, name: string, text: string, nowMs: num
   const path = join(layout.holdsDir, name);
   if (createExclusive(path, text, { sync: true })) return "placed";
   const there = readHold(layout, name, nowMs);
-  // Still being written, and so a person's; or gone in this very moment.
+  // Gone in this very moment.
   if (there === null) return createExclusive(path, text, { sync: true }) ? "placed" : "held";
   if (nowMs < there.expiresAtMs) return "held";
   if (!isSpent(there, nowMs)) return "in_the_way";

@@ -97,11 +97,19 @@ describe("readHolds()", () => {
     });
   });
 
-  test("does not list one that is still being written", () => {
+  test("holds everything for one that is still being written, until it can be read or is refused", () => {
     const layout = temporaryLayout();
     put(layout, "new", '{"scope":');
-    expect(readHolds(layout, Date.now())).toEqual([]);
-    expect(readHolds(layout, Date.now() + 2500)).toHaveLength(1);
+    const nowMs = Date.now();
+    const hold = one(layout, nowMs);
+    expect(hold).toMatchObject({ scope: "all", why: "it is still being written" });
+    expect(hold.unreadable).toBeUndefined();
+    for (const act of ["kill", "restart", "fix"] as const)
+      expect(heldBy([hold], act, { worker_id: "anybody" }, nowMs + 2000)).toBe(hold);
+    expect(heldBy([hold], "kill", { worker_id: "anybody" }, nowMs + 3500)).toBeNull();
+    expect(one(layout, nowMs + 2500).unreadable).toMatch(/^Cannot read hold/);
+    put(layout, "new", '{"scope":"worker","name":"w"}');
+    expect(heldBy([one(layout)], "kill", { worker_id: "anybody" }, nowMs)).toBeNull();
   });
 
   test("passes over temporary files and an editor's copies", () => {
