@@ -31,13 +31,19 @@ export class HoldReader {
       const live = readHolds(this.#context.layout, nowMs).filter((hold) => hold.expiresAtMs > nowMs);
       this.#lookAgain(live, nowMs);
       const before = this.#said ?? this.#saidInLastRun();
-      this.#said = saidOf(before, live);
-      const key = JSON.stringify(live);
+      const known = live.filter((hold) => isToSay(hold, nowMs));
+      const unfinished = live.filter(isUnfinished);
+      this.#said = [
+        ...known.map((hold) => before.find((one) => isSame(one, hold)) ?? hold),
+        ...namesakes(before, unfinished),
+      ];
+      const holds = live.map((hold) => holdFacts(hold, known.includes(hold)));
+      const key = JSON.stringify([holds, live]);
       if (key === this.#key) return;
       this.#key = key;
       // In force first, said then: news that cannot be written must not keep a hold from holding.
-      this.#context.offer({ kind: "holds", holds: live.map(holdFacts) });
-      this.#say(before, live);
+      this.#context.offer({ kind: "holds", holds });
+      this.#say(before, known, unfinished);
     });
   }
 
@@ -45,10 +51,14 @@ export class HoldReader {
     clearTimeout(this.#again);
   }
 
-  /** When a file that is in the making should be finished. */
+  /** When the next hold begins or ends, or a file that is in the making should be finished. */
   #lookAgain(live: readonly Hold[], nowMs: number): void {
     clearTimeout(this.#again);
-    const nextMs = Math.min(...live.map((hold) => hold.unfinishedUntilMs ?? Number.POSITIVE_INFINITY));
+    const nextMs = Math.min(
+      ...live.map(({ unfinishedUntilMs, startsAtMs, expiresAtMs }) =>
+        startsAtMs > nowMs ? startsAtMs : (unfinishedUntilMs ?? expiresAtMs),
+      ),
+    );
     if (nextMs - nowMs > LOOK_AHEAD_MS) return;
     this.#again = setTimeout(() => this.read(), Math.max(1, Math.ceil(nextMs - nowMs)));
   }
@@ -61,9 +71,9 @@ export class HoldReader {
       .map(({ name, expires_at_ms }) => ({ name, expiresAtMs: expires_at_ms }));
   }
 
-  #say(before: readonly SaidHold[], live: readonly Hold[]): void {
-    for (const hold of live) {
-      if (!isToSay(hold) || before.some((one) => isSame(one, hold))) continue;
+  #say(before: readonly SaidHold[], known: readonly Hold[], unfinished: readonly Hold[]): void {
+    for (const hold of known) {
+      if (before.some((one) => isSame(one, hold))) continue;
       const until = new Date(hold.expiresAtMs).toISOString().replace(/\.\d+Z$/, "Z");
       const data = {
         hold: hold.name,
@@ -89,26 +99,26 @@ export class HoldReader {
       });
     }
     for (const hold of before) {
-      if (!live.some((one) => one.name === hold.name))
+      if (![...known, ...unfinished].some((one) => one.name === hold.name))
         this.#shelter.news("hold_expired", { message: `Hold "${hold.name}" is over`, data: { hold: hold.name } });
     }
   }
 }
 
 /** One that is in the making holds silently: in a moment it is known what it says. */
-const isToSay = ({ unfinishedUntilMs }: Hold): boolean => unfinishedUntilMs === undefined;
+const isUnfinished = ({ unfinishedUntilMs }: Hold): boolean => unfinishedUntilMs !== undefined;
+
+const isToSay = (hold: Hold, nowMs: number): boolean => !isUnfinished(hold) && hold.startsAtMs <= nowMs;
 
 const isSame = (one: SaidHold, other: SaidHold): boolean =>
   one.name === other.name && Math.abs(one.expiresAtMs - other.expiresAtMs) < SAME_END_MS;
 
-/** What is said once the holds in force are; of one that is written anew just now, what was said before. */
-function saidOf(before: readonly SaidHold[], live: readonly Hold[]): SaidHold[] {
-  return live.flatMap((hold) =>
-    isToSay(hold) ? (before.find((one) => isSame(one, hold)) ?? hold) : before.filter(({ name }) => name === hold.name),
-  );
+/** What was said of holds that are written anew just now holds on. */
+function namesakes(before: readonly SaidHold[], unfinished: readonly Hold[]): SaidHold[] {
+  return before.filter(({ name }) => unfinished.some((hold) => hold.name === name));
 }
 
-function holdFacts(hold: Hold): HoldFacts {
+function holdFacts(hold: Hold, isSaid: boolean): HoldFacts {
   return {
     name: hold.name,
     scope: hold.scope,
@@ -116,6 +126,6 @@ function holdFacts(hold: Hold): HoldFacts {
     acts: hold.acts,
     starts_at_ms: hold.startsAtMs,
     expires_at_ms: hold.expiresAtMs,
-    ...(isToSay(hold) ? {} : { said: false }),
+    ...(isSaid ? {} : { said: false }),
   };
 }

@@ -154,7 +154,7 @@ export class StatusFile {
       .map((one) => waitingWorker(one, this.#desiredOf(one.worker_id, nowMs)));
     const daemons = readDaemons(layout).map(({ alive, presence: _, ...daemon }) => ({ ...daemon, running: alive }));
     const breakers = this.#breakers();
-    const holds = (fleet?.holds ?? []).filter((hold) => hold.expires_at_ms > nowMs);
+    const holds = (fleet?.holds ?? []).filter((hold) => hold.starts_at_ms <= nowMs && nowMs < hold.expires_at_ms);
     const pending = namesIn(join(layout.autoFixDir, "pending"));
     const guard = fleet?.guard ?? null;
     const heldBecause = guard?.state === "holding" ? guard.reason : null;

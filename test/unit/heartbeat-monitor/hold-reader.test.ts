@@ -107,6 +107,53 @@ describe("a hold that does not parse", () => {
   });
 });
 
+describe("a hold that begins later", () => {
+  const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
+  const later = (from: number, to: number): string =>
+    JSON.stringify({ scope: "all", starts_at: inSeconds(from), expires_at: inSeconds(to) });
+
+  test("is said when it begins, and over when it ends, on the second", () => {
+    put("night", later(5, 12));
+    vi.advanceTimersByTime(4900);
+    expect([holdingAll(), said]).toEqual([[], []]);
+    vi.advanceTimersByTime(200);
+    expect([holdingAll(), said]).toEqual([["night"], ["hold_started night"]]);
+    vi.advanceTimersByTime(6800);
+    expect(said).toHaveLength(1);
+    vi.advanceTimersByTime(200);
+    expect([fleet.holds, said]).toEqual([[], ["hold_started night", "hold_expired night"]]);
+  });
+
+  test("and is taken away before leaves no word", () => {
+    put("night", later(5, 10));
+    rmSync(join(layout.holdsDir, "night"));
+    reader.read();
+    vi.advanceTimersByTime(20_000);
+    expect([fleet.holds, said]).toEqual([[], []]);
+  });
+
+  test("and has begun while the monitor was down is said by its next run, once", () => {
+    put("night", later(5, 3600));
+    reader.stop();
+    vi.advanceTimersByTime(60_000);
+    start();
+    start();
+    expect(said).toEqual(["hold_started night"]);
+  });
+
+  test("and was in force until a person put it off is over, and begins again", () => {
+    put("night", later(0, 3600));
+    put("night", later(5, 3600));
+    vi.advanceTimersByTime(6000);
+    expect(said).toEqual(["hold_started night", "hold_expired night", "hold_started night"]);
+  });
+
+  test("in months is left to the scans", () => {
+    put("night", later(90 * 86_400, 91 * 86_400));
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
 describe("touch", () => {
   test("is one hold and said once, although it makes a file and sets its time then", () => {
     put("all", "");

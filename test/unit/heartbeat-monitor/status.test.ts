@@ -150,12 +150,13 @@ describe("status.json", () => {
       holds: [
         { ...hold, expires_at_ms: NOW + 1 },
         { ...hold, expires_at_ms: NOW },
+        { ...hold, starts_at_ms: NOW + 1, expires_at_ms: NOW + 2 },
       ],
     };
     expect(status().compose(NOW)).toMatchObject({
       ok: false,
       breakers: [{ worker_type: "t", state: "open", failure_count: 5 }],
-      holds: [{ name: "all" }],
+      holds: [{ name: "all", expires_at: "2026-11-21T21:08:04Z" }],
       budgets: { cleanups_left_this_minute: 18 },
       detector: { trusted: true, guard: "clear" },
     });
