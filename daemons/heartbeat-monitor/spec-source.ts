@@ -75,6 +75,8 @@ export class SpecSource implements Source {
   readonly #unmet = new Set<string>();
   /** Called when a worker is watched from now on. */
   onMet: (workerId: string) => void = () => {};
+  /** Called when a person wants something else of a worker than before. */
+  onWish: () => void = () => {};
   #scans = 0;
   /** A scan goes on piece by piece. */
   #scanning = false;
@@ -423,7 +425,9 @@ export class SpecSource implements Source {
     // A wish is there, and we are kept from reading it: what was known before holds on.
     if (wish.kind === "bad" && isClosed(wish)) return;
     const desired = wish.kind === "ok" ? wish.value.state : "running";
-    if (desired !== worker.desired) this.#context.offer({ kind: "desired", worker_id: workerId, desired });
+    if (desired === worker.desired) return;
+    this.#context.offer({ kind: "desired", worker_id: workerId, desired });
+    this.onWish();
   }
 
   #later(key: string, afterMs: number, action: () => void): void {

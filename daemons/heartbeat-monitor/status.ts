@@ -1,5 +1,5 @@
 /** `status.json`: the whole truth on one line, written on change and at most once a second. @module */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fleetHealth, isWorkerWell } from "../../lib/domain/fleet-health.js";
 import { now } from "../../lib/platform/clock.js";
@@ -24,7 +24,7 @@ import type { HeartbeatSettings } from "./policy.js";
 const WRITE_EVERY_MS = 1000;
 /** Of the monitor's time, what writing takes at most: with ten thousand workers it takes a tenth of a second, in which deaths wait. */
 const SHARE_OF_TIME = 1 / 20;
-/** What others own (breakers, requests, daemons) is looked at this often even when nothing of ours changed. */
+/** What others own (breakers, requests that are new, daemons) is looked at this often even when nothing of ours changed. */
 const REFRESH_MS = 5000;
 /** A large fleet's refresh costs more and comes less often. */
 const REFRESH_MS_PER_WORKER = 10;
@@ -69,6 +69,8 @@ export class StatusFile {
   #last = { head: "", tail: "" };
   #refreshMs = REFRESH_MS;
   #composing = false;
+  /** When the restart queue had changed last as it was read; null while nobody waits in it. */
+  #queueMs: number | null = null;
   /** Each worker's row, which holds for as long as its part and its deadline do. */
   readonly #rows = new Map<string, Row>();
 
@@ -86,8 +88,8 @@ export class StatusFile {
   pulse(within: (piece: () => void) => boolean, written: () => void = () => {}): void {
     const sinceMs = performance.now() - this.#writtenMonoMs;
     const isStale = sinceMs >= this.#refreshMs;
-    if (this.#composing || (!this.#dirty && !isStale)) return;
-    if (sinceMs < Math.max(WRITE_EVERY_MS, this.#tookMs / SHARE_OF_TIME)) return;
+    if (this.#composing || sinceMs < Math.max(WRITE_EVERY_MS, this.#tookMs / SHARE_OF_TIME)) return;
+    if (!this.#dirty && !isStale && !this.#hasQueueMoved()) return;
     this.#composing = true;
     this.#dirty = false;
     const rows: Row[] = [];
@@ -235,9 +237,21 @@ export class StatusFile {
     return healthOf(worker, this.#context.policy(), silentMs).score;
   }
 
+  /** The queue is another's: only while somebody waits in it, it is asked whether anything of it has changed. */
+  #hasQueueMoved(): boolean {
+    if (this.#queueMs === null) return false;
+    try {
+      return changedAtMs(this.#context.layout.queueDir) !== this.#queueMs;
+    } catch {
+      // Whoever reads it says what is wrong with it.
+      return true;
+    }
+  }
+
   #waiting(): WaitingRequest[] {
     const { layout } = this.#context;
     const waiting: WaitingRequest[] = [];
+    const queueMs = changedAtMs(layout.queueDir);
     for (const name of namesIn(layout.queueDir)) {
       const reading = readRecord(join(layout.queueDir, name), restartRequestSchema, {
         maxBytes: MAX_BYTES.request,
@@ -256,6 +270,7 @@ export class StatusFile {
         count: deferred?.count ?? 0,
       });
     }
+    this.#queueMs = waiting.length === 0 ? null : queueMs;
     return waiting;
   }
 
@@ -309,6 +324,11 @@ function waitingWorker(request: WaitingRequest, desired: DesiredState) {
     next_at: request.next_at,
   };
   return { row, isWell: isWorkerWell(row) };
+}
+
+/** Of a folder: when a file in it was last made, replaced or taken away. */
+function changedAtMs(path: string): number | null {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? null;
 }
 
 function namesIn(path: string): string[] {

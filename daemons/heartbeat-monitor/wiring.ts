@@ -45,6 +45,8 @@ const definition: Definition = {
     const leases = new LeaseSource(context);
     const performer = new Performer(context, beats, specs, remains, leases);
     context.reporter.onReported(() => status.touch());
+    // Which no event tells of.
+    specs.onWish = () => status.touch();
     const pulse = new SweepSource(context, () => {
       beats.check();
       status.pulse(

@@ -21,6 +21,8 @@ class Bench {
   readonly said: string[] = [];
   /** What had been told of each worker when it was met. */
   readonly meetings: string[][] = [];
+  /** How often it was told that a person wants something else. */
+  wishes = 0;
   readonly #parts = new Map<string, WorkerPart>();
   /** Of workers that are met as soon as their specs are read. */
   readonly #strangers = new Map<string, WorkerPart>();
@@ -40,6 +42,7 @@ class Bench {
       new Remains(this.layout),
     );
     this.#source.onMet = (workerId) => this.meetings.push(this.kinds(workerId));
+    this.#source.onWish = () => this.wishes++;
     onTestFinished(() => this.#source.stop());
   }
 
@@ -148,6 +151,7 @@ test("a wish that was taken back is heard of before anything else of its worker,
     desired: "running",
   });
   expect(bench.kinds("b")).toEqual(["spec"]);
+  expect(bench.wishes).toBeGreaterThan(0);
 });
 
 test("a desired state that is no JSON is said", () => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
@@ -204,6 +204,36 @@ describe("status.json", () => {
     file.touch();
     file.pulse(atOnce);
     expect(JSON.parse(readFileSync(layout.status, "utf8"))).toMatchObject({ workers: [] });
+  });
+
+  test("follows the restart queue each second while somebody waits in it, and each five seconds while nobody does", () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    onTestFinished(() => void vi.useRealTimers());
+    let nth = 0;
+    /** As worker-restart does it: another file in the place of the last, at another time. */
+    const wait = (deferred: object | null): void => {
+      const path = join(layout.queueDir, "c-restart.json");
+      if (deferred === null) rmSync(path);
+      else writeFileSync(path, JSON.stringify({ worker_id: "c", worker_type: "t", attempt: 1, deferred }));
+      utimesSync(layout.queueDir, ++nth, nth);
+    };
+    const file = status();
+    const shownAfter = (ms: number): unknown[] => {
+      vi.advanceTimersByTime(ms);
+      file.pulse(atOnce);
+      return (JSON.parse(readFileSync(layout.status, "utf8")) as { workers: { why: string }[] }).workers.map(
+        ({ why }) => why,
+      );
+    };
+    expect(shownAfter(0)).toEqual([]);
+    wait({ gate: "backoff" });
+    expect(shownAfter(1100)).toEqual([]);
+    expect(shownAfter(5000)).toEqual(["backoff"]);
+    wait({ gate: "rate_limits" });
+    expect(shownAfter(500)).toEqual(["backoff"]);
+    expect(shownAfter(600)).toEqual(["rate_limits"]);
+    wait(null);
+    expect(shownAfter(1100)).toEqual([]);
   });
 
   test("has a line that says the same as what it is made from, the workers' rows included", () => {
