@@ -164,7 +164,7 @@ describe("worker-restart as a process", () => {
     const told = (type: string): string[] =>
       environmentOf(pidOf(`${type}-1`, 2) as number).filter((each) => each.startsWith("HEALD_HEARTBEAT_INTERVAL_"));
     const name = "HEALD_HEARTBEAT_INTERVAL_SECONDS";
-    await until(() => told("plain").length > 0, "its program has begun");
+    await until(() => ["sleeper", "named", "plain"].every((type) => told(type).length > 0), "all programs have begun");
     expect([told("sleeper"), told("named"), told("plain")]).toEqual([[`${name}=7`], [`${name}=3`], [`${name}=5`]]);
   });
 
