@@ -16,12 +16,12 @@ export const beatSchema = z.looseObject({
 });
 export type Beat = z.infer<typeof beatSchema>;
 
-/** The same without what is wrong in it, as long as it says whose beat it is: what is only shown must not silence a worker. */
+/** The same without what is wrong in it, as long as it says whose and which beat it is: what is only shown must not silence a worker. */
 export const arrivalSchema = z.looseObject({
   worker_id: idSchema,
   attempt: attemptSchema.nullish(),
   pid: z.number().int().nullish().catch(undefined),
-  sequence: z.number().nullish().catch(undefined),
+  sequence: z.number().nullish(),
   timestamp: instantSchema.nullish().catch(undefined),
   health_score: z.number().min(0).max(100).nullish().catch(undefined),
   progress: z.number().min(0).max(100).nullish().catch(undefined),
