@@ -1,6 +1,7 @@
 /** Guarantee: a file that the monitor may not read is said, and nothing is concluded from it. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
 import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
@@ -137,6 +138,20 @@ test.skipIf(!IS_ROOT)("an unreadable launch or exit record says nothing of its w
   expect(bench.said).toHaveLength(2);
   expect(bench.said.join("\n")).toMatch(/launch record.*a\.attempt-1.*\n.*exit record.*b\.attempt-1.*may not be read/);
   expect([bench.kinds("a"), bench.kinds("b"), bench.kinds("c")]).toEqual([["spec"], ["spec"], ["spec", "exit"]]);
+});
+
+test("an exit is told also where its last words cannot be read, but not where the monitor itself is wrong", () => {
+  const bench = new Bench();
+  for (const id of ["a", "b"]) bench.know(id, "running");
+  const exit = { ended_at: new Date().toISOString(), exit_code: 1, signal: null, ran_ms: 5 };
+  for (const id of ["a", "b"]) bench.write(bench.layout.exit(id, 1), { worker_id: id, attempt: 1, ...exit });
+  const logs = dirname(bench.layout.workerLog("a", 1));
+  mkdirSync(dirname(logs), { recursive: true });
+  symlinkSync(logs, logs);
+  bench.loseIdentity("b");
+  expect(() => bench.scanInTurn()).toThrow(TypeError);
+  expect(bench.offered.find(({ kind }) => kind === "exit")).not.toHaveProperty("remains");
+  expect([bench.kinds("a").at(-1), bench.kinds("b").at(-1)]).toEqual(["exit", "spec"]);
 });
 
 test("a wish that was taken back is heard of before anything else of its worker, which might be ended for it", () => {
