@@ -1,5 +1,5 @@
 /** Looks at a home; what seems broken is looked at twice, since daemons and workers change it meanwhile. @module */
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Layout } from "../../lib/store/layout.js";
 import type { Facts } from "./facts.js";
 import { type Finding, findingsOf } from "./finding.js";
@@ -23,13 +23,15 @@ export interface HowToLook {
   /** How long to wait before the second look, which is made only if the first found something; 0 for no second look. */
   readonly settleSeconds?: number;
   readonly outcomeSeconds?: number;
+  /** Waits for so many milliseconds; by the clock unless said otherwise. */
+  readonly pause?: (ms: number) => Promise<unknown>;
 }
 
 const keyOf = ({ invariant, about }: Finding): string => `${invariant} ${about}`;
 
 /** Names every violation. Changes nothing. */
 export async function examineHome(layout: Layout, how: HowToLook = {}): Promise<Examination> {
-  const { settleSeconds = SETTLE_SECONDS, outcomeSeconds = OUTCOME_SECONDS } = how;
+  const { settleSeconds = SETTLE_SECONDS, outcomeSeconds = OUTCOME_SECONDS, pause = delay } = how;
   const facts = await loadFacts(layout, outcomeSeconds * 1000);
   const first = findingsOf(INVARIANTS, facts);
   if (first.length === 0 || settleSeconds === 0) return { findings: first, facts, looks: 1 };

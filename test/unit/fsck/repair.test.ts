@@ -79,9 +79,13 @@ describe("fsck", () => {
     const home = new SoundHome();
     home.write(`restart/claimed/${DEAD_CLAIM}`, { worker_id: WORKER, worker_type: TYPE });
     home.write("desired/scan-1.json", "{");
-    const looking = examineHome(home.layout, { settleSeconds: 0.3 });
-    setTimeout(() => rmSync(home.at(`restart/claimed/${DEAD_CLAIM}`)), 100);
-    const { findings, looks } = await looking;
+    const pauses: number[] = [];
+    const pause = async (ms: number): Promise<void> => {
+      pauses.push(ms);
+      rmSync(home.at(`restart/claimed/${DEAD_CLAIM}`));
+    };
+    const { findings, looks } = await examineHome(home.layout, { settleSeconds: 60, pause });
+    expect(pauses).toEqual([60_000]);
     expect([looks, findings.map(({ about }) => about)]).toEqual([2, ["desired/scan-1.json"]]);
   });
 
