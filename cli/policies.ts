@@ -14,27 +14,22 @@ const POLICY_BYTES_MAX = 1024 * 1024;
 
 /** Loaded when asked for: each brings its daemon's schema along. */
 const DEFINITIONS: Readonly<Record<string, () => Promise<Definition>>> = {
-  "heartbeat-policy": async () =>
-    (await import("../daemons/heartbeat-monitor/policy.js")).heartbeatPolicy as unknown as Definition,
-  "worker-restart-policy": async () =>
-    (await import("../daemons/worker-restart/policy.js")).restartPolicy as unknown as Definition,
-  "failure-pattern-policy": async () =>
-    (await import("../daemons/failure-pattern/policy.js")).failurePatternPolicy as unknown as Definition,
+  "heartbeat-policy": async () => (await import("../daemons/heartbeat-monitor/policy.js")).heartbeatPolicy,
+  "worker-restart-policy": async () => (await import("../daemons/worker-restart/policy.js")).restartPolicy,
+  "failure-pattern-policy": async () => (await import("../daemons/failure-pattern/policy.js")).failurePatternPolicy,
   "auto-fix-registry": async () => {
     const { registryDefinition } = await import("../lib/schema/fix-registry.js");
     const { SHIPPED_FIXES } = await import("../lib/schema/shipped-fixes.js");
-    return registryDefinition(SHIPPED_FIXES) as unknown as Definition;
+    return registryDefinition(SHIPPED_FIXES);
   },
   "healing-policies": async () => {
     const { healingDefinition } = await import("../lib/schema/healing-policies.js");
     const { SHIPPED_POLICIES } = await import("../lib/schema/shipped-fixes.js");
-    return healingDefinition(SHIPPED_POLICIES) as unknown as Definition;
+    return healingDefinition(SHIPPED_POLICIES);
   },
-  "allowed-commands": async () =>
-    (await import("../lib/schema/allowed-commands.js")).allowedCommandsDefinition as unknown as Definition,
-  "auto-fix-policy": async () => (await import("../daemons/auto-fix/policy.js")).autoFixPolicy as unknown as Definition,
-  "notification-policy": async () =>
-    (await import("../lib/schema/notification-policy.js")).notificationPolicy as unknown as Definition,
+  "allowed-commands": async () => (await import("../lib/schema/allowed-commands.js")).allowedCommandsDefinition,
+  "auto-fix-policy": async () => (await import("../daemons/auto-fix/policy.js")).autoFixPolicy,
+  "notification-policy": async () => (await import("../lib/schema/notification-policy.js")).notificationPolicy,
 };
 
 /** File names under which the same policies are known elsewhere. */

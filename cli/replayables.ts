@@ -1,9 +1,11 @@
 /** Each daemon's core and policy, for commands that compute decisions again; loaded when they are wanted. @module */
+import type { Core } from "../lib/runtime/core.js";
 import type { Replayable } from "../lib/runtime/replay.js";
+import type { Policy, PolicyDefinition } from "../lib/schema/policy.js";
 import type { DaemonName } from "../lib/schema/records.js";
 
-/** Whatever a daemon's own types are: what goes in comes from its records. */
-export type AnyReplayable = Replayable<unknown, unknown>;
+/** Whatever a daemon's own types are: what goes in comes from its records, and what a person wrote is for its policy alone to take. */
+export type AnyReplayable = Replayable<unknown, never>;
 
 type Loader = () => Promise<AnyReplayable>;
 
@@ -13,30 +15,38 @@ const LOADERS: Readonly<Record<DaemonName, Loader>> = {
       import("../daemons/heartbeat-monitor/decide.js"),
       import("../daemons/heartbeat-monitor/policy.js"),
     ]);
-    return { core, policy: heartbeatPolicy } as never;
+    return untyped(core, heartbeatPolicy);
   },
   "worker-restart": async () => {
     const [{ restartCore }, { restartPolicy }] = await Promise.all([
       import("../daemons/worker-restart/decide.js"),
       import("../daemons/worker-restart/policy.js"),
     ]);
-    return { core: restartCore, policy: restartPolicy } as never;
+    return untyped(restartCore, restartPolicy);
   },
   "failure-pattern": async () => {
     const [{ failurePatternCore }, { failurePatternPolicy }] = await Promise.all([
       import("../daemons/failure-pattern/decide.js"),
       import("../daemons/failure-pattern/policy.js"),
     ]);
-    return { core: failurePatternCore, policy: failurePatternPolicy } as never;
+    return untyped(failurePatternCore, failurePatternPolicy);
   },
   "auto-fix": async () => {
     const [{ autoFixCore }, { autoFixPolicy }] = await Promise.all([
       import("../daemons/auto-fix/decide.js"),
       import("../daemons/auto-fix/policy.js"),
     ]);
-    return { core: autoFixCore, policy: autoFixPolicy } as never;
+    return untyped(autoFixCore, autoFixPolicy);
   },
 };
+
+/** A core is asked with what its own records hold, and with its own policy: nobody who asks needs its types. */
+function untyped<Slice extends object, Event extends { kind: string }, Effect extends { kind: string }, Settings>(
+  core: Core<Slice, Event, Effect, Policy<Settings>>,
+  policy: PolicyDefinition<Settings, never>,
+): AnyReplayable {
+  return { core: core as unknown as AnyReplayable["core"], policy };
+}
 
 export function loadReplayable(daemon: DaemonName): Promise<AnyReplayable> {
   return LOADERS[daemon]();

@@ -36,7 +36,7 @@ export interface BacktestParts {
 export async function partsFor(name: string, policy: Policy<unknown>): Promise<BacktestParts> {
   const daemon = JUDGED[name] as DaemonName;
   const { core, policy: definition } = await loadReplayable(daemon);
-  const base = { daemon, core: core as AnyCore, definition: definition as unknown as PolicyDefinition<never, never> };
+  const base = { daemon, core: core as AnyCore, definition: definition as PolicyDefinition<never, never> };
   if (name === "auto-fix-registry") {
     const { rulesUnder } = await import("../../daemons/auto-fix/backtest.js");
     return { ...base, rules: rulesUnder(policy.settings as never), other: null, tooFine: () => [] };

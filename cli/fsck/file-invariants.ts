@@ -154,10 +154,9 @@ function isLeft({ kind, shown, mtimeMs, isWriterAlive }: Entry, nowMs: number): 
   return nowMs - mtimeMs > (isWriterAlive === false ? TEMPORARY_MS : HOUR_MS);
 }
 
-function unreadable(facts: Facts): RecordFact<unknown>[] {
-  const { specs, launches, exits, holds, breakers, budget, pendingFixes, runs } = facts;
+function unreadable(facts: Facts): Pick<RecordFact<unknown>, "shown" | "problem">[] {
+  const { specs, launches, exits, holds, breakers, budget, pendingFixes, runs, requests } = facts;
   const others = [...specs, ...launches, ...exits, ...holds, ...breakers, ...pendingFixes, ...runs];
-  const requests = facts.requests.filter(({ problem }) => problem !== null) as unknown as RecordFact<unknown>[];
   return [...others, ...(budget === null ? [] : [budget]), ...requests, ...facts.unreadable].filter(
     ({ problem }) => problem !== null,
   );

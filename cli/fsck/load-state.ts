@@ -73,12 +73,12 @@ function textIn(path: string): { readonly text: string; readonly problem: string
 function checkpointIn(text: string): Checkpoint | string {
   const json = objectIn(text);
   if (json === null) return `it is no JSON object: ${whyNotJson(text)}`;
-  if (typeof json.seq !== "number") return "seq must be a number";
-  if (!isObject(json.parts)) return "parts must be an object";
-  const { pending } = json;
-  if (!Array.isArray(pending) || !pending.every((entry) => entryProblem(entry) === null))
+  const { seq, boot_id, parts, pending } = json;
+  if (typeof seq !== "number") return "seq must be a number";
+  if (!isObject(parts)) return "parts must be an object";
+  if (!Array.isArray(pending) || !pending.every((entry): entry is JournalEntry => entryProblem(entry) === null))
     return "pending must be a list of journal entries";
-  return json as unknown as Checkpoint;
+  return { seq, boot_id: typeof boot_id === "string" ? boot_id : "", parts, pending };
 }
 
 interface ReadLine {

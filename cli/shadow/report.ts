@@ -1,6 +1,5 @@
 /** Reads what a shadow policy said beside the live one, and what became of those whom it would have ended. @module */
 import type { DecisionRecord } from "../../lib/schema/events.js";
-import type { Policy } from "../../lib/schema/policy.js";
 import type { DaemonName } from "../../lib/schema/records.js";
 import { decisionsOf, linesOfLog } from "../../lib/store/decisions.js";
 import type { Layout } from "../../lib/store/layout.js";
@@ -126,14 +125,14 @@ async function aheadOf(layout: Layout, daemon: DaemonName, hash: string) {
     import("../../daemons/heartbeat-monitor/policy.js"),
     import("../../daemons/heartbeat-monitor/detection.js"),
   ]);
-  const timeline = new PolicyTimeline(layout, heartbeatPolicy as never);
-  const shadow = timeline.byHash(hash) as Policy<never> | null;
+  const timeline = new PolicyTimeline(layout, heartbeatPolicy);
+  const shadow = timeline.byHash(hash);
   const laterBy = new Map<string, number>();
   const hear = (record: DecisionRecord): void => {
     const live = record.mode === "shadow" ? null : timeline.byHash(record.policy_hash);
     if (live === null || shadow === null) return;
-    const was = endOfRecordedSilence(record, live as never);
-    const would = endOfRecordedSilence(record, shadow as never);
+    const was = endOfRecordedSilence(record, live);
+    const would = endOfRecordedSilence(record, shadow);
     if (was === undefined || was.endsMs === null || would === undefined) return;
     laterBy.set(record.decision_id, would.endsMs === null ? Number.POSITIVE_INFINITY : would.endsMs - was.endsMs);
   };
