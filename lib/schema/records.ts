@@ -16,17 +16,15 @@ export const beatSchema = z.looseObject({
 });
 export type Beat = z.infer<typeof beatSchema>;
 
+const { pid, timestamp, health_score, progress, activity, metrics } = beatSchema.shape;
 /** The same without what is wrong in it, as long as it says whose and which beat it is: what is only shown must not silence a worker. */
-export const arrivalSchema = z.looseObject({
-  worker_id: idSchema,
-  attempt: attemptSchema.nullish(),
-  pid: z.number().int().nullish().catch(undefined),
-  sequence: z.number().nullish(),
-  timestamp: instantSchema.nullish().catch(undefined),
-  health_score: z.number().min(0).max(100).nullish().catch(undefined),
-  progress: z.number().min(0).max(100).nullish().catch(undefined),
-  activity: z.string().nullish().catch(undefined),
-  metrics: z.record(z.string(), z.unknown()).nullish().catch(undefined),
+export const arrivalSchema = beatSchema.extend({
+  pid: pid.catch(undefined),
+  timestamp: timestamp.catch(undefined),
+  health_score: health_score.catch(undefined),
+  progress: progress.catch(undefined),
+  activity: activity.catch(undefined),
+  metrics: metrics.catch(undefined),
 });
 
 /** Identity of a process: numbers alone are reused, these five are not. */
