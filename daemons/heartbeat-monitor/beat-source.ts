@@ -10,6 +10,7 @@ import { arrivalSchema, type Beat, beatSchema } from "../../lib/schema/records.j
 import { numbersOf } from "../../lib/schema/samples.js";
 import { MAX_BYTES, type Reading, readRecord } from "../../lib/store/records.js";
 import { arrivedAtMs } from "./arrival.js";
+import { BeatRefusals } from "./beat-refusals.js";
 import { BeatRounds } from "./beat-rounds.js";
 import type { BeatFacts, Event, FleetPart, WorkerPart } from "./facts.js";
 import { GapBook, type HourOfGaps } from "./gap-book.js";
@@ -20,8 +21,6 @@ import { Shelter } from "./shelter.js";
 const SCAN_EVERY_SECONDS = 30;
 /** A beat that is being written in place is looked at again after this long. */
 const LOOK_AGAIN_MS = 500;
-/** What is wrong with a worker's beats is said again after so long. */
-const REFUSED_AGAIN_MS = 3_600_000;
 
 export interface ReportedNumbers {
   readonly attempt: number | null;
@@ -33,6 +32,11 @@ interface Version {
   readonly ino: number;
   readonly mtimeMs: number;
   readonly size: number;
+}
+
+/** What tells one refused file from the next: what a link was put in the place of has its times. */
+interface RefusedVersion extends Version {
+  readonly ctimeMs: number;
 }
 
 /** What was last delivered of a worker. */
@@ -53,8 +57,9 @@ export class BeatSource implements Source {
   readonly #rounds: BeatRounds;
   /** The numbers of each worker's latest beat, where it had any. */
   readonly #numbers = new Map<string, ReportedNumbers>();
-  /** What was said of each worker's beats that were refused. */
-  readonly #refused = new Map<string, { readonly words: string; readonly saidMonoMs: number }>();
+  /** The beat of each worker that was refused last: it is not read again and again. */
+  readonly #refused = new Map<string, RefusedVersion>();
+  readonly #refusals = new BeatRefusals();
   readonly gaps = new GapBook(Date.now());
   received = 0;
 
@@ -134,6 +139,7 @@ export class BeatSource implements Source {
   greet(workerId: string): void {
     if (!this.#started) return;
     this.#seen.delete(workerId);
+    this.#refused.delete(workerId);
     this.#hint(`${workerId}.json`);
   }
 
@@ -161,6 +167,8 @@ export class BeatSource implements Source {
       known.lookedMonoMs = now().monoMs;
       return null;
     }
+    const refused = this.#refused.get(workerId);
+    if (refused !== undefined && isSame(refused, stat) && refused.ctimeMs === stat.ctimeMs) return null;
     const nowMs = Date.now();
     const reading = this.#read(workerId, path, nowMs);
     if (reading.kind === "absent") return null;
@@ -169,13 +177,13 @@ export class BeatSource implements Source {
       return null;
     }
     if (reading.kind === "bad") {
-      this.#refuse(workerId, reading.code, reading.sentence);
+      this.#refuse(workerId, reading.code, reading.sentence, stat);
       return null;
     }
     const { value } = reading;
     if (value.worker_id !== workerId) {
       const sentence = `Cannot read heartbeat "${path}": worker_id must be the file's name, got "${value.worker_id.slice(0, 60)}"`;
-      this.#refuse(workerId, "wrong_field", sentence);
+      this.#refuse(workerId, "wrong_field", sentence, stat);
       return null;
     }
     const key = keyOf(reading);
@@ -204,22 +212,39 @@ export class BeatSource implements Source {
   #read(workerId: string, path: string, nowMs: number): Reading<Beat> {
     const options = { maxBytes: MAX_BYTES.beat, nowMs, what: "heartbeat", isFleeting: true, isThere: true };
     const reading = readRecord(path, beatSchema, options);
+    if (reading.kind === "ok") this.#refusals.recover(workerId);
     if (reading.kind !== "bad" || reading.code !== "wrong_field") return reading;
     const arrival = readRecord(path, arrivalSchema, options);
     if (arrival.kind !== "ok") return reading;
-    this.#refuse(workerId, reading.code, `${reading.sentence}; the rest of it counts`);
+    this.#say(workerId, reading.code, `${reading.sentence}; the rest of it counts`);
     return arrival;
   }
 
-  /** Says at most once an hour what is wrong with a worker's beats: each of them is a new file. */
-  #refuse(workerId: string, code: string, sentence: string): void {
-    const words = `${code} ${sentence.replace(/\d+/g, "#")}`;
-    const { monoMs } = now();
-    const known = this.#refused.get(workerId);
-    if (known?.words === words && monoMs - known.saidMonoMs < REFUSED_AGAIN_MS) return;
-    const path = this.#context.layout.heartbeat(workerId);
-    const content = { message: sentence, reason: code, data: { path, problem: sentence } };
-    if (this.#shelter.news("record_refused", content)) this.#refused.set(workerId, { words, saidMonoMs: monoMs });
+  /** A beat that does not count is not read again. */
+  #refuse(workerId: string, code: string, sentence: string, version?: RefusedVersion): void {
+    const isSaid = this.#say(workerId, code, sentence, version !== undefined);
+    if (!isSaid || version === undefined) return;
+    const { ino, mtimeMs, ctimeMs, size } = version;
+    this.#refused.set(workerId, { ino, mtimeMs, ctimeMs, size });
+  }
+
+  /**
+   * Says once what is wrong with a worker's beats: each of them is a new file.
+   *
+   * @param isCounted Whether each time is another beat; of a file that may not be read that is not known.
+   * @returns False where it cannot be written just now: then it is said at the next time that they are read.
+   */
+  #say(workerId: string, code: string, sentence: string, isCounted = true): boolean {
+    const beats = this.#refusals.hear(workerId, code, sentence, now().monoMs);
+    if (beats === 0 || this.#tell(workerId, code, sentence, isCounted ? beats : 1)) return true;
+    this.#refusals.forget(workerId);
+    return false;
+  }
+
+  #tell(workerId: string, code: string, sentence: string, beats: number): boolean {
+    const message = beats === 1 ? sentence : `${sentence} (${beats} beats)`;
+    const data = { path: this.#context.layout.heartbeat(workerId), problem: sentence, beats };
+    return this.#shelter.news("record_refused", { message, reason: code, data }, { worker_id: workerId });
   }
 
   #noteNumbers(workerId: string, { attempt, metrics }: Beat): void {

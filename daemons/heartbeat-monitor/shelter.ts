@@ -2,7 +2,7 @@
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
 import { Shelter as PlainShelter } from "../../lib/runtime/shelter.js";
 import type { EventType } from "../../lib/schema/catalogue.js";
-import type { EventContent } from "../../lib/schema/events.js";
+import type { EventContent, EventSubject } from "../../lib/schema/events.js";
 import { RefusalBook } from "../../lib/store/records.js";
 
 type Context = Pick<DaemonContext<never, unknown>, "log" | "reporter">;
@@ -17,8 +17,8 @@ export class Shelter extends PlainShelter {
   }
 
   /** Says something about the daemon, or tells that it could not be written. */
-  news(type: EventType, content: EventContent): boolean {
-    return this.run("writing news", () => this.#reporter.news(type, content));
+  news(type: EventType, content: EventContent, subject: EventSubject = {}): boolean {
+    return this.run("writing news", () => this.#reporter.news(type, content, subject));
   }
 
   /** Reports a version of a bad file once; where that cannot be written, at the next time that it is read. */

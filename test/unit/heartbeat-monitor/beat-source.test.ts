@@ -1,7 +1,7 @@
 import { mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { BeatSource } from "../../../daemons/heartbeat-monitor/beat-source.js";
 import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
 import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
@@ -113,4 +113,24 @@ test("beats that do not say whose they are count as silence, however many come, 
   beat(layout, { worker_id: "w-3", attempt: "1" });
   expect(source.freshBeatOf("w-3")).toBeNull();
   expect(said).toHaveLength(2);
+});
+
+test("beats with two faults by turns are said twice, and not at each beat", () => {
+  const { layout, source, said } = sourceInRounds();
+  for (let sequence = 2; sequence < 10; sequence++) {
+    beat(layout, { worker_id: "w-3", sequence, ...(sequence % 2 === 0 ? { progress: 101 } : { activity: 5 }) });
+    expect(source.freshBeatOf("w-3")).toMatchObject({ sequence });
+  }
+  expect(said).toHaveLength(2);
+});
+
+test("a refused beat that stays is not read again at every look", () => {
+  const { layout, source, said } = sourceInRounds();
+  beat(layout, { worker_id: "w-4", sequence: 2 });
+  source.freshBeatOf("w-3");
+  const wasReadAgain = vi.spyOn(JSON, "parse");
+  onTestFinished(() => wasReadAgain.mockRestore());
+  expect(source.freshBeatOf("w-3")).toBeNull();
+  expect(wasReadAgain).not.toHaveBeenCalled();
+  expect(said).toHaveLength(1);
 });
