@@ -138,15 +138,17 @@ function ofActive(row: WorkerRow, spec: WorkerSpecRecord | null, nowMs: number):
   const seen = readInstant(row.last_seen);
   const beat = seen === null ? "" : `, the last beat ${span(nowMs - seen)} ago`;
   const next = readInstant(row.next_at);
+  // status.json says it in the place of the verdict, which is on a silence that is none.
+  const refused = row.why.startsWith("its beats are refused") ? `; ${row.why}` : "";
   const due = next !== null && next > nowMs ? `; the next look is at ${localTime(next, nowMs)}` : "";
   switch (row.state) {
     case "healthy":
       if (mode === "none") return ["it has no beats: its process alone is watched, and runs; there is nothing to do"];
       if (mode === "optional" && seen === null)
-        return ["it need not beat: its process alone is watched, and runs; there is nothing to do"];
+        return [`it need not beat: its process alone is watched, and runs; there is nothing to do${refused}`];
       return [`it beats in time${beat}: there is nothing to do`];
     case "starting":
-      return [`it was started and has its grace time${due}`];
+      return [`it was started and has its grace time${due}${refused}`];
     case "paused":
       return [`its process is stopped or frozen and is left alone: kill -CONT ${row.pid ?? "<pid>"} lets it go on`];
     case "debugged":
@@ -158,7 +160,7 @@ function ofActive(row: WorkerRow, spec: WorkerSpecRecord | null, nowMs: number):
         ? (WORKER_STATES as Readonly<Record<string, string>>)[row.state]
         : row.state;
       const plain = `${sentence?.replace(/\.$/, "")}`.toLowerCase();
-      return [`${plain}${beat}${due}`];
+      return [`${plain}${beat}${due}${refused}`];
     }
   }
 }

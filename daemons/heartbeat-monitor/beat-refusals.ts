@@ -57,7 +57,7 @@ export class BeatRefusals {
 }
 
 /** What was found, and where in the text, is another thing with every beat; what was wanted is not. */
-function withoutFigures(sentence: string): string {
+export function withoutFigures(sentence: string): string {
   return sentence.replace(/, got [^;]*/g, "").replace(/\d+(?:\.\d+)?/g, "#");
 }
 

@@ -6,11 +6,12 @@ import { weatherCode } from "../../lib/platform/files.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { isId, readInstant } from "../../lib/schema/primitives.js";
-import { arrivalSchema, type Beat, beatSchema } from "../../lib/schema/records.js";
+import type { Beat } from "../../lib/schema/records.js";
 import { numbersOf } from "../../lib/schema/samples.js";
-import { MAX_BYTES, type Reading, readRecord } from "../../lib/store/records.js";
+import { readBeat, whyRefused } from "../../lib/store/beats.js";
+import type { Bad } from "../../lib/store/records.js";
 import { arrivedAtMs } from "./arrival.js";
-import { BeatRefusals } from "./beat-refusals.js";
+import { BeatRefusals, withoutFigures } from "./beat-refusals.js";
 import { BeatRounds } from "./beat-rounds.js";
 import type { BeatFacts, Event, FleetPart, WorkerPart } from "./facts.js";
 import { GapBook, type HourOfGaps } from "./gap-book.js";
@@ -170,22 +171,19 @@ export class BeatSource implements Source {
     const refused = this.#refused.get(workerId);
     if (refused !== undefined && isSame(refused, stat) && refused.ctimeMs === stat.ctimeMs) return null;
     const nowMs = Date.now();
-    const reading = this.#read(workerId, path, nowMs);
+    const reading = readBeat(this.#context.layout, workerId, { nowMs, isFleeting: true, isThere: true });
     if (reading.kind === "absent") return null;
     if (reading.kind === "unfinished") {
       setTimeout(() => this.#hint(`${workerId}.json`), LOOK_AGAIN_MS).unref();
       return null;
     }
     if (reading.kind === "bad") {
-      this.#refuse(workerId, reading.code, reading.sentence, stat);
+      this.#refuse(workerId, reading, Math.max(0, nowMs - stat.mtimeMs), stat);
       return null;
     }
-    const { value } = reading;
-    if (value.worker_id !== workerId) {
-      const sentence = `Cannot read heartbeat "${path}": worker_id must be the file's name, got "${value.worker_id.slice(0, 60)}"`;
-      this.#refuse(workerId, "wrong_field", sentence, stat);
-      return null;
-    }
+    const { value, fault } = reading;
+    if (fault === undefined) this.#refusals.recover(workerId);
+    else this.#say(workerId, fault.code, fault.sentence);
     const key = keyOf(reading);
     const { ino, mtimeMs, size } = reading;
     this.#seen.set(workerId, { ino, mtimeMs, size, lookedMonoMs: now().monoMs });
@@ -206,45 +204,6 @@ export class BeatSource implements Source {
     const watchedFrom = this.#context.part<FleetPart>("fleet")?.trust_from_mono_ms ?? null;
     this.#noteGap(workerId, value, agoMs, watchedFrom);
     return { ...beatFacts(value, key, 0), ago_ms: agoMs };
-  }
-
-  /** A beat with a fault in what is only shown counts without that: it says all the same that the worker is alive. */
-  #read(workerId: string, path: string, nowMs: number): Reading<Beat> {
-    const options = { maxBytes: MAX_BYTES.beat, nowMs, what: "heartbeat", isFleeting: true, isThere: true };
-    const reading = readRecord(path, beatSchema, options);
-    if (reading.kind === "ok") this.#refusals.recover(workerId);
-    if (reading.kind !== "bad" || reading.code !== "wrong_field") return reading;
-    const arrival = readRecord(path, arrivalSchema, options);
-    if (arrival.kind !== "ok") return reading;
-    this.#say(workerId, reading.code, `${reading.sentence}; the rest of it counts`);
-    return arrival;
-  }
-
-  /** A beat that does not count is not read again. */
-  #refuse(workerId: string, code: string, sentence: string, version?: RefusedVersion): void {
-    const isSaid = this.#say(workerId, code, sentence, version !== undefined);
-    if (!isSaid || version === undefined) return;
-    const { ino, mtimeMs, ctimeMs, size } = version;
-    this.#refused.set(workerId, { ino, mtimeMs, ctimeMs, size });
-  }
-
-  /**
-   * Says once what is wrong with a worker's beats: each of them is a new file.
-   *
-   * @param isCounted Whether each time is another beat; of a file that may not be read that is not known.
-   * @returns False where it cannot be written just now: then it is said at the next time that they are read.
-   */
-  #say(workerId: string, code: string, sentence: string, isCounted = true): boolean {
-    const beats = this.#refusals.hear(workerId, code, sentence, now().monoMs);
-    if (beats === 0 || this.#tell(workerId, code, sentence, isCounted ? beats : 1)) return true;
-    this.#refusals.forget(workerId);
-    return false;
-  }
-
-  #tell(workerId: string, code: string, sentence: string, beats: number): boolean {
-    const message = beats === 1 ? sentence : `${sentence} (${beats} beats)`;
-    const data = { path: this.#context.layout.heartbeat(workerId), problem: sentence, beats };
-    return this.#shelter.news("record_refused", { message, reason: code, data }, { worker_id: workerId });
   }
 
   #noteNumbers(workerId: string, { attempt, metrics }: Beat): void {
@@ -287,8 +246,40 @@ export class BeatSource implements Source {
     const code = weatherCode(error);
     if (code === null) throw error;
     if (code !== "EACCES" && code !== "EPERM") return this.#inTrouble(code);
-    const path = this.#context.layout.heartbeat(workerId);
-    this.#refuse(workerId, code, `Cannot read heartbeat "${path}": it may not be read (${code})`);
+    const problem = `it may not be read (${code})`;
+    const sentence = `Cannot read heartbeat "heartbeats/${workerId}.json": ${problem}`;
+    this.#refuse(workerId, { code, sentence, problems: [{ field: "", message: problem }] }, 0);
+  }
+
+  /** A beat that does not count: it is not read again, and its worker's silence is told along with it. */
+  #refuse(workerId: string, bad: Omit<Bad, "kind">, ageMs: number, version?: RefusedVersion): void {
+    const isSaid = this.#say(workerId, bad.code, bad.sentence, version !== undefined);
+    const known = this.#context.part<WorkerPart>(`worker:${workerId}`)?.beats_refused ?? null;
+    const why = whyRefused(bad);
+    if (known === null || withoutFigures(known) !== withoutFigures(why))
+      this.#context.offer({ kind: "beats_refused", worker_id: workerId, why, age_ms: ageMs });
+    if (!isSaid || version === undefined) return;
+    const { ino, mtimeMs, ctimeMs, size } = version;
+    this.#refused.set(workerId, { ino, mtimeMs, ctimeMs, size });
+  }
+
+  /**
+   * Says once what is wrong with a worker's beats.
+   *
+   * @param isCounted Whether each time is another beat; of a file that may not be read that is not known.
+   * @returns False where it cannot be written just now: then it is said at the next time that they are read.
+   */
+  #say(workerId: string, code: string, sentence: string, isCounted = true): boolean {
+    const beats = this.#refusals.hear(workerId, code, sentence, now().monoMs);
+    if (beats === 0 || this.#tell(workerId, code, sentence, isCounted ? beats : 1)) return true;
+    this.#refusals.forget(workerId);
+    return false;
+  }
+
+  #tell(workerId: string, code: string, sentence: string, beats: number): boolean {
+    const message = beats === 1 ? sentence : `${sentence} (${beats} beats)`;
+    const data = { path: this.#context.layout.heartbeat(workerId), problem: sentence, beats };
+    return this.#shelter.news("record_refused", { message, reason: code, data }, { worker_id: workerId });
   }
 
   #list(): string[] | null {

@@ -11,6 +11,7 @@ import type { Effect, Event, FleetPart, Slice } from "./facts.js";
 import { noticeStall, onHolds, onPulse, onReady, onStarting, onUnreadable, onWeathered } from "./fleet.js";
 import { onBeat, onDesired, onExit, onLaunch, onMemory, onSpec, onStat } from "./life.js";
 import type { HeartbeatPolicy } from "./policy.js";
+import { onBeatsRefused } from "./refused-beats.js";
 import { shadowing } from "./shadow.js";
 import { advance, lookNow, onLooked } from "./silence.js";
 import { Turn } from "./turn.js";
@@ -54,6 +55,8 @@ function apply(turn: Turn, event: Event): void {
       return onLaunch(turn, event);
     case "beat":
       return onBeat(turn, event.beat);
+    case "beats_refused":
+      return onBeatsRefused(turn, event.why, event.age_ms);
     case "exit":
       return onExit(turn, event.attempt, event.exit, event.remains);
     case "vanished":

@@ -106,6 +106,8 @@ export interface WorkerPart {
   /** From when silence counts: first sight, launch, or the last beat. */
   readonly silent_from_mono_ms: number;
   readonly last_beat: LastBeat | null;
+  /** Why its latest beat does not count; missing or null where it does, or where there is none. */
+  readonly beats_refused?: string | null;
   /** The gaps between its beats, as far as they were observed; only where the detector learns from them. */
   readonly gaps?: GapHistogram;
   /** The level of silence that was last said, so that each is said once. */
@@ -231,6 +233,8 @@ export type Event =
       readonly launcher_alive: boolean;
     }
   | { readonly kind: "beat"; readonly worker_id: string; readonly beat: BeatFacts }
+  /** Its latest beat does not count, and for another reason than the one before. */
+  | { readonly kind: "beats_refused"; readonly worker_id: string; readonly why: string; readonly age_ms: number }
   | {
       readonly kind: "exit";
       readonly worker_id: string;

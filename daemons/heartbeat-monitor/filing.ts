@@ -5,6 +5,7 @@ import { blockOf } from "./block.js";
 import type { Ending, WorkerPart } from "./facts.js";
 import { countMonitored, endSuspicion } from "./fleet.js";
 import { isOrphaned } from "./orphaned.js";
+import { refusedFields } from "./refused-beats.js";
 import { gate, type Turn } from "./turn.js";
 import { wishFor } from "./wishes.js";
 
@@ -104,6 +105,7 @@ function evidencePatch(turn: Turn, status: string, logTail: string): Record<stri
       killed_by:
         exit?.signal === null || exit === null ? null : ending.signalled || ending.exit?.wanted ? "heald" : "other",
       silent_seconds: ending.silent_ms === null ? null : Math.round(ending.silent_ms / 100) / 10,
+      ...refusedFields(worker),
       log_tail: logTail,
       last_beat:
         last === null

@@ -225,6 +225,7 @@ export function onBeat(turn: Turn, beat: BeatFacts): void {
     ...(KEPT_BY_BEATS.has(worker.state) ? {} : { looks: [], look_due_mono_ms: null }),
     log_moved: false,
     gone_since_mono_ms: null,
+    ...(worker.beats_refused == null ? {} : { beats_refused: null }),
     ...learnt(turn, worker, beat, silentMs),
     last_beat: {
       arrived_mono_ms: arrived,

@@ -12,6 +12,7 @@ import { beginSuspicion, endSuspicion } from "./fleet.js";
 import { afterReboot, onBeat, onExit, onRunsAgain } from "./life.js";
 import { isOrphaned, ORPHANED_MS } from "./orphaned.js";
 import { closeIfRecovered, recoversAtMs } from "./recovery.js";
+import { refusedFields, refusedWords } from "./refused-beats.js";
 import { tryStop } from "./stopping.js";
 import type { Turn } from "./turn.js";
 
@@ -150,10 +151,15 @@ function sayLevel(turn: Turn, level: "late" | "warning" | "critical", silent: nu
   const worker = turn.worker as WorkerPart;
   const missed = missedIntervals(silent, limits.intervalMs);
   const { score } = decayedScore(worker.last_beat?.reported ?? null, missed, turn.settings().health_score_decay_rate);
-  const message = `${worker.worker_id} has been silent for ${Math.round(silent / 1000)} s (every ${Math.round(limits.intervalMs / 1000)} s expected)`;
+  const message = `${worker.worker_id} has been silent for ${Math.round(silent / 1000)} s (every ${Math.round(limits.intervalMs / 1000)} s expected)${refusedWords(worker)}`;
   turn.say(LEVEL_EVENTS[level], {
     message,
-    data: { silent_seconds: Math.round(silent / 100) / 10, intervals_silent: missed, health_score: score },
+    data: {
+      silent_seconds: Math.round(silent / 100) / 10,
+      intervals_silent: missed,
+      health_score: score,
+      ...refusedFields(worker),
+    },
   });
 }
 
@@ -325,11 +331,15 @@ function sayVerdict(turn: Turn, verdict: Verdict): void {
     alerted_mono_ms: verdict.verdict === "paused" ? turn.now : worker.alerted_mono_ms,
   });
   turn.enter(entry.state);
-  const message = `${worker.worker_id} is ${entry.state} (${verdict.because}) after ${Math.round(turn.silentMs() / 1000)} s of silence`;
+  const message = `${worker.worker_id} is ${entry.state} (${verdict.because}) after ${Math.round(turn.silentMs() / 1000)} s of silence${refusedWords(worker)}`;
   turn.say(entry.event, {
     reason: verdict.because,
     message,
-    data: { because: verdict.because, silent_seconds: Math.round(turn.silentMs() / 100) / 10 },
+    data: {
+      because: verdict.because,
+      silent_seconds: Math.round(turn.silentMs() / 100) / 10,
+      ...refusedFields(worker),
+    },
   });
   writeBlock(turn, {});
 }

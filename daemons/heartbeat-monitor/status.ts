@@ -20,6 +20,7 @@ import { healthOf } from "./block.js";
 import { BudgetReader } from "./budgets-left.js";
 import type { Event, FleetPart, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
+import { refusedSentence } from "./refused-beats.js";
 
 const WRITE_EVERY_MS = 1000;
 /** Of the monitor's time, what writing takes at most: with ten thousand workers it takes a tenth of a second, in which deaths wait. */
@@ -302,12 +303,16 @@ function workerRow(worker: WorkerPart, nextAt: string | null, score: number | nu
     attempt: worker.spec.attempt,
     pid: worker.process?.identity.pid ?? null,
     desired: worker.desired,
-    why: worker.ending?.reason ?? worker.held_by ?? worker.said_verdict,
+    why: worker.ending?.reason ?? worker.held_by ?? refusedWhy(worker) ?? worker.said_verdict,
     since: writeInstant(worker.state_since_at_ms),
     next_at: nextAt,
     health_score: score,
     last_seen: worker.last_beat === null ? null : writeInstant(worker.last_beat.arrived_at_ms),
   };
+}
+
+function refusedWhy({ beats_refused: why }: WorkerPart): string | null {
+  return why == null ? null : refusedSentence(why);
 }
 
 function waitingWorker(request: WaitingRequest, desired: DesiredState) {

@@ -1,6 +1,7 @@
 /** What is said when an attempt has ended or is about to be ended. @module */
 import type { EndReason } from "../../lib/schema/catalogue.js";
 import type { Ending, ExitFacts, RemainsFacts, WorkerPart } from "./facts.js";
+import { refusedFields, refusedWords } from "./refused-beats.js";
 import type { Turn } from "./turn.js";
 
 /** Why an ending begins, and on what evidence. */
@@ -44,8 +45,13 @@ export function sayZombie(turn: Turn, ending: Ending): void {
     detection_lags_ms: [...turn.fleet.detection_lags_ms, lag].slice(-100),
   });
   const silent = ending.silent_ms === null ? null : Math.round(ending.silent_ms / 100) / 10;
-  const data = { evidence: ending.evidence, silent_seconds: silent, pid: worker.process?.identity.pid ?? null };
-  const after = silent === null ? "" : ` after ${Math.round(silent)} s of silence`;
+  const data = {
+    evidence: ending.evidence,
+    silent_seconds: silent,
+    pid: worker.process?.identity.pid ?? null,
+    ...(silent === null ? {} : refusedFields(worker)),
+  };
+  const after = silent === null ? "" : ` after ${Math.round(silent)} s of silence${refusedWords(worker)}`;
   turn.say("zombie_detected", {
     reason: ending.reason,
     message: `${worker.worker_id} is a zombie: ${ending.reason} (${ending.evidence})${after}`,

@@ -5,14 +5,13 @@ import { replaceFile, weatherCode } from "../../lib/platform/files.js";
 import type { LauncherStarter } from "../../lib/platform/launcher-host.js";
 import type { Answer, PerformContext } from "../../lib/runtime/core.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
-import { beatSchema } from "../../lib/schema/records.js";
 import { statusOf, type WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
+import { readBeat } from "../../lib/store/beats.js";
 import type { BreakerStore } from "../../lib/store/breakers.js";
 import { textOf } from "../../lib/store/entries.js";
 import { appendHistory, type HistoryRecord } from "../../lib/store/history.js";
 import { placeHold } from "../../lib/store/holds.js";
 import { filedName, type Mailbox } from "../../lib/store/mailbox.js";
-import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
 import { SpecStore } from "../../lib/store/specs.js";
 import { isAttemptAlive } from "../../lib/targets/attempts.js";
 import type { BreakerSource } from "./breaker-source.js";
@@ -228,10 +227,7 @@ export class Performer {
 
   /** The beat itself, where the monitor has not shown it in the spec yet. */
   #hasBeaten(workerId: string, attempt: number, nowMs: number): boolean {
-    const reading = readRecord(this.#context.layout.heartbeat(workerId), beatSchema, {
-      maxBytes: MAX_BYTES.beat,
-      nowMs,
-    });
+    const reading = readBeat(this.#context.layout, workerId, { nowMs });
     return reading.kind === "ok" && reading.value.attempt === attempt;
   }
 

@@ -31,12 +31,14 @@ export interface ReadSmallOptions {
   readonly maxBytes: number;
   /** It was seen a moment ago, and is not looked for once more. */
   readonly isThere?: boolean | undefined;
+  /** Whether bytes that are no UTF-8 are replaced, and do not refuse the file. */
+  readonly replacesBroken?: boolean | undefined;
 }
 
 /**
  * Reads a whole small file; null when there is none.
  *
- * @throws {FileRefused} If it is a link, no regular file, longer than `maxBytes`, or not UTF-8.
+ * @throws {FileRefused} If it is a link, no regular file, longer than `maxBytes`, or not UTF-8 (unless that is mended).
  */
 export function readSmall(path: string, options: ReadSmallOptions): SmallFile | null {
   const descriptor = openRegular(path, options.isThere);
@@ -49,7 +51,7 @@ export function readSmall(path: string, options: ReadSmallOptions): SmallFile | 
       const found = Math.max(stat.size, bytes.length);
       throw new FileRefused("too_large", path, `${found} bytes, at most ${options.maxBytes}`);
     }
-    if (!isUtf8(bytes)) throw new FileRefused("not_utf8", path, "not UTF-8 text");
+    if (options.replacesBroken !== true && !isUtf8(bytes)) throw new FileRefused("not_utf8", path, "not UTF-8 text");
     const text = bytes.toString();
     return { text: text.startsWith("\uFEFF") ? text.slice(1) : text, stat };
   } finally {

@@ -72,6 +72,8 @@ export interface ReadOptions {
   readonly what?: string;
   /** The folder to which the path is shown relative. */
   readonly root?: string;
+  /** Whether bytes that are no UTF-8 are replaced, and do not make the record bad. */
+  readonly replacesBroken?: boolean;
   /** Whether a file that we may not open is bad, and not the host's fault: for those who read many files of many owners. */
   readonly refusesForbidden?: boolean;
 }

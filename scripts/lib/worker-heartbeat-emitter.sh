@@ -48,6 +48,30 @@ heald_beat() (
     case $number in 100.*[!0]*) fail "$1 must be a number from 0 to 100, got '$2'" ;; esac
   }
 
+  # Puts a question mark in rest for each byte that is part of no UTF-8 character, as in a file name in Latin-1: a beat with one
+  # is no JSON. tr tells the kinds of bytes apart: a is ASCII, b to d go on with a character, the others but x begin one. Without
+  # a tr the text stays as it is.
+  mend() {
+    kinds=$(printf '%s' "$rest" | tr '\200-\377\001-\177' 'bbbbbbbbbbbbbbbbccccccccccccccccddddddddddddddddddddddddddddddddxx222222222222222222222222222222e333333333333g33h444kxxxxxxxxxxxa' 2>/dev/null)
+    [ "${#kinds}" -eq "${#rest}" ] || return 0
+    mended=''
+    while [ -n "$kinds" ]; do
+      case $kinds in
+        a*) after=${rest#?} kinds=${kinds#?} ;;
+        2[b-d]*) after=${rest#??} kinds=${kinds#??} ;;
+        ed[b-d]* | 3[b-d][b-d]* | g[bc][b-d]*) after=${rest#???} kinds=${kinds#???} ;;
+        h[cd][b-d][b-d]* | 4[b-d][b-d][b-d]* | kb[b-d][b-d]*) after=${rest#????} kinds=${kinds#????} ;;
+        *)
+          mended="$mended?" rest=${rest#?} kinds=${kinds#?}
+          continue
+          ;;
+      esac
+      mended=$mended${rest%"$after"}
+      rest=$after
+    done
+    rest=$mended
+  }
+
   # Sets escaped to $1 as the inside of a JSON string: control characters become spaces, long texts are cut.
   escape() {
     rest=$1
@@ -58,13 +82,7 @@ heald_beat() (
         case $rest in *[!\ -~]) rest=${rest%?} ;; *) break ;; esac
       done
     fi
-    # JSON is UTF-8: a text in another encoding is told with ? for what is not ASCII.
-    case $rest in
-      *[!\ -~]*)
-        printf '%s' "$rest" | iconv -f UTF-8 -t UTF-8 >/dev/null 2>&1 ||
-          rest=$(printf '%s' "$rest" | tr '\200-\377' '?')
-        ;;
-    esac
+    case $rest in *[![:cntrl:]\ -~]*) mend ;; esac
     escaped=''
     while :; do
       case $rest in *[\"\\[:cntrl:]]*) ;; *) break ;; esac

@@ -279,6 +279,41 @@ describe("a silent worker", () => {
     expect(score()).toBe(before - 20);
   });
 
+  test("whose beats are refused: all that is said of its silence says so, and so does its evidence", async () => {
+    const why = 'attempt must be a number, got "2"';
+    const { world } = await playWithCrashes(
+      {},
+      ({ world }) => {
+        world.add("a");
+        world.run(60);
+        world.refuseBeats("a", why);
+        world.run(400);
+      },
+      same,
+    );
+    for (const type of ["heartbeat_missed", "heartbeat_timeout", "worker_hung", "zombie_detected"]) {
+      const [event] = world.eventsOf(type);
+      expect(event?.message).toContain(`; its beats are refused: ${why}`);
+      expect(event?.data).toMatchObject({ beats_refused: why });
+    }
+    expect(world.lastWords("zombie/a.attempt-1")).toMatchObject({ reason: "hung", beats_refused: why });
+  });
+
+  test("whose beats count again says no more that they were refused", async () => {
+    const { world } = openScene();
+    world.add("a");
+    world.run(60);
+    world.refuseBeats("a", "it is no JSON");
+    world.run(100);
+    expect(world.part("a")?.beats_refused).toBe("it is no JSON");
+    world.beatAgain("a");
+    world.run(40);
+    expect(world.part("a")?.beats_refused).toBeNull();
+    world.silence("a");
+    world.run(400);
+    expect(world.lastWords("zombie/a.attempt-1")).not.toHaveProperty("beats_refused");
+  });
+
   test("that ignores its stop signal gets SIGKILL after the grace time", async () => {
     const { world } = await playWithCrashes(
       {},

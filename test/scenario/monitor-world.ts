@@ -107,6 +107,8 @@ interface Worker {
   health: number | null;
   progress: number | null;
   beat: { readonly facts: BeatFacts; readonly writtenMs: number } | null;
+  /** What is wrong with the beats that it writes. */
+  beatsRefused?: string;
 }
 
 const START_TIME = 5000;
@@ -184,6 +186,13 @@ export class MonitorWorld implements World<Event, Effect> {
 
   silence(...ids: readonly string[]): void {
     for (const id of ids) this.get(id).beating = false;
+  }
+
+  /** It beats on, and its beats do not count any more. */
+  refuseBeats(id: string, why: string): void {
+    this.silence(id);
+    this.get(id).beatsRefused = why;
+    this.#hint(() => ({ kind: "beats_refused", worker_id: id, why, age_ms: 0 }));
   }
 
   beatAgain(...ids: readonly string[]): void {
@@ -389,7 +398,8 @@ export class MonitorWorld implements World<Event, Effect> {
 
   #offerBeats(offer: (event: Event) => void): void {
     if (this.heartbeatsUnreadable !== "") return;
-    for (const [id] of this.workers) {
+    for (const [id, { beatsRefused }] of this.workers) {
+      if (beatsRefused !== undefined) offer({ kind: "beats_refused", worker_id: id, why: beatsRefused, age_ms: 0 });
       const beat = this.#freshBeatOf(id, true);
       if (beat !== null) offer({ kind: "beat", worker_id: id, beat });
     }

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { execFileSync, spawnSync } from "node:child_process";
 import {
   existsSync,
@@ -84,6 +85,20 @@ describe.each(atHand.map((words) => [words.join(" "), words] as const))("the emi
     expect(shell(words, `. "${EMITTER}"; emit_heartbeat w-1 1 2 "$1"`, {}, [text]).status).toBe(0);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced.
     expect(beatOf("w-1").activity).toBe(text.replace(/[\u0000-\u001f]/g, " "));
+  });
+
+  test("replaces each byte that is no UTF-8 by a question mark, and leaves every character as it is", () => {
+    const characters = "aé߿ࠀ퟿✓\u{10000}\u{10ffff} é";
+    const bytes = Buffer.from(`${characters} `);
+    // Latin-1, a character cut short, one written too long, half of a pair, beyond the last one, and no byte of UTF-8 at all.
+    const broken = "\xfcber \xe2\x9c \xc0\xaf \xe0\x80\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xff\x81\x88";
+    writeFileSync(join(root, "text"), Buffer.concat([bytes, Buffer.from(broken, "latin1")]));
+    expect(shell(words, `. "${EMITTER}"; emit_heartbeat w-1 1 2 "$(cat text)"`)).toMatchObject({
+      status: 0,
+      stderr: "",
+    });
+    expect(isUtf8(readFileSync(join(root, "coordination/heartbeats/w-1.json")))).toBe(true);
+    expect(beatOf("w-1").activity).toBe(`${characters} ?ber ?? ?? ??? ??? ???? ???`);
   });
 
   test("cuts a long text between characters", () => {

@@ -23,6 +23,7 @@ function sourceInRounds(
   readonly source: BeatSource;
   /** What was said of beats. */
   readonly said: string[];
+  readonly offered: readonly Event[];
 } {
   const folder = mkdtempSync(join(tmpdir(), "heald-beats-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -38,6 +39,7 @@ function sourceInRounds(
   const last_beat = { ...beat, arrived_mono_ms: arrivedMonoMs };
   const workers = new Map(WORKERS.map((id) => [id, { ...part, worker_id: id, last_beat }]));
   const said: string[] = [];
+  const offered: Event[] = [];
   const context = {
     layout,
     reporter: { news: (type: string, { message }: { message: string }) => said.push(`${type}: ${message}`) },
@@ -45,14 +47,14 @@ function sourceInRounds(
     policy: () => policyOf(settings),
     part: (key: string) => workers.get(key.slice("worker:".length)) ?? null,
     partsWith: () => workers,
-    offer: () => undefined,
+    offer: (event: Event) => offered.push(event),
   };
   for (const id of WORKERS) writeFileSync(layout.heartbeat(id), JSON.stringify({ worker_id: id, sequence: 1 }));
   const source = new BeatSource(context as unknown as DaemonContext<Event, HeartbeatSettings>);
   onTestFinished(() => source.stop());
   source.start();
   source.check();
-  return { layout, source, said };
+  return { layout, source, said, offered };
 }
 
 test("a beat that is found in a round has come when it was put in its place, however long before it was written", async () => {
@@ -133,4 +135,24 @@ test("a refused beat that stays is not read again at every look", () => {
   expect(source.freshBeatOf("w-3")).toBeNull();
   expect(wasReadAgain).not.toHaveBeenCalled();
   expect(said).toHaveLength(1);
+});
+
+test("a beat with bytes that are no UTF-8 is heard", () => {
+  const { layout, source, said } = sourceInRounds();
+  const bytes = Buffer.from('{"worker_id":"w-3","sequence":2,"activity":"\xfcber.csv"}', "latin1");
+  const temporary = join(layout.heartbeatsDir, ".beat.tmp");
+  writeFileSync(temporary, bytes);
+  renameSync(temporary, layout.heartbeat("w-3"));
+  expect(source.freshBeatOf("w-3")).toMatchObject({ sequence: 2 });
+  expect(said).toEqual([
+    'record_refused: Cannot read heartbeat "heartbeats/w-3.json": not UTF-8 text; the rest of it counts',
+  ]);
+});
+
+test("a worker whose beat does not count is told of it, with what is wrong", () => {
+  const { layout, source, offered } = sourceInRounds();
+  beat(layout, { worker_id: "w-2", sequence: 2 });
+  expect(source.freshBeatOf("w-3")).toBeNull();
+  const why = 'worker_id must be the file\'s name, got "w-2"';
+  expect(offered.at(-1)).toMatchObject({ kind: "beats_refused", worker_id: "w-3", why });
 });

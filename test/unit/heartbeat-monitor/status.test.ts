@@ -64,6 +64,12 @@ function status(): StatusFile {
 }
 
 describe("status.json", () => {
+  test("says of a worker whose beats do not count that they are refused, and why", () => {
+    workers = watched().map((worker) => ({ ...worker, beats_refused: "it is no JSON" }));
+    const { workers: rows } = status().compose(NOW);
+    expect(rows).toMatchObject([{ why: "its beats are refused: it is no JSON" }, { worker_id: "b" }]);
+  });
+
   test("shows every worker, sorted, with its state, and is not ok while one is in trouble", () => {
     workers = watched();
     const composed = status().compose(NOW);

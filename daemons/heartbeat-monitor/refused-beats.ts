@@ -1,0 +1,35 @@
+/**
+ * A worker whose beats are there and do not count: it is silent by the rules, and wherever that is said, so is this.
+ *
+ * Pure; decides nothing.
+ *
+ * @module
+ */
+import type { WorkerPart } from "./facts.js";
+import type { Turn } from "./turn.js";
+
+/** A file may be so much older than the start of the attempt and still be its own: clocks are coarse. */
+const BEFORE_START_MS = 1000;
+
+/** Its latest beat was refused. One that is older than the attempt was an earlier attempt's, and says nothing of this one. */
+export function onBeatsRefused(turn: Turn, why: string, ageMs: number): void {
+  const { worker } = turn;
+  if (worker === null || worker.beats_refused === why) return;
+  const { started_mono_ms: startedMonoMs } = worker;
+  if (startedMonoMs !== null && turn.now - ageMs < startedMonoMs - BEFORE_START_MS) return;
+  turn.set({ beats_refused: why });
+}
+
+/** The end of a sentence about a silence. */
+export function refusedWords(worker: WorkerPart): string {
+  return worker.beats_refused == null ? "" : `; ${refusedSentence(worker.beats_refused)}`;
+}
+
+export function refusedSentence(why: string): string {
+  return `its beats are refused: ${why}`;
+}
+
+/** The same for an event's data and for evidence; nothing where they are not refused. */
+export function refusedFields(worker: WorkerPart): { readonly beats_refused?: string } {
+  return worker.beats_refused == null ? {} : { beats_refused: worker.beats_refused };
+}
