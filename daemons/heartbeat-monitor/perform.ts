@@ -4,7 +4,7 @@ import type { ProcessLook } from "../../lib/domain/verdict.js";
 import { HealdError } from "../../lib/errors.js";
 import { createExclusive, replaceFile } from "../../lib/platform/files.js";
 import { oomKills, releaseMemoryLimit } from "../../lib/platform/memory-limit.js";
-import { isSame, leadsNoGroup, look } from "../../lib/platform/processes.js";
+import { isSame, look } from "../../lib/platform/processes.js";
 import { askHook } from "../../lib/runtime/asked-hooks.js";
 import type { Perform, PerformContext } from "../../lib/runtime/core.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
@@ -138,9 +138,7 @@ export class Performer {
   }
 
   #signal(effect: Extract<Effect, { kind: "signal" }>): Event {
-    const { worker_id, attempt, process } = effect;
-    // A process that was adopted need not lead a group; then the signal is for itself, and its group is not its own.
-    const scope = effect.scope === "group" && leadsNoGroup(process.identity) ? "main" : effect.scope;
+    const { worker_id, attempt, process, scope } = effect;
     const outcome = this.#remains.signal(
       attemptName(worker_id, attempt),
       process.identity,

@@ -17,6 +17,7 @@ import {
   isCorpse,
   isGroupGone,
   isSame,
+  leadsNoGroup,
   presenceOf,
   readStat,
   type SignalOutcome,
@@ -44,10 +45,16 @@ export class Remains {
     return { left, log_tail: left > 0 ? "" : lastWords(this.#layout.workerLog(workerId, attempt)) };
   }
 
-  /** Signals the program or its group; SIGKILL to the group reaches noted children outside of it as well. */
+  /**
+   * Signals the program, or its group and noted children outside of it.
+   *
+   * One that was adopted may live in the group of its shell or of its supervisor, which is nobody's to signal: of such a
+   * one the program and its noted children are signalled one by one, each as the very process that was noted.
+   */
   signal(attempt: string, identity: Identity, signal: NodeJS.Signals, scope: "main" | "group"): SignalOutcome {
     const noted = this.#note(attempt, identity);
-    const outcome = signalIdentity(identity, signal, scope, { leaderGone: true });
+    const reach = scope === "group" && leadsNoGroup(identity) ? "main" : scope;
+    const outcome = signalIdentity(identity, signal, reach, { leaderGone: true });
     if (scope === "main" || outcome.answer === "refused") return outcome;
     const sent = [...noted.values()].map((child) => signalIdentity(child, signal, "main").answer);
     return outcome.answer !== "sent" && sent.includes("sent") ? { answer: "sent" } : outcome;
