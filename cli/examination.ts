@@ -6,8 +6,8 @@ import { systemCode } from "../lib/errors.js";
 import { hostName, pidNamespace } from "../lib/platform/clock.js";
 import { freeBytes, safetyOf } from "../lib/platform/files.js";
 import { limits } from "../lib/platform/host.js";
-import { canStop } from "../lib/platform/stop-signal.js";
 import { ownerSchema, versionSchema } from "../lib/schema/records.js";
+import { whyNoStopSignal } from "../lib/schema/stop-signals.js";
 import { BreakerStore } from "../lib/store/breakers.js";
 import { namesIn } from "../lib/store/entries.js";
 import { readHolds } from "../lib/store/holds.js";
@@ -196,13 +196,10 @@ function templates(layout: Layout): Finding[] {
     const reading = store.resolve(type);
     if (reading.kind === "bad") return [wrong("template", reading.sentence)];
     const signal = reading.kind === "ok" ? reading.template.launch?.stop?.signal : null;
-    return signal != null && !canStop(signal) ? [wrong("template", `${type}: ${whyUnfit(signal)}`)] : [];
+    const problem = signal == null ? null : whyNoStopSignal(signal);
+    return problem === null ? [] : [wrong("template", `${type}: launch.stop.signal ${problem}; SIGTERM is sent`)];
   });
   return bad.length > 0 ? bad : [good("templates", types.length === 0 ? "none" : types.join(", "))];
-}
-
-function whyUnfit(signal: string): string {
-  return `launch.stop.signal ${signal} stops nothing on this host: its workers are sent SIGTERM`;
 }
 
 function hooks(layout: Layout): Finding[] {

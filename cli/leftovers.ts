@@ -13,10 +13,10 @@ import {
   type SignalOutcome,
   signalIdentity,
 } from "../lib/platform/processes.js";
-import { stopSignalOf } from "../lib/platform/stop-signal.js";
 import type { EventType } from "../lib/schema/catalogue.js";
 import { makeEvent } from "../lib/schema/events.js";
 import { launchRecordSchema } from "../lib/schema/records.js";
+import { stopSignalOf } from "../lib/schema/stop-signals.js";
 import { readAttemptName, type WorkerSpecRecord, workerSpecSchema } from "../lib/schema/worker-spec.js";
 import { namesIn } from "../lib/store/entries.js";
 import type { Hold } from "../lib/store/holds.js";

@@ -2,6 +2,7 @@
 import { NotFound, Refused, UsageError } from "../lib/errors.js";
 import { utc } from "../lib/platform/clock.js";
 import { readInstant } from "../lib/schema/primitives.js";
+import { whyNoStopSignal } from "../lib/schema/stop-signals.js";
 import { attemptName, type Launch, type Requirement, type WorkerSpecRecord } from "../lib/schema/worker-spec.js";
 import { readDesired, writeDesired } from "../lib/store/desired.js";
 import type { Layout } from "../lib/store/layout.js";
@@ -51,6 +52,10 @@ export async function createWorker(layout: Layout, order: Order, nowMs: number):
     throw new NotFound(
       `Nothing says how to start a ${JSON.stringify(order.type)}: there is no template of that name, and no command after --`,
     );
+  const signal = resolved.launch.stop?.signal;
+  const problem = signal == null ? null : whyNoStopSignal(signal);
+  if (problem !== null)
+    throw new Refused(`Refused to spawn a ${JSON.stringify(order.type)}: launch.stop.signal ${problem}`);
   const specs = new SpecStore(layout);
   const missing = await missingOf(layout, specs, resolved.requires ?? [], nowMs);
   if (missing.length > 0 && order.overrideRequires !== true)

@@ -9,6 +9,7 @@ import { askHook } from "../../lib/runtime/asked-hooks.js";
 import type { Perform, PerformContext } from "../../lib/runtime/core.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
 import { launchRecordSchema, type RestartRequest } from "../../lib/schema/records.js";
+import { stopSignalOf } from "../../lib/schema/stop-signals.js";
 import { attemptName, type WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { Mailbox } from "../../lib/store/mailbox.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
@@ -139,15 +140,12 @@ export class Performer {
 
   #signal(effect: Extract<Effect, { kind: "signal" }>): Event {
     const { worker_id, attempt, process, scope } = effect;
-    const outcome = this.#remains.signal(
-      attemptName(worker_id, attempt),
-      process.identity,
-      effect.signal as NodeJS.Signals,
-      scope,
-    );
+    // What an earlier version has journaled may name one that there is not.
+    const signal = stopSignalOf(effect.signal);
+    const outcome = this.#remains.signal(attemptName(worker_id, attempt), process.identity, signal, scope);
     this.#context.log.info(
-      { worker_id, attempt, pid: process.identity.pid, signal: effect.signal, scope, answer: outcome.answer },
-      `${effect.signal} to ${scope} of ${worker_id}: ${outcome.answer}`,
+      { worker_id, attempt, pid: process.identity.pid, signal, scope, answer: outcome.answer },
+      `${signal} to ${scope} of ${worker_id}: ${outcome.answer}`,
     );
     return { kind: "signalled", worker_id, attempt, answer: outcome.answer, why: outcome.why ?? null };
   }

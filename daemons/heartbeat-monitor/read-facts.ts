@@ -1,9 +1,9 @@
 /** Turns records on disk into the facts that the monitor decides upon. @module */
 
 import { bootId, hostName } from "../../lib/platform/clock.js";
-import { stopSignalOf } from "../../lib/platform/stop-signal.js";
 import { readInstant } from "../../lib/schema/primitives.js";
 import type { Beat, ExitRecord, LaunchRecord, ProcessIdentity } from "../../lib/schema/records.js";
+import { stopSignalOf } from "../../lib/schema/stop-signals.js";
 import { inSpecBeatOf, statusOf, tokensOf, type WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { attemptOf } from "../../lib/store/specs.js";
 import { blockKey } from "./block.js";

@@ -17,7 +17,7 @@ import {
   launchRecordSchema,
   restartRequestSchema,
 } from "../../lib/schema/records.js";
-import { readAttemptName } from "../../lib/schema/worker-spec.js";
+import { readAttemptName, type WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { listDesired, readDesiredRecord } from "../../lib/store/desired.js";
 import { namesIn } from "../../lib/store/entries.js";
 import { type Bad, MAX_BYTES, type Reading, readRecord } from "../../lib/store/records.js";
@@ -25,6 +25,7 @@ import { SpecStore } from "../../lib/store/specs.js";
 import type { Event, ExitFacts, FleetPart, RemainsFacts, WorkerPart } from "./facts.js";
 import { monitoredCount } from "./fleet.js";
 import { HoldReader } from "./hold-reader.js";
+import { oddWordsIn } from "./odd-words.js";
 import type { HeartbeatSettings } from "./policy.js";
 import { exitFacts, processOf, specFacts } from "./read-facts.js";
 import type { Remains } from "./remains.js";
@@ -73,6 +74,8 @@ export class SpecSource implements Source {
   readonly #again = new Map<string, NodeJS.Timeout>();
   /** Workers that are watched, and whose beats nobody was told to read yet. */
   readonly #unmet = new Set<string>();
+  /** What was said of words in a worker's spec that mean nothing. */
+  readonly #oddWords = new Map<string, string>();
   /** Called when a worker is watched from now on. */
   onMet: (workerId: string) => void = () => {};
   /** Called when a person wants something else of a worker than before. */
@@ -281,6 +284,7 @@ export class SpecSource implements Source {
       return this.#later(`spec:${workerId}`, UNFINISHED_MS, () => this.#readSpec(workerId));
     if (reading.kind === "bad") return this.#refuse(path, reading);
     this.#seen.set(workerId, keyOf(reading));
+    this.#noteOddWords(workerId, reading.value);
     const known = this.#context.part<WorkerPart>(`worker:${workerId}`);
     if (known === null) this.#unmet.add(workerId);
     // One that is being stopped, or is to be, might be ended in the next step: a wish that was taken back is heard of before.
@@ -291,8 +295,21 @@ export class SpecSource implements Source {
     this.#readRest(workerId, listed);
   }
 
+  /** Said once for each worker, and not for each version: the monitor itself writes its spec again and again. */
+  #noteOddWords(workerId: string, spec: WorkerSpecRecord): void {
+    const odd = oddWordsIn(spec);
+    const text = odd.join("; ");
+    if (text === (this.#oddWords.get(workerId) ?? "")) return;
+    if (text === "") return void this.#oddWords.delete(workerId);
+    const path = this.#context.layout.activeSpec(workerId);
+    const message = `In worker spec "worker-specs/active/${workerId}.json", ${text}`;
+    const content = { message, reason: "wrong_field", data: { path, problem: text } };
+    if (this.#shelter.news("record_refused", content, { worker_id: workerId })) this.#oddWords.set(workerId, text);
+  }
+
   #onAbsent(workerId: string): void {
     this.#seen.delete(workerId);
+    this.#oddWords.delete(workerId);
     this.#unmet.delete(workerId);
     const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
     if (worker === null) return;

@@ -1,7 +1,7 @@
 /** Ends the old attempt of a worker for which a person asked with force: its stop signal, its grace, then SIGKILL. @module */
 
 import { signalIdentity } from "../../lib/platform/processes.js";
-import { stopSignalOf } from "../../lib/platform/stop-signal.js";
+import { stopSignalOf, whyNoStopSignal } from "../../lib/schema/stop-signals.js";
 import type { SpecStore } from "../../lib/store/specs.js";
 import { identityOfLaunch, launchedAtMs, launchOf } from "../../lib/targets/attempts.js";
 import type { Effect } from "./messages.js";
@@ -28,6 +28,9 @@ export function endOldAttempt(context: Context, specs: SpecStore, effect: EndOld
   const overdue = waited_ms >= (stop?.grace_seconds ?? GRACE_SECONDS) * 1000;
   if (identity === null || (!overdue && waited_ms > (isYoung ? TWICE_MS : FIRST_MS))) return;
   const signal = overdue ? "SIGKILL" : stopSignalOf(stop?.signal);
+  const problem = overdue || !stop?.signal || waited_ms > 0 ? null : whyNoStopSignal(stop.signal);
+  if (problem !== null)
+    context.log.warn({ worker_id, attempt }, `launch.stop.signal of ${worker_id} ${problem}; ${signal} is sent`);
   const outcome = signalIdentity(identity, signal, overdue ? "group" : (stop?.scope ?? "main"));
   context.log.info(
     { worker_id, attempt, signal, answer: outcome.answer, why: outcome.why },

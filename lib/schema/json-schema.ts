@@ -1,6 +1,7 @@
 /** Turns the schemas of this folder into JSON Schemas for editors, and into the fields that the format pages list. @module */
 import { z } from "zod";
-import { ID_PATTERN, idSchema, instantSchema } from "./primitives.js";
+import { ID_PATTERN, idSchema, instantSchema, signalSchema } from "./primitives.js";
+import { STOP_SIGNALS } from "./stop-signals.js";
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -32,6 +33,8 @@ export function jsonSchemaOf(schema: z.ZodType, text: SchemaText): JsonSchema {
     unrepresentable: "any",
     override: ({ zodSchema, jsonSchema }) => {
       if ((zodSchema as unknown) === idSchema) jsonSchema.pattern = ID_PATTERN.source;
+      // Read with any name, since older files must be; whoever writes one in an editor is told.
+      if ((zodSchema as unknown) === signalSchema) jsonSchema.pattern = `^(?:${STOP_SIGNALS.join("|")})$`;
       if ((zodSchema as unknown) === instantSchema) {
         jsonSchema.description = INSTANT;
       }

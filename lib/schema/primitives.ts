@@ -65,6 +65,7 @@ export const positiveSeconds = z
   .max(10 * 366 * 86_400);
 export const count = z.number().int().min(0);
 export const attemptSchema = z.number().int().min(0).max(1_000_000_000);
+/** The form of a signal's name. Which of them are stop signals is said where they are used: an older file must be readable. */
 export const signalSchema = z
   .string()
   .regex(/^SIG[A-Z0-9+-]{2,10}$/, { error: "must be a signal name such as SIGTERM" });

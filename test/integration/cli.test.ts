@@ -157,6 +157,17 @@ describe("heald spawn", () => {
     });
   });
 
+  test("refuses a template with a stop signal that there is not, and doctor names it with the nearest", async () => {
+    const launch = { command: "/bin/sleep", args: ["60"], stop: { signal: "SIGTEM" } };
+    const template = { worker_type: "slow-worker", launch };
+    writeFileSync(at.path("worker-specs", "templates", "slow-worker.json"), JSON.stringify(template), { mode: 0o640 });
+    const why = 'launch.stop.signal must be a signal such as SIGTERM, got "SIGTEM"; did you mean SIGTERM';
+    const { code, err } = await at.heald("spawn", "--type", "slow-worker", "--task-id", "t-1");
+    expect({ code, err }).toEqual({ code: 4, err: `heald: Refused to spawn a "slow-worker": ${why}\n` });
+    expect(at.list("worker-specs", "active")).toEqual([]);
+    expect((await at.heald("doctor")).out).toContain(`template: slow-worker: ${why}; SIGTERM is sent`);
+  });
+
   test("gives the program its environment, its arguments untouched, and a log", async () => {
     const spawned = await at
       .json<{ log: string }>(

@@ -238,3 +238,19 @@ test("the beats of a new worker are read when its launch is known, and before it
   expect(bench.meetings).toEqual([["spec", "launch"]]);
   expect(bench.kinds("a").at(-1)).toBe("exit");
 });
+
+test("a stop signal that there is not is SIGTERM, and that is said once, however often the spec is written", () => {
+  const bench = new Bench();
+  const spec = { worker_id: "w-1", worker_type: "t", status: "running", attempt: 1 };
+  for (const score of [90, 91, 92]) {
+    const heartbeat = { health_score: score };
+    bench.write(bench.layout.activeSpec("w-1"), { ...spec, heartbeat, launch: { stop: { signal: "SIGTEM" } } });
+    bench.open();
+    bench.scan();
+  }
+  const specs = bench.offered.filter((event) => event.kind === "spec");
+  expect(specs.map(({ spec }) => spec?.stop.signal)).toEqual(["SIGTERM", "SIGTERM", "SIGTERM"]);
+  expect(bench.said).toEqual([
+    'record_refused: In worker spec "worker-specs/active/w-1.json", launch.stop.signal must be a signal such as SIGTERM, got "SIGTEM"; did you mean SIGTERM; SIGTERM is sent',
+  ]);
+});

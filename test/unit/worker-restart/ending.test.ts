@@ -14,11 +14,13 @@ const GRACE_MS = 30_000;
 let layout: Layout;
 let worker: ChildProcess;
 let signals: string[];
+let warned: string[];
 
 /** A worker that does not heed its stop signal, with the record that makes it ours to end. */
 beforeEach(async () => {
   layout = temporaryLayout();
   signals = [];
+  warned = [];
   worker = spawn("sh", ["-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"], {
     detached: true,
     stdio: ["ignore", "pipe", "ignore"],
@@ -37,7 +39,10 @@ afterEach(() => {
 });
 
 function end(sinceMs: number, waitedMs: number): void {
-  const log = { info: ({ signal }: { readonly signal: string }) => void signals.push(signal) };
+  const log = {
+    info: ({ signal }: { readonly signal: string }) => void signals.push(signal),
+    warn: (_: object, message: string) => void warned.push(message),
+  };
   const subject = { worker_id: "w", worker_type: "scan", task_id: null };
   const effect = { kind: "end-old", ...subject, attempt: 1, since_ms: sinceMs, waited_ms: waitedMs } as const;
   endOldAttempt({ layout, log } as never, new SpecStore(layout), effect);
@@ -65,4 +70,17 @@ test("a clock that is set back tells nobody to stop again and again, and spares 
   expect(signals).toEqual(["SIGTERM"]);
   end(sinceMs, GRACE_MS);
   expect(signals).toEqual(["SIGTERM", "SIGKILL"]);
+});
+
+test("a stop signal that there is not is SIGTERM, and that is said once", () => {
+  const stop = { signal: "SIGTEM" };
+  new SpecStore(layout).removeActive("w", 1);
+  const spec = { worker_id: "w", worker_type: "scan", attempt: 1, status: "running", launch: { stop } };
+  writeFileSync(layout.activeSpec("w"), JSON.stringify(spec));
+  const sinceMs = Date.now() + 10_000;
+  for (const waitedMs of [0, 500]) end(sinceMs, waitedMs);
+  expect(signals).toEqual(["SIGTERM", "SIGTERM"]);
+  expect(warned).toEqual([
+    'launch.stop.signal of w must be a signal such as SIGTERM, got "SIGTEM"; did you mean SIGTERM; SIGTERM is sent',
+  ]);
 });
