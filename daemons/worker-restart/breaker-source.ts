@@ -5,7 +5,7 @@ import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
 import { Shelter } from "../../lib/runtime/shelter.js";
 import { isId, readInstant } from "../../lib/schema/primitives.js";
-import { readAs, sentenceOf } from "../../lib/schema/problems.js";
+import { readAs, sentenceOf, show } from "../../lib/schema/problems.js";
 import { type RestartHistory, restartHistorySchema } from "../../lib/schema/records.js";
 import type { BreakerStore } from "../../lib/store/breakers.js";
 import { lineOf } from "../../lib/store/entries.js";
@@ -20,12 +20,20 @@ import type { ReadTo, TypePart } from "./state.js";
 type HistoryEvent = Extract<Event, { kind: "history" }>;
 
 const LINE_BYTES_MAX = 65_536;
+const BAD_LINES_SAID = 10;
+/** A line may be from so far in the future: clocks of those who write it by hand differ. */
+const FUTURE_MS_MAX = 300_000;
 
 const READING_HISTORY = "reading the restart history";
 const LISTING = "listing breakers";
 
 function readingBreakerOf(type: string): string {
   return `reading the breaker of ${type}`;
+}
+
+/** Where a line stands, so that a person finds it. */
+function placeOf(offset: number, isLate: boolean): string {
+  return isLate ? `byte ${offset} of the rotated file` : `byte ${offset}`;
 }
 
 export class BreakerSource implements Source {
@@ -90,10 +98,12 @@ export class BreakerSource implements Source {
       const read = this.#tailer.read();
       const file = read.file === undefined ? "" : `${read.file.inode}:${read.file.birth_ms}`;
       const isLate = read.isLate === true;
+      for (const { offset, bytes } of read.tooLong ?? [])
+        this.#passOver(placeOf(offset, isLate), `${bytes} bytes, at most ${LINE_BYTES_MAX}`);
       for (const { text, offset } of read.lines) {
         const end: ReadTo = { file, offset: offset + Buffer.byteLength(text) + 1 };
         if (!isLate) this.#readTo = end;
-        const event = this.#eventOf(text, end);
+        const event = this.#eventOf(text, end, placeOf(offset, isLate));
         if (event !== null) events.push(isLate ? { ...event, is_late: true } : event);
       }
       if (!read.more) return events;
@@ -106,17 +116,22 @@ export class BreakerSource implements Source {
     });
   }
 
-  #eventOf(text: string, readTo: ReadTo): HistoryEvent | null {
+  #eventOf(text: string, readTo: ReadTo, place: string): HistoryEvent | null {
     if (text.trim() === "") return null;
-    const line = this.#parse(text);
+    const line = this.#parse(text, place);
     if (line === null) return null;
     const { worker_type } = line;
     const known = this.#context.part<TypePart>(`type:${worker_type}`)?.read_to ?? null;
     if (known !== null && known.file === readTo.file && readTo.offset <= known.offset) return null;
-    return historyEvent(line, readTo, Date.now());
+    const nowMs = Date.now();
+    const event = historyEvent(line, readTo, nowMs);
+    // What worker-restart has written was true when it was written: it is from the future where the clock was set back since.
+    if (line.history_id !== undefined || event.outcome.atMs <= nowMs + FUTURE_MS_MAX) return event;
+    this.#passOver(place, `timestamp must not be in the future, got ${show(line.at_ms ?? line.timestamp)}`);
+    return null;
   }
 
-  #parse(text: string): RestartHistory | null {
+  #parse(text: string, place: string): RestartHistory | null {
     let problem: string;
     try {
       const read = readAs(restartHistorySchema, JSON.parse(text));
@@ -127,9 +142,15 @@ export class BreakerSource implements Source {
     } catch {
       problem = "it is not JSON";
     }
-    this.#badLines += 1;
-    if (this.#badLines <= 10) this.#refuse("metrics/worker-restart-history.jsonl", `a line is passed over: ${problem}`);
+    this.#passOver(place, problem);
     return null;
+  }
+
+  /** A log that is no history at all must not fill the events. */
+  #passOver(place: string, problem: string): void {
+    this.#badLines += 1;
+    if (this.#badLines > BAD_LINES_SAID) return;
+    this.#refuse("metrics/worker-restart-history.jsonl", `the line at ${place} is passed over: ${problem}`);
   }
 
   #lookAtAll(): void {

@@ -86,11 +86,50 @@ test("a line of the history that is none is passed over, ten are named at most, 
   expect(bench.offered).toMatchObject([{ worker_type: "scan" }, { worker_type: "index" }]);
   expect(bench.news).toHaveLength(10);
   expect(bench.news[0]).toBe(
-    "record_refused: metrics/worker-restart-history.jsonl: a line is passed over: it is not JSON",
+    `record_refused: metrics/worker-restart-history.jsonl: the line at byte ${bench.outcome("scan").length} is passed over: it is not JSON`,
   );
   expect(bench.news[1]).toMatch(
-    /^record_refused: metrics\/worker-restart-history\.jsonl: a line is passed over: .*worker_type/,
+    /^record_refused: metrics\/worker-restart-history\.jsonl: the line at byte \d+ is passed over: .*worker_type/,
   );
+});
+
+test("a line of the history that is too long is passed over and named by its place", () => {
+  const bench = new Bench();
+  writeFileSync(bench.layout.history, `${bench.outcome("scan")}${"x".repeat(70_000)}\n${bench.outcome("index")}`);
+  bench.source.scan();
+  expect(bench.offered).toMatchObject([{ worker_type: "scan" }, { worker_type: "index" }]);
+  const at = bench.outcome("scan").length;
+  expect(bench.news).toEqual([
+    `record_refused: metrics/worker-restart-history.jsonl: the line at byte ${at} is passed over: 70000 bytes, at most 65536`,
+  ]);
+});
+
+test("an outcome from the future that a person has written does not count, and is named by its place", () => {
+  const bench = new Bench();
+  const soon = new Date(Date.now() + 240_000).toISOString();
+  const lines = ["2199-01-01T00:00:00Z", soon].map((timestamp) => ({
+    worker_type: "scan",
+    result: "failure",
+    timestamp,
+  }));
+  writeFileSync(bench.layout.history, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  bench.source.scan();
+  expect(bench.offered).toMatchObject([{ worker_type: "scan", outcome: { atMs: Date.parse(soon) } }]);
+  expect(bench.news).toEqual([
+    'record_refused: metrics/worker-restart-history.jsonl: the line at byte 0 is passed over: timestamp must not be in the future, got "2199-01-01T00:00:00Z"',
+  ]);
+});
+
+test("an outcome that worker-restart wrote itself counts, also when the clock was set back since", () => {
+  const bench = new Bench();
+  const timestamp = new Date(Date.now() + 3_600_000).toISOString();
+  writeFileSync(
+    bench.layout.history,
+    `${JSON.stringify({ worker_type: "scan", result: "failure", timestamp, history_id: "h-1" })}\n`,
+  );
+  bench.source.scan();
+  expect(bench.offered).toMatchObject([{ worker_type: "scan" }]);
+  expect(bench.news).toEqual([]);
 });
 
 describe("a breaker of three failures, after the history was rotated", () => {
