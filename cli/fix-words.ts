@@ -31,17 +31,28 @@ export function changesOf(record: Json): string[] {
 const word = (value: unknown): string =>
   value == null ? "unset" : typeof value === "string" ? value : JSON.stringify(value);
 
-/** One proposal or run, as a person reads it. Everything is in its file, and in `--json`. */
-export function printFix(name: string, where: string, record: Json, nowMs: number): void {
+/**
+ * One proposal or run, as a person reads it. Everything is in its file, and in `--json`.
+ *
+ * @param isReadable Whether its file could be read: one that could not waits for no answer.
+ */
+export function printFix(name: string, where: string, record: Json, nowMs: number, isReadable: boolean): void {
   const width = Math.min(WIDTH, columns() ?? 80);
   const state = where === "runs" ? stateOf(record) : where;
   print(wrap(`${paint("bold", name)}  ${state}`, width, "  "));
-  for (const [label, value] of rowsOf(name, where, record, nowMs))
+  for (const [label, value] of rowsOf(name, where, record, nowMs, isReadable))
     print(wrap(`  ${label.padEnd(LABEL)} ${value}`, width, " ".repeat(LABEL + 3)));
 }
 
-function rowsOf(name: string, where: string, record: Json, nowMs: number): (readonly [string, string])[] {
+function rowsOf(
+  name: string,
+  where: string,
+  record: Json,
+  nowMs: number,
+  isReadable: boolean,
+): (readonly [string, string])[] {
   const isRun = where === "runs";
+  const isWaiting = where === "pending" && isReadable;
   const text = (label: string, key: string): [string, string][] => {
     const value = textIn(record, key);
     return value === null ? [] : [[label, value]];
@@ -71,10 +82,10 @@ function rowsOf(name: string, where: string, record: Json, nowMs: number): (read
     ...when("proposed", "proposed_at"),
     ...when("decided", "started_at"),
     ...when("applied", "applied_at"),
-    ...(where === "pending" ? [["expires", until(record.expires_at, nowMs)] as const] : []),
+    ...(isWaiting ? [["expires", until(record.expires_at, nowMs)] as const] : []),
     ...windowOf(record, nowMs),
-    ...(where === "pending" ? [["to approve", `heald fix approve ${name}`] as const] : []),
-    ...(where === "pending" ? [["to decline", `heald fix reject ${name}`] as const] : []),
+    ...(isWaiting ? [["to approve", `heald fix approve ${name}`] as const] : []),
+    ...(isWaiting ? [["to decline", `heald fix reject ${name}`] as const] : []),
     ...(isRun && canBeUndone(record) ? [["to undo", `heald fix undo ${name}`] as const] : []),
     ["file", `coordination/auto-fix/${where}/${name}.json${isRun ? ", with what stood there before" : ""}`],
   ];

@@ -14,6 +14,7 @@ import { statusOf, type WorkerSpecRecord } from "../lib/schema/worker-spec.js";
 import { BreakerStore } from "../lib/store/breakers.js";
 import { readDesired } from "../lib/store/desired.js";
 import { isThere, jsonNamesIn } from "../lib/store/entries.js";
+import { waitingFixes } from "../lib/store/fix-runs.js";
 import { type Hold, readHolds } from "../lib/store/holds.js";
 import type { Layout } from "../lib/store/layout.js";
 import { readRecord } from "../lib/store/records.js";
@@ -88,7 +89,7 @@ export function readFleet(layout: Layout, nowMs: number): Fleet {
       : rowsIn(layout, told.workers);
   const breakers = breakerRows(layout, nowMs);
   const queue = queueRows(layout);
-  const pending = jsonNamesIn(join(layout.autoFixDir, "pending")).map((name) => name.replace(/\.json$/, ""));
+  const pending = waitingFixes(layout, nowMs);
   // Counted here and not taken from the monitor, which looks at others' files and at the other daemons every few seconds.
   const counts = {
     workers: workers.length,

@@ -6,6 +6,7 @@ import { createExclusive, moveExclusive, readSmall } from "../../lib/platform/fi
 import { isId } from "../../lib/schema/primitives.js";
 import { jsonNamesIn } from "../../lib/store/entries.js";
 import type { Layout } from "../../lib/store/layout.js";
+import { whyNotJson } from "../../lib/store/records.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { changesOf, isFinal, printFix, stateOf, undoWordsOf } from "../fix-words.js";
 import { openForWriting, readHome } from "../home.js";
@@ -73,6 +74,8 @@ interface Found {
   readonly where: Folder;
   readonly name: string;
   readonly record: Json;
+  /** Why it cannot be read; null where it can. */
+  readonly fault: string | null;
 }
 
 function list(call: Call): undefined {
@@ -89,12 +92,12 @@ function list(call: Call): undefined {
   else
     printTable(
       ["FIX", "WHERE", "FOR", "RISK", "EXPIRES"],
-      all.map(({ where, name, record }) => [
+      all.map(({ where, name, record, fault }) => [
         name,
-        where === "runs" ? stateOf(record) : where,
+        fault !== null ? "unreadable" : where === "runs" ? stateOf(record) : where,
         textIn(record, "scope") ?? textIn(record, "subject") ?? "-",
         textIn(record, "risk") ?? "-",
-        where === "pending" ? until(record.expires_at, nowMs) : "-",
+        where === "pending" && fault === null ? until(record.expires_at, nowMs) : "-",
       ]),
       all.map(({ record }) => aboutOf(record)),
     );
@@ -106,7 +109,7 @@ function showOne(call: Call): undefined {
     printJson({ where: found.where, name: found.name, ...found.record });
     return;
   }
-  printFix(found.name, found.where, found.record, Date.now());
+  printFix(found.name, found.where, found.record, Date.now(), found.fault === null);
 }
 
 /** What it changes, and for what. */
@@ -121,6 +124,7 @@ function decide(call: Call, to: "approved" | "rejected"): undefined {
   const layout = openForWriting(call);
   const found = find(layout, call.args[0] as string);
   if (found.where !== "pending") throw new Refused(`${found.name} does not wait any more: it is in ${found.where}/`);
+  if (found.fault !== null && to === "approved") throw new Refused(`Cannot approve ${found.name}: ${found.fault}`);
   const path = (folder: Folder): string => join(layout.autoFixDir, folder, `${found.name}.json`);
   if (!moveExclusive(path("pending"), path(to)))
     throw new Refused(`Cannot move ${found.name}: ${to}/ holds another of its name`);
@@ -171,17 +175,21 @@ function inFolder(layout: Layout, where: Folder): Found[] {
   return jsonNamesIn(folder).map((name) => ({
     where,
     name: name.replace(/\.json$/, ""),
-    record: readFix(join(folder, name)),
+    ...readFix(join(folder, name)),
   }));
 }
 
 /** A proposal that cannot be read is listed all the same, with what is wrong with it. */
-function readFix(path: string): Json {
+function readFix(path: string): Pick<Found, "record" | "fault"> {
+  const unreadable = (why: string) => ({ record: { message: `it cannot be read: ${why}` }, fault: why });
+  let text = "";
   try {
-    const json: unknown = JSON.parse(readSmall(path, { maxBytes: FIX_BYTES_MAX })?.text ?? "null");
-    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Json;
-    return { message: "it is not a JSON object" };
+    text = readSmall(path, { maxBytes: FIX_BYTES_MAX })?.text ?? "null";
+    const json: unknown = JSON.parse(text);
+    if (typeof json !== "object" || json === null || Array.isArray(json)) return unreadable("it is not a JSON object");
+    return { record: json as Json, fault: null };
   } catch (error) {
-    return { message: error instanceof Error ? error.message : String(error) };
+    if (error instanceof SyntaxError) return unreadable(whyNotJson(text));
+    return unreadable(error instanceof Error ? error.message : String(error));
   }
 }

@@ -29,7 +29,7 @@ const NAMES: Readonly<Record<string, (name: string) => boolean>> = {
   "restart/claimed": (name) => claimOf(name) !== null,
   "restart/queue": isJsonName,
   "auto-fix/runs": isIdName,
-  "auto-fix/pending": isIdName,
+  "auto-fix/pending": (name) => isIdName(name.replace(/\.json\.why$/, ".json")),
   "decisions/policies": isIdName,
 };
 

@@ -10,7 +10,7 @@ import { watchDirectory } from "../../lib/platform/watching.js";
 import type { Source } from "../../lib/runtime/daemon.js";
 import { Shelter } from "../../lib/runtime/shelter.js";
 import { namesIn, unlinkIfThere } from "../../lib/store/entries.js";
-import { type FixFolder, fixesIn, fixFile, readAnswer, refuseAnswer } from "../../lib/store/fix-runs.js";
+import { type FixFolder, fixesIn, fixFile, readAnswer, readProposal, refuseAnswer } from "../../lib/store/fix-runs.js";
 import type { Event } from "./messages.js";
 import type { Context } from "./rules.js";
 import { isUndoneByPerson, type RunPart, refOf } from "./state.js";
@@ -63,20 +63,44 @@ export class ApprovalSource implements Source {
     this.#shelter.run("reading answers", () => {
       for (const folder of FOLDERS)
         for (const runId of fixesIn(this.#context.layout, folder)) this.#answer(folder, runId);
+      this.#lookAtPending();
       this.#runOut();
       this.#expire();
     });
   }
 
+  /** Whether there is a file that is another than the one that was looked at last. */
+  #isNew(path: string): boolean {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) return false;
+    // A move changes the time of change, not of writing.
+    const version = `${stat.ino}:${stat.ctimeMs}`;
+    if (this.#seen.get(path) === version) return false;
+    this.#seen.set(path, version);
+    return true;
+  }
+
+  /** A proposal that cannot be read waits for nobody: that is said, and taken back when it can be read or is gone. */
+  #lookAtPending(): void {
+    const { layout } = this.#context;
+    for (const runId of fixesIn(layout, "pending")) {
+      const path = fixFile(layout, "pending", runId);
+      if (!this.#isNew(path)) continue;
+      const proposal = readProposal(layout, runId, Date.now());
+      if (proposal.kind === "unfinished") this.#seen.delete(path);
+      else if (proposal.kind === "refused") this.#refuse("pending", runId, proposal.why);
+      else unlinkIfThere(`${path}.why`);
+    }
+    const folder = join(layout.autoFixDir, "pending");
+    for (const name of namesIn(folder))
+      if (name.endsWith(".json.why") && !existsSync(join(folder, name.slice(0, -".why".length))))
+        unlinkIfThere(join(folder, name));
+  }
+
   #answer(folder: (typeof FOLDERS)[number], runId: string): void {
     const { layout } = this.#context;
     const path = fixFile(layout, folder, runId);
-    const stat = lstatSync(path, { throwIfNoEntry: false });
-    if (stat === undefined) return;
-    // A move changes the time of change, not of writing.
-    const version = `${stat.ino}:${stat.ctimeMs}`;
-    if (this.#seen.get(path) === version) return;
-    this.#seen.set(path, version);
+    if (!this.#isNew(path)) return;
     const run = this.#context.part<RunPart>(`run:${runId}`);
     const answer = readAnswer(layout, folder, runId, Date.now());
     if (answer.kind === "absent") return;
@@ -111,7 +135,7 @@ export class ApprovalSource implements Source {
   }
 
   /** Said once, beside the file, which stays as it is. */
-  #refuse(folder: (typeof FOLDERS)[number], runId: string, why: string): void {
+  #refuse(folder: FixFolder, runId: string, why: string): void {
     const { layout, reporter } = this.#context;
     if (existsSync(`${fixFile(layout, folder, runId)}.why`)) return;
     refuseAnswer(layout, folder, runId, why);

@@ -15,6 +15,7 @@ import {
 } from "../../lib/schema/records.js";
 import { readDaemons } from "../../lib/store/daemons.js";
 import { readDesiredRecord } from "../../lib/store/desired.js";
+import { waitingFixes } from "../../lib/store/fix-runs.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
 import { healthOf } from "./block.js";
 import { BudgetReader } from "./budgets-left.js";
@@ -158,7 +159,7 @@ export class StatusFile {
     const daemons = readDaemons(layout).map(({ alive, presence: _, ...daemon }) => ({ ...daemon, running: alive }));
     const breakers = this.#breakers();
     const holds = (fleet?.holds ?? []).filter((hold) => hold.starts_at_ms <= nowMs && nowMs < hold.expires_at_ms);
-    const pending = namesIn(join(layout.autoFixDir, "pending"));
+    const pending = waitingFixes(layout, nowMs).map((name) => `${name}.json`);
     const guard = fleet?.guard ?? null;
     const heldBecause = guard?.state === "holding" ? guard.reason : null;
     const counts = {

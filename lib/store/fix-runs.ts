@@ -11,6 +11,7 @@ import type { Layout } from "./layout.js";
 import { EventLogWriter } from "./logs.js";
 import { MAX_BYTES, type Reading, readRecord } from "./records.js";
 
+const CLOSED = "it cannot be read by the user of this process";
 const HISTORY_BYTES_MAX = 32 * 1024 * 1024;
 
 export const FIX_FOLDERS = ["pending", "approved", "rejected", "undo", "runs"] as const;
@@ -41,6 +42,25 @@ export function removePending(layout: Layout, runId: string): void {
   unlinkIfThere(fixFile(layout, "pending", runId));
 }
 
+/** What lies in `pending/` under a run's name: only what can be read waits for a person. */
+export type Proposal =
+  | { readonly kind: "waits" }
+  /** It does not parse, and may still be in the making: look again. */
+  | { readonly kind: "unfinished" }
+  | { readonly kind: "refused"; readonly why: string };
+
+export function readProposal(layout: Layout, runId: string, nowMs: number): Proposal {
+  const reading = readOpen(fixFile(layout, "pending", runId), nowMs);
+  if (reading === null) return { kind: "refused", why: CLOSED };
+  if (reading.kind === "bad") return { kind: "refused", why: sentenceOf(reading.problems) };
+  return { kind: reading.kind === "unfinished" ? "unfinished" : "waits" };
+}
+
+/** The runs that wait for a person, by their names. */
+export function waitingFixes(layout: Layout, nowMs: number): string[] {
+  return fixesIn(layout, "pending").filter((runId) => readProposal(layout, runId, nowMs).kind !== "refused");
+}
+
 /** A person's answer: a file that was moved, and that nobody but its owner could have written. */
 export type PersonsAnswer =
   | { readonly kind: "absent" }
@@ -57,7 +77,7 @@ export function readAnswer(layout: Layout, folder: FixFolder, runId: string, now
   const unsafe = safetyOf(path);
   if (unsafe !== null) return { kind: "refused", why: unsafe };
   const reading = readOpen(path, nowMs);
-  if (reading === null) return { kind: "refused", why: "it cannot be read by the user of this process" };
+  if (reading === null) return { kind: "refused", why: CLOSED };
   if (reading.kind === "bad") return { kind: "refused", why: sentenceOf(reading.problems) };
   if (reading.kind !== "ok") return reading;
   const { by } = reading.value;

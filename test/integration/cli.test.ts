@@ -426,6 +426,19 @@ describe("steering", () => {
     expect(readFileSync(at.path("circuit-breakers", "t.json"), "utf8")).toContain('"state":"closed"');
   });
 
+  test("fix names what is wrong with a proposal that cannot be read, and lets nobody approve it", async () => {
+    writeFileSync(at.path("auto-fix", "pending", "b.json"), "{");
+    const why = "line 1, column 2: not valid JSON";
+    expect((await at.heald("fix", "ls")).out).toMatch(
+      /b +unreadable +- +- +-.*\n.*it cannot be read: line 1, column 2/,
+    );
+    const { out } = await at.heald("fix", "show", "b");
+    expect(out).toContain(`it cannot be read: ${why}`);
+    expect(out).not.toMatch(/to approve|to decline|expires/);
+    expect(await at.heald("fix", "approve", "b")).toMatchObject({ code: 4, err: `heald: Cannot approve b: ${why}\n` });
+    expect(at.list("auto-fix", "pending")).toEqual(["b.json"]);
+  });
+
   test("fix approves and rejects by moving the proposal, once", async () => {
     expect((await at.heald("fix", "ls")).out).toBe("No fixes: none is proposed and none was applied.\n");
     for (const name of ["run-1", "run-2"])

@@ -1,5 +1,5 @@
-/** Guarantee: what a person answers while the host goes down is followed after it, and not refused. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+/** Guarantee: what a person answers while the host goes down is followed after it; what cannot be read is said, and waits for nobody. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -12,6 +12,7 @@ import { fixFile } from "../../../lib/store/fix-runs.js";
 import { openHome, resolveHome } from "../../../lib/store/home.js";
 import { Layout } from "../../../lib/store/layout.js";
 import { makeFixing } from "../../scenario/auto-fix-world.js";
+import { age, temporaryLayout } from "../store/temporary-home.js";
 
 test("an approval waits in its place while the host goes down, and counts when that is called off", () => {
   const root = mkdtempSync(join(tmpdir(), "heald-approvals-"));
@@ -45,4 +46,56 @@ test("an approval waits in its place while the host goes down, and counts when t
   isStopping = false;
   source.scan();
   expect([offered, existsSync(`${path}.why`)]).toEqual([["person-clears-breaker"], false]);
+});
+
+test("a proposal that cannot be read is refused once, as an answer is, and not any more when it can be read", () => {
+  const layout = temporaryLayout();
+  const said: string[] = [];
+  const context = {
+    layout,
+    part: () => null,
+    partsWith: () => new Map(),
+    log: { warn: () => undefined },
+    reporter: { news: (type: string, { message }: { message: string }) => said.push(`${type}: ${message}`) },
+  } as unknown as Context;
+  const source = new ApprovalSource(
+    context,
+    () => null,
+    () => false,
+  );
+  const path = fixFile(layout, "pending", "b");
+  writeFileSync(path, "{", { mode: 0o640 });
+  source.scan();
+  expect(said).toEqual([]);
+  age(path, 10);
+  for (let times = 0; times < 3; times++) source.scan();
+  expect(said).toEqual(["record_refused: auto-fix/pending/b.json is refused: line 1, column 2: not valid JSON"]);
+  expect(readFileSync(`${path}.why`, "utf8")).toBe("line 1, column 2: not valid JSON\n");
+  writeFileSync(path, "{}", { mode: 0o640 });
+  source.scan();
+  expect([existsSync(`${path}.why`), existsSync(path), said.length]).toEqual([false, true, 1]);
+});
+
+test("what is said beside a proposal goes with it", () => {
+  const layout = temporaryLayout();
+  const context = {
+    layout,
+    part: () => null,
+    partsWith: () => new Map(),
+    log: {},
+    reporter: { news: () => undefined },
+  };
+  const source = new ApprovalSource(
+    context as unknown as Context,
+    () => null,
+    () => false,
+  );
+  const path = fixFile(layout, "pending", "b");
+  writeFileSync(path, "[", { mode: 0o640 });
+  age(path, 10);
+  source.scan();
+  expect(existsSync(`${path}.why`)).toBe(true);
+  rmSync(path);
+  source.scan();
+  expect(existsSync(`${path}.why`)).toBe(false);
 });

@@ -1,5 +1,5 @@
 /** Guarantee: `heald status` and status.json call the same fleet well. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -58,6 +58,15 @@ const request = (id: string): void =>
   writeFileSync(join(layout.queueDir, `${id}-restart.json`), JSON.stringify({ worker_id: id, worker_type: "t" }));
 
 describe("a fleet", () => {
+  test("has no fix that waits for a person where its proposal cannot be read", () => {
+    const path = join(layout.autoFixDir, "pending", "run-1.json");
+    writeFileSync(path, "{");
+    utimesSync(path, 1000, 1000);
+    const { monitor, command } = both();
+    expect([monitor.pending, command.pending]).toEqual([[], []]);
+    expect([monitor.ok, command.ok]).toEqual([true, true]);
+  });
+
   test("is well when a worker waits for its restart that a person wants down, and not when it is wanted", () => {
     request("c");
     expect(both()).toMatchObject({ monitor: { ok: false }, command: { ok: false } });
