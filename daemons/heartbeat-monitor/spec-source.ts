@@ -302,7 +302,7 @@ export class SpecSource implements Source {
     if (text === (this.#oddWords.get(workerId) ?? "")) return;
     if (text === "") return void this.#oddWords.delete(workerId);
     const path = this.#context.layout.activeSpec(workerId);
-    const message = `In worker spec "worker-specs/active/${workerId}.json", ${text}`;
+    const message = `Spec of ${workerId}: ${text}`;
     const content = { message, reason: "wrong_field", data: { path, problem: text } };
     if (this.#shelter.news("record_refused", content, { worker_id: workerId })) this.#oddWords.set(workerId, text);
   }

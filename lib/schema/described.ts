@@ -51,7 +51,7 @@ export const RECORDS: readonly DescribedRecord[] = [
     fields: {
       ...WORKER,
       status:
-        "pending, running, completed, failed, zombie or cancelled. active and stuck are read as running. A person writes cancelled to stop it.",
+        "pending, running, completed, failed, zombie or cancelled. active and stuck are read as running, and so is any other word, which is said once. A person writes cancelled to stop it.",
       created_at: "When the attempt was made.",
       created_by: "Who made it.",
       deadline: "After this there is no use in another attempt.",

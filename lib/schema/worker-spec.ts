@@ -153,6 +153,9 @@ export const workerSpecSchema = z.looseObject({
 /** The record as it stands on disk: every optional field may be missing or null, unknown fields are kept. */
 export type WorkerSpecRecord = z.infer<typeof workerSpecSchema>;
 
+/** Words of older systems for a worker that runs. */
+export const STATUS_ALIASES: readonly string[] = ["active", "stuck"];
+
 /** Reads `status`, with the words of older systems: `active` and `stuck` are running; an unknown word is running too. */
 export function statusOf(record: WorkerSpecRecord): WorkerStatus {
   const status = record.status ?? "pending";

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { Event, WorkerPart } from "../../../daemons/heartbeat-monitor/facts.js";
 import type { HeartbeatSettings } from "../../../daemons/heartbeat-monitor/policy.js";
 import { Remains } from "../../../daemons/heartbeat-monitor/remains.js";
@@ -251,6 +251,33 @@ test("a stop signal that there is not is SIGTERM, and that is said once, however
   const specs = bench.offered.filter((event) => event.kind === "spec");
   expect(specs.map(({ spec }) => spec?.stop.signal)).toEqual(["SIGTERM", "SIGTERM", "SIGTERM"]);
   expect(bench.said).toEqual([
-    'record_refused: In worker spec "worker-specs/active/w-1.json", launch.stop.signal must be a signal such as SIGTERM, got "SIGTEM"; did you mean SIGTERM; SIGTERM is sent',
+    'record_refused: Spec of w-1: launch.stop.signal must be a signal such as SIGTERM, got "SIGTEM"; did you mean SIGTERM; SIGTERM is sent',
   ]);
+});
+
+describe("a status that there is not", () => {
+  const saidOf = (status: string | null) => {
+    const bench = new Bench();
+    const spec = { worker_id: "w-1", worker_type: "t", status, attempt: 1 };
+    for (const score of [90, 91]) {
+      bench.write(bench.layout.activeSpec("w-1"), { ...spec, heartbeat: { health_score: score } });
+      bench.open();
+      bench.scan();
+    }
+    const found = bench.offered.find((event) => event.kind === "spec");
+    return { said: bench.said, status: found?.spec?.status };
+  };
+
+  test("is read as running, and said once with the nearest", () => {
+    expect(saidOf("runing")).toEqual({
+      status: "running",
+      said: [
+        'record_refused: Spec of w-1: status must be a known one, got "runing"; did you mean running; it is read as running',
+      ],
+    });
+  });
+
+  test.each(["active", "stuck", "running", "pending", null])("is not %s, of which nothing is said", (status) => {
+    expect(saidOf(status).said).toEqual([]);
+  });
 });
