@@ -121,14 +121,22 @@ function deferredBlock(
 
 /** A worker that cannot be started at all needs a person; a hold or a delay is no more than news. */
 function deferredNews(question: Asked, failed: FailedGate): Act {
-  const message = `The restart of ${question.event.worker_id} waits: ${failed.reason}`.slice(0, 160);
   const nextAt = failed.nextAtMs === null ? null : writeInstant(failed.nextAtMs);
+  const isFar = isFarAhead(question, failed);
+  const until = isFar ? `; not_before is ${nextAt}, more than 30 days ahead` : "";
+  const message = `The restart of ${question.event.worker_id} waits: ${failed.reason}${until}`.slice(0, 160);
   const data = { gate: failed.gate, next_at: nextAt };
   const escalates = failed.gate === "no_template" && question.slice.worker.waiting?.escalated !== true;
-  const severity = escalates ? "critical" : CALM.has(failed.gate) ? "info" : "warning";
+  const severity = escalates ? "critical" : CALM.has(failed.gate) && !isFar ? "info" : "warning";
   return report(question, "worker_restart_deferred", message, failed.gate, data, severity);
 }
 
+/** Nobody means a worker to stay dead for a month: most likely the year is wrong, or seconds were written as milliseconds. */
+function isFarAhead({ nowMs }: Asked, { gate, nextAtMs }: FailedGate): boolean {
+  return gate === "not_before" && nextAtMs !== null && nextAtMs - nowMs > FAR_AHEAD_MS;
+}
+
+const FAR_AHEAD_MS = 30 * 86_400_000;
 const CALM: ReadonlySet<RestartGate> = new Set<RestartGate>([
   ...(["host", "backoff", "rate_limits", "concurrency", "not_before"] as const),
 ]);

@@ -17,7 +17,7 @@ import { FactReader, type Found } from "./facts.js";
 import type { Event, Facts, Subject } from "./messages.js";
 import { accountedFor, adoptOrphans } from "./orphans.js";
 import { fillPlaces } from "./places.js";
-import { namedSubject, requestOf } from "./request-file.js";
+import { isMadeLater, namedSubject, requestOf } from "./request-file.js";
 import type { RestartSettings } from "./settings.js";
 import type { FleetPart, WorkerPart } from "./state.js";
 
@@ -65,6 +65,8 @@ export class QueueSource implements Source {
   readonly #asking = new Set<string>();
   /** Requests that could not be read, and the code that was said of them. */
   readonly #unread = new Map<string, string>();
+  /** What was said of the times of requests. */
+  readonly #odd = new Map<string, string>();
   /** Called when a request begins to wait for an active spec to go. */
   onWaitsForSpec: () => void = () => {};
   #watch: Watch | null = null;
@@ -157,6 +159,7 @@ export class QueueSource implements Source {
     const mistaken = whyMistaken(reading.value, found);
     if (mistaken !== null)
       return { kind: "request-unreadable", name, why: `Cannot read request ${JSON.stringify(path)}: ${mistaken}` };
+    this.#noteTime(name, reading.value, reading.mtimeMs);
     this.#found.set(name, found);
     const facts = this.#reader.read(found, request, this.#otherOf(found.subject.worker_id, name), nowMs);
     const eventOf = (known: Awaited<typeof facts>): Event => ({
@@ -167,6 +170,21 @@ export class QueueSource implements Source {
       facts: known,
     });
     return facts instanceof Promise ? facts.then(eventOf) : eventOf(facts);
+  }
+
+  /** A request that claims to be of the future would never expire: that is said once for each name and time. */
+  #noteTime(name: string, record: RestartRequest, mtimeMs: number): void {
+    if (!isMadeLater(record.created_at, mtimeMs)) return void this.#odd.delete(name);
+    const problem = `created_at must not be in the future, got ${show(record.created_at)}`;
+    if (this.#odd.get(name) === problem) return;
+    const message = `Request "${name}": ${problem}; it counts as made when its file was written`;
+    const path = this.#mailbox.pathOf(name);
+    const content = { message, reason: "wrong_field", data: { path, problem } };
+    const subject = { worker_id: record.worker_id };
+    const isSaid = this.#shelter.run("writing news", () =>
+      this.#context.reporter.news("record_refused", content, subject),
+    );
+    if (isSaid) this.#odd.set(name, problem);
   }
 
   /** What the latest look found; looked for anew where there was none, as after a crash. */
@@ -254,6 +272,7 @@ export class QueueSource implements Source {
     this.#read.delete(name);
     this.#found.delete(name);
     this.#unread.delete(name);
+    this.#odd.delete(name);
     if (known === undefined) {
       for (const [workerId, part] of this.#waiting()) if (part.waiting?.name === name) this.#offerGone(workerId, part);
       return;

@@ -6,6 +6,8 @@ import type { SubjectOfRequest } from "./facts.js";
 import type { Request } from "./messages.js";
 
 const EXPIRES_AFTER_MS = 3_600_000;
+/** A request may say that it was made so much later than its file was written: clocks of hosts differ. */
+const LATER_MS_MAX = 300_000;
 /** Signals by which others end a process. What a process does to itself, such as SIGSEGV, counts as its own exit. */
 const FROM_OUTSIDE: ReadonlySet<string> = new Set(["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGSTOP"]);
 
@@ -18,7 +20,7 @@ const FROM_OUTSIDE: ReadonlySet<string> = new Set(["SIGKILL", "SIGTERM", "SIGINT
 export function requestOf(record: RestartRequest, mtimeMs: number): Request {
   const by = record.requested_by ?? null;
   const byPerson = !(DAEMONS as readonly string[]).includes(by ?? "");
-  const createdMs = readInstant(record.created_at) ?? mtimeMs;
+  const createdMs = createdAtMs(record, mtimeMs);
   const attempt = record.attempt ?? null;
   // Also what a person has turned into a retry: without it nobody would know any more that the worker is dead.
   const tellsOfDeath = attempt !== null && (!byPerson || record.ended != null);
@@ -42,6 +44,16 @@ export function requestOf(record: RestartRequest, mtimeMs: number): Request {
       : {}),
     ...(record.deferred ? {} : { bare: true }),
   };
+}
+
+/** When a request was made. No request is made after its file was written: one that says so was made when that was. */
+function createdAtMs(record: RestartRequest, mtimeMs: number): number {
+  return isMadeLater(record.created_at, mtimeMs) ? mtimeMs : (readInstant(record.created_at) ?? mtimeMs);
+}
+
+/** Whether a request says that it was made long after its file was. */
+export function isMadeLater(createdAt: unknown, mtimeMs: number): boolean {
+  return (readInstant(createdAt) ?? mtimeMs) > mtimeMs + LATER_MS_MAX;
 }
 
 function endedOf(record: RestartRequest): Request["ended"] {

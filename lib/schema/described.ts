@@ -143,9 +143,9 @@ export const RECORDS: readonly DescribedRecord[] = [
       ...WORKER,
       attempt: "The attempt that ended; the next one is started, unless it exists anywhere.",
       reason: "Why, in one word.",
-      created_at: "When it was filed; the file's time unless given.",
+      created_at: "When it was filed; the file's time unless given, or where it would be later than that.",
       incident_id: "The incident that the restart belongs to.",
-      not_before: "Not earlier than this.",
+      not_before: "Not earlier than this; more than 30 days ahead it is kept with a warning.",
       requested_by: "Who asks. A person's request spends no retry.",
       expires_at:
         "After this it is refused. Unless given: one hour after created_at, and never for one that tells of a death (with attempt, and by a daemon or with ended).",

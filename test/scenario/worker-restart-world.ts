@@ -55,7 +55,14 @@ export class FleetWorld implements World<Event, Effect> {
   readonly settled: { name: string; folder: string; verdict: unknown }[] = [];
   readonly attempts: Attempt[] = [];
   readonly history: Record<string, unknown>[] = [];
-  readonly events: { id: string; type: string; worker: string | undefined; reason: string | undefined }[] = [];
+  readonly events: {
+    id: string;
+    type: string;
+    worker: string | undefined;
+    reason: string | undefined;
+    severity: string;
+    message: string;
+  }[] = [];
   readonly decisions: { id: string; verdict: string; gates: readonly { gate: string; passed: boolean }[] }[] = [];
   readonly rejected: string[] = [];
   readonly taskHolds = new Set<string>();
@@ -268,8 +275,9 @@ export class FleetWorld implements World<Event, Effect> {
         return undefined;
       }
       case "report": {
-        const { event_id: id, event_type: type, worker_id: worker, reason } = effect.record;
-        if (!this.events.some((each) => each.id === id)) this.events.push({ id, type, worker, reason });
+        const { event_id: id, event_type: type, worker_id: worker, reason, severity, message } = effect.record;
+        if (!this.events.some((each) => each.id === id))
+          this.events.push({ id, type, worker, reason, severity, message });
         return undefined;
       }
       case "start":

@@ -278,6 +278,24 @@ describe("a gate that does not pass", () => {
     expect(end.attempts).toEqual(["scan-1.2 lives"]);
   });
 
+  test("for a time that is more than a month ahead warns of it, once, and only then", async () => {
+    const DAY_MS = 86_400_000;
+    for (const [days, severity] of [
+      [29, "info"],
+      [31, "warning"],
+    ] as const) {
+      const end = await scenario({}, ({ simulation, world }) => {
+        world.fileDeath("scan-1", 1, { not_before_ms: simulation.nowMs + days * DAY_MS });
+        simulation.advance(60_000);
+        world.noticeAll();
+        const [waits, ...others] = world.events.filter(({ type }) => type === "worker_restart_deferred");
+        expect({ severity: waits?.severity, others }).toEqual({ severity, others: [] });
+        expect(/; not_before is \S+, more than 30 days ahead$/.test(waits?.message ?? "")).toBe(days > 30);
+      });
+      expect(end.waiting).toEqual(["scan-1-restart.json not_before"]);
+    }
+  });
+
   test("is named no_template where it is not known how to start the worker, and that is no attempt", async () => {
     const end = await scenario({}, ({ simulation, world }) => {
       world.facts = { unlaunchable: "there is no template and no launch block" };

@@ -1,12 +1,15 @@
 /** Guarantee: whatever happens to the queue's folder or to one file in it, the source says it once and reads on when it can. */
-import { renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Event } from "../../../daemons/worker-restart/messages.js";
 import { type Context, QueueSource } from "../../../daemons/worker-restart/queue-source.js";
 import type { WorkerPart } from "../../../daemons/worker-restart/state.js";
+import { writeInstant } from "../../../lib/schema/primitives.js";
 import type { Layout } from "../../../lib/store/layout.js";
 import { Mailbox } from "../../../lib/store/mailbox.js";
 import { temporaryLayout } from "../store/temporary-home.js";
+import { RealLoop } from "./real-loop.js";
 
 class Bench {
   readonly layout: Layout = temporaryLayout();
@@ -129,4 +132,35 @@ test("a request that names another type than its worker's spec is refused, for i
   });
   writeFileSync(bench.layout.queueRequest("w-1"), JSON.stringify({ ...record, worker_type: "scan" }), { mode: 0o640 });
   expect(bench.source.look("w-1-restart.json")).toMatchObject({ kind: "request" });
+});
+
+test("a request that claims to be of the future is said once for all looks at it", () => {
+  const bench = new Bench();
+  const record = { worker_id: "w-1", worker_type: "scan", created_at: "2099-01-01T00:00:00Z" };
+  writeFileSync(bench.layout.queueRequest("w-1"), JSON.stringify(record), { mode: 0o640 });
+  for (let times = 0; times < 3; times++) bench.source.look("w-1-restart.json");
+  expect(bench.said).toEqual([
+    'record_refused: Request "w-1-restart.json": created_at must not be in the future, got "2099-01-01T00:00:00Z"; it counts as made when its file was written',
+  ]);
+});
+
+test("a person's request that claims to be of the future expires an hour after it was filed, however often it is deferred", () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const real = new RealLoop();
+  const hold = { acts: ["restart"], by: "person:anna", expires_at: new Date(Date.now() + 5_400_000).toISOString() };
+  writeFileSync(join(real.layout.holdsDir, "scan-1"), JSON.stringify(hold));
+  const base = { worker_id: "scan-1", worker_type: "scan", attempt: 1 };
+  real.specs.createActive({ ...base, status: "running", launch: { command: "sleep", args: ["600"] } });
+  const path = real.layout.queueRequest("scan-1");
+  writeFileSync(path, JSON.stringify({ ...base, requested_by: "person:anna", created_at: "2099-01-01T00:00:00Z" }));
+  const filedMs = statSync(path).mtimeMs;
+  real.queue.scan();
+  const kept = JSON.parse(readFileSync(path, "utf8")) as { created_at: string; deferred: { gate: string } };
+  expect(kept).toMatchObject({ created_at: writeInstant(filedMs), deferred: { gate: "holds" } });
+  vi.setSystemTime(Date.now() + 7_200_000);
+  real.queue.lookAtWaiting();
+  expect(real.loop.part<WorkerPart>("worker:scan-1")?.waiting ?? null).toBeNull();
+  expect(real.reported.at(-1)).toMatchObject({ event_type: "worker_restart_refused", reason: "expired" });
+  expect(real.launched).toEqual([]);
 });

@@ -47,7 +47,10 @@ export class RealLoop {
     const context = {
       layout: this.layout,
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
-      reporter: { report: ({ record }: { record: EventRecord }) => void this.reported.push(record) },
+      reporter: {
+        report: ({ record }: { record: EventRecord }) => void this.reported.push(record),
+        news: () => undefined,
+      },
       policy: () => policy,
       offer: (event: Event) => this.loop.offer(event),
       part: (key: string) => this.loop.part(key),

@@ -25,6 +25,16 @@ describe("requestOf()", () => {
     expect(requestOf(retry, MTIME_MS)).toMatchObject({ by_person: true, spends: false, expires_at_ms: null });
   });
 
+  test("takes one that says it was made after its file for one that was made with it, so that it expires", () => {
+    const later = { ...NAMED, created_at: "2099-01-01T00:00:00Z" };
+    expect(requestOf(later, MTIME_MS).expires_at_ms).toBe(MTIME_MS + 3_600_000);
+    const deferred = { ...later, deferred: { gate: "holds" } };
+    expect(requestOf(deferred, MTIME_MS)).toMatchObject({ filed_at_ms: MTIME_MS, expires_at_ms: MTIME_MS + 3_600_000 });
+    // Clocks of two hosts may differ by minutes.
+    const soon = { ...NAMED, created_at: "2026-11-21T12:04:00Z" };
+    expect(requestOf(soon, MTIME_MS).expires_at_ms).toBe(Date.parse("2026-11-21T13:04:00Z"));
+  });
+
   test("expires as the page of the format says", () => {
     const page = readFileSync(new URL("../../../docs/formats/restart-request.md", import.meta.url), "utf8");
     const [, sentence] = /^\| `expires_at` \| instant \| (.*) \|$/m.exec(page) ?? [];
