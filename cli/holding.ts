@@ -1,13 +1,15 @@
 /** Writes, removes and shows holds. @module */
+import { closeSync } from "node:fs";
 import { join } from "node:path";
-import { NotFound, Refused, UsageError } from "../lib/errors.js";
+import { HealdError, NoRoom, NotFound, Refused, UsageError } from "../lib/errors.js";
 import { utc } from "../lib/platform/clock.js";
 import { createExclusive, replaceFile } from "../lib/platform/files.js";
+import { openOutput } from "../lib/platform/output-file.js";
 import { nearestName } from "../lib/schema/problems.js";
 import { HOLD_ACTS, type HoldAct, type HoldRecord } from "../lib/schema/records.js";
 import { BreakerStore } from "../lib/store/breakers.js";
 import { isThere, unlinkIfThere } from "../lib/store/entries.js";
-import { type Hold, readHolds } from "../lib/store/holds.js";
+import { type Hold, readHold, readHolds } from "../lib/store/holds.js";
 import type { Layout } from "../lib/store/layout.js";
 import { SpecStore } from "../lib/store/specs.js";
 import { TemplateStore } from "../lib/store/templates.js";
@@ -102,6 +104,27 @@ function typesOf(layout: Layout, active: readonly Worker[], nowMs: number): stri
     ...new BreakerStore(layout).list(),
   ];
   return [...new Set(types)];
+}
+
+/**
+ * Holds everything by a file without content, for which a full disk has room where it has none for words.
+ *
+ * @param cannot Why it has none for words; thrown with what can be tried, if there is no room for an empty file either.
+ */
+export function holdAllWithoutWords(layout: Layout, cannot: NoRoom, nowMs: number): Hold {
+  const path = join(layout.holdsDir, "all");
+  try {
+    // Emptied where it is there: what an earlier one says is replaced, as it is by `addHold`.
+    closeSync(openOutput(path));
+  } catch (error) {
+    if (!(error instanceof NoRoom)) throw error;
+    throw new HealdError(cannot.code, `${cannot.message}; as soon as there is room: touch ${path}`, 1, {
+      cause: cannot,
+    });
+  }
+  const hold = readHold(layout, "all", nowMs);
+  if (hold === null) throw new NotFound(`The hold ${JSON.stringify(path)} is gone`);
+  return hold;
 }
 
 /** Removes a hold by its file's name or by its subject. @throws {NotFound} If there is none. */

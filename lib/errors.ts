@@ -85,12 +85,17 @@ export class ConfigurationError extends HealdError {
 /** Why a file was not read. */
 export type FileRefusal = "symlink" | "too_large" | "not_a_file" | "not_utf8";
 
-/** A file that is there and must not be, or cannot be, read as a record. */
+/** A file that is there and must not be, or cannot be, read as a record; or, where `deed` says so, written to. */
 export class FileRefused extends HealdError {
   readonly path: string;
 
-  constructor(code: FileRefusal, path: string, detail: string, options: ErrorOptions = {}) {
-    super(code, `Cannot read ${JSON.stringify(path)}: ${detail}`, 1, options);
+  constructor(
+    code: FileRefusal,
+    path: string,
+    detail: string,
+    options: ErrorOptions & { readonly deed?: "read" | "write" } = {},
+  ) {
+    super(code, `Cannot ${options.deed ?? "read"} ${JSON.stringify(path)}: ${detail}`, 1, options);
     this.path = path;
   }
 }
@@ -140,6 +145,41 @@ export class LockBusy extends HealdError {
 export class TaskTimedOut extends HealdError {
   constructor(timeoutMs: number) {
     super("task_timed_out", `Task not done within ${timeoutMs} ms`);
+  }
+}
+
+const NO_ROOM: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk is full",
+  EDQUOT: "the quota of its owner is used up",
+  EROFS: "its file system is read-only",
+};
+
+/**
+ * What a file system that takes nothing more has answered, with the file that it was about, which its own words do not name.
+ *
+ * No `HealdError`: its code stays the system's, and whoever waits for better weather knows it by that.
+ */
+export class NoRoom extends Error {
+  readonly code: string;
+  readonly syscall: string;
+  readonly path: string;
+
+  constructor(path: string, code: string, cause: unknown) {
+    super(`Cannot write ${JSON.stringify(path)}: ${NO_ROOM[code] ?? "no room"} (${code})`, { cause });
+    this.name = "NoRoom";
+    this.code = code;
+    this.syscall = String((cause as { readonly syscall?: unknown } | null)?.syscall ?? "write");
+    this.path = path;
+  }
+}
+
+/** Writes something; where there is no room for it, the error names the file. @throws {NoRoom} And whatever else it throws. */
+export function namingFile<T>(path: string, write: () => T): T {
+  try {
+    return write();
+  } catch (error) {
+    const code = systemCode(error);
+    throw code !== null && code in NO_ROOM && !(error instanceof NoRoom) ? new NoRoom(path, code, error) : error;
   }
 }
 

@@ -1,8 +1,9 @@
 /** `heald daemons`: the daemons in the background. @module */
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { ensureDirectory, readTail } from "../../lib/platform/files.js";
+import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { ensureDirectory, isDiskFull, readTail } from "../../lib/platform/files.js";
+import { openNameless } from "../../lib/platform/output-file.js";
 import { signalIdentity } from "../../lib/platform/processes.js";
 import { DAEMONS, type DaemonName } from "../../lib/schema/records.js";
 import { checkOwner } from "../../lib/store/home.js";
@@ -18,6 +19,7 @@ import { daemonCalled, daemonMain } from "./daemon.js";
 const START_MS = 15_000;
 const STOP_MS = 10_000;
 const POLL_MS = 25;
+const WORDS_BYTES_MAX = 4096;
 
 export const command: CommandDefinition = {
   summary: "start, stop and list daemons in the background",
@@ -83,8 +85,9 @@ async function start(call: Call, name: DaemonName): Promise<number> {
     print(`${name}  runs already, pid ${before.identity?.pid}`);
     return 0;
   }
-  const words = join(layout.daemonLogsDir, `${name}-daemon.out`);
-  const child = detach(layout, name, words);
+  ensureDirectory(layout.daemonLogsDir);
+  const words = openWords(join(layout.daemonLogsDir, `${name}-daemon.out`));
+  const child = detach(layout, name, words.descriptor);
   let exit: number | null = null;
   child.on("exit", (code) => {
     exit = code ?? 1;
@@ -92,34 +95,49 @@ async function start(call: Call, name: DaemonName): Promise<number> {
   const isReady = (): boolean => daemonState(layout, name).running && existsSync(layout.pidFile(name));
   await poll(START_MS, () => exit !== null || isReady());
   child.unref();
+  const said = words.read().trim().split("\n").at(-1) ?? "";
+  closeSync(words.descriptor);
   if (isReady()) {
     print(`${name}  started, pid ${daemonState(layout, name).identity?.pid}`);
     return 0;
   }
-  const said = readTail(words, 4096).trim().split("\n").at(-1) ?? "";
   note(
     `${name} did not start${exit === null ? ` within ${START_MS / 1000}s` : ` (exit code ${exit})`}${said ? `: ${said}` : ""}`,
   );
   return exit ?? 1;
 }
 
-/** In a session of its own, so that closing the terminal does not end it. What it says before its log is open goes to `words`. */
-function detach(layout: Layout, name: DaemonName, words: string) {
-  ensureDirectory(layout.daemonLogsDir);
-  // A new file each time: what has the name may be a link to another.
-  rmSync(words, { force: true });
-  const descriptor = openSync(words, "wx", 0o640);
-  try {
-    const args = [daemonMain(name), "--home", layout.home.home, "--console", "none"];
-    return spawn(process.execPath, args, {
-      detached: true,
-      stdio: ["ignore", descriptor, descriptor],
-      cwd: statSync(layout.home.home, { throwIfNoEntry: false }) === undefined ? "/" : layout.home.home,
-      env: { ...process.env, HEALD_COORDINATION_DIR: layout.coordination, HEALD_LOG_DIR: layout.logs },
-    });
-  } finally {
-    closeSync(descriptor);
+/** In a session of its own, so that closing the terminal does not end it. */
+function detach(layout: Layout, name: DaemonName, words: number) {
+  const args = [daemonMain(name), "--home", layout.home.home, "--console", "none"];
+  return spawn(process.execPath, args, {
+    detached: true,
+    stdio: ["ignore", words, words],
+    cwd: statSync(layout.home.home, { throwIfNoEntry: false }) === undefined ? "/" : layout.home.home,
+    env: { ...process.env, HEALD_COORDINATION_DIR: layout.coordination, HEALD_LOG_DIR: layout.logs },
+  });
+}
+
+/** Where a daemon says what it says before its log is open. */
+interface Words {
+  readonly descriptor: number;
+  /** The last of it. */
+  read(): string;
+}
+
+/** A file of that name; on a full disk one in memory, since there is no other place to say that the disk is full. */
+function openWords(path: string): Words {
+  const nameless = isDiskFull(dirname(path)) ? openNameless() : null;
+  if (nameless === null) {
+    // A new file each time: what has the name may be a link to another.
+    rmSync(path, { force: true });
+    return { descriptor: openSync(path, "wx", 0o640), read: () => readTail(path, WORDS_BYTES_MAX) };
   }
+  const bytes = Buffer.alloc(WORDS_BYTES_MAX);
+  return {
+    descriptor: nameless,
+    read: () => bytes.toString("utf8", 0, readSync(nameless, bytes, 0, bytes.length, 0)),
+  };
 }
 
 async function stop(layout: Layout, name: DaemonName): Promise<number> {

@@ -7,7 +7,7 @@
  */
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync, writeSync } from "node:fs";
-import { FileRefused, RecordTooLarge, RecordTorn, systemCode } from "../errors.js";
+import { FileRefused, namingFile, RecordTooLarge, RecordTorn, systemCode } from "../errors.js";
 
 /** The largest record, its newline included. */
 export const RECORD_BYTES_MAX = 64 * 1024;
@@ -86,6 +86,10 @@ export class Appender {
   }
 
   #put(text: string, length: number): void {
+    namingFile(this.path, () => this.#putNow(text, length));
+  }
+
+  #putNow(text: string, length: number): void {
     this.#size = this.#settle();
     if (this.#endsTorn()) this.#write(`\n${text}\n`, length + 1);
     else this.#write(`${text}\n`, length);

@@ -18,7 +18,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { FileGone, systemCode } from "../errors.js";
+import { FileGone, namingFile, systemCode } from "../errors.js";
 
 export { Appender, type AppendOptions, appendRecord, RECORD_BYTES_MAX } from "./appender.js";
 export { readSmall, readTail, type SmallFile, type SmallStat, safetyOf } from "./reading.js";
@@ -44,18 +44,22 @@ const FOLDER_MODE = 0o750;
 
 let temporaryCount = 0;
 
-/** Replaces a file, or creates it, in one step for every reader. */
+/** Replaces a file, or creates it, in one step for every reader. @throws {NoRoom} And the system's errors. */
 export function replaceFile(path: string, text: string, options: WriteOptions = {}): void {
   replaceFileIf(path, text, () => true, options);
 }
 
-/** Replaces a file if a last look, right before the rename, still allows it; returns whether it did. */
+/** Replaces a file if a last look, right before the rename, still allows it; returns whether it did. @throws As `replaceFile`. */
 export function replaceFileIf(
   path: string,
   text: string,
   mayStill: () => boolean,
   options: WriteOptions = {},
 ): boolean {
+  return namingFile(path, () => replaceIf(path, text, mayStill, options));
+}
+
+function replaceIf(path: string, text: string, mayStill: () => boolean, options: WriteOptions): boolean {
   const temporary = writeTemporary(path, text, options);
   try {
     if (!mayStill()) {
@@ -73,6 +77,10 @@ export function replaceFileIf(
 
 /** Creates a file that appears with its whole content, or returns false because something has its name already. */
 export function createExclusive(path: string, text: string, options: WriteOptions = {}): boolean {
+  return namingFile(path, () => create(path, text, options));
+}
+
+function create(path: string, text: string, options: WriteOptions): boolean {
   try {
     return linkDraft(path, text, options);
   } catch (error) {
@@ -203,7 +211,7 @@ function isSameFile(one: Stats, other: Stats | undefined): boolean {
 
 /** Creates a folder and those above it, as far as they are missing. */
 export function ensureDirectory(path: string): void {
-  mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
+  namingFile(path, () => mkdirSync(path, { recursive: true, mode: FOLDER_MODE }));
 }
 
 /** Bytes that this user may still write to the file system that holds the path. */

@@ -24,7 +24,8 @@ export async function runProgram(
     const weather = weatherCode(error);
     if (weather !== null) {
       // The host's fault and nobody's error: whoever supervises the daemon starts it again.
-      process.stderr.write(`${about.name}: Cannot start (${weather}): ${message}\n`);
+      const code = message.includes(weather) ? "" : ` (${weather})`;
+      process.stderr.write(`${about.name}: Cannot start${code}: ${message}\n`);
       return 1;
     }
     process.stderr.write(`${about.name}: ${message}\n`);

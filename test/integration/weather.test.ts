@@ -281,7 +281,7 @@ describe("two monitors", () => {
     const main = join(packageRoot(), "dist", "daemons", "heartbeat-monitor", "main.js");
     const ended = spawnSync(process.execPath, [main, "--home", home.line.home], { encoding: "utf8" });
     expect(ended.stderr).toMatch(
-      /^heartbeat-monitor: Cannot start \(ENOSPC\): ENOSPC: no space left on device[^\n]*\n$/,
+      /^heartbeat-monitor: Cannot start: Cannot write "[^"]+": the disk is full \(ENOSPC\)\n$/,
     );
     expect(ended.status).toBe(1);
   });

@@ -1,0 +1,60 @@
+/** Opens a file that another program is to write its output to. @module */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  rmdirSync,
+  unlinkSync,
+} from "node:fs";
+import { join } from "node:path";
+import { FileRefused, namingFile, systemCode } from "../errors.js";
+
+// A link must not lead to a file that somebody else chose, and a pipe that nobody reads must not stop us.
+const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/**
+ * Opens a file for writing and empties it; creates it if it is not there. The caller closes the descriptor.
+ *
+ * @throws {FileRefused} If it is a link or no regular file; nothing was changed then.
+ */
+export function openOutput(path: string, mode = 0o640): number {
+  const descriptor = openPlainly(path, mode);
+  try {
+    if (!fstatSync(descriptor).isFile()) throw new FileRefused("not_a_file", path, "not a regular file", WRITING);
+    ftruncateSync(descriptor, 0);
+    return descriptor;
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
+}
+
+const SHARED_MEMORY = "/dev/shm";
+
+/** Opens an empty file without a name, in memory and not on a disk that may be full; null where there is no such place. */
+export function openNameless(): number | null {
+  if (!existsSync(SHARED_MEMORY)) return null;
+  const folder = mkdtempSync(join(SHARED_MEMORY, "heald-"));
+  const path = join(folder, "output");
+  const descriptor = openSync(path, "wx+", 0o600);
+  unlinkSync(path);
+  rmdirSync(folder);
+  return descriptor;
+}
+
+const WRITING = { deed: "write" } as const;
+
+function openPlainly(path: string, mode: number): number {
+  try {
+    return namingFile(path, () => openSync(path, FLAGS, mode));
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === "ELOOP") throw new FileRefused("symlink", path, "a symbolic link", { ...WRITING, cause: error });
+    if (code === "ENXIO") throw new FileRefused("not_a_file", path, "not a regular file", { ...WRITING, cause: error });
+    throw error;
+  }
+}
