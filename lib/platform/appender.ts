@@ -2,12 +2,23 @@
  * Appends records to a log that others read, append to and rotate at the same time.
  *
  * One record, or several of one writer, is one write of one buffer to a descriptor opened for appending: on a local file
- * system the kernel never mixes two of them. A killed writer, or a full disk, leaves a torn last line; the next write closes it.
+ * system the kernel never mixes two of them. A killed writer leaves a torn last line, and so does a full disk where there are
+ * several writers; the next write closes it. An only writer takes back what a full disk has taken of its record.
  * @module
  */
 
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync, writeSync } from "node:fs";
-import { FileRefused, namingFile, RecordTooLarge, RecordTorn, systemCode } from "../errors.js";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { FileRefused, NoRoom, namingFile, RecordTooLarge, RecordTorn, systemCode } from "../errors.js";
 
 /** The largest record, its newline included. */
 export const RECORD_BYTES_MAX = 64 * 1024;
@@ -26,7 +37,10 @@ export interface AppendOptions {
   readonly mode?: number;
   /** The largest record, its newline included; 64 KiB unless said otherwise. More only where there is one writer. */
   readonly bytesMax?: number;
-  /** Nobody else appends to it or rotates it: whether it is still there is looked at once a second, not for each record. */
+  /**
+   * Nobody else appends to it or rotates it: whether it is still there is looked at once a second, not for each record, and a
+   * record that did not fit is taken back.
+   */
   readonly isOnlyWriter?: boolean;
 }
 
@@ -60,7 +74,8 @@ export class Appender {
   /**
    * Appends one line; the newline is added here.
    *
-   * @throws {RecordTooLarge} If it is longer than `bytesMax`. @throws {RecordTorn} If the disk took only a part.
+   * @throws {RecordTooLarge} If it is longer than `bytesMax`. @throws {NoRoom} If the disk took nothing of it.
+   * @throws {RecordTorn} If the disk took only a part, which stays.
    */
   append(line: string): void {
     this.#put(line, this.#bytesOf(line));
@@ -164,13 +179,33 @@ export class Appender {
     return read !== 1 || this.#lastByte[0] === NEWLINE;
   }
 
+  /**
+   * Makes the file as long as it was before a write that the disk took only a part of; false if it cannot be done.
+   *
+   * A part that stayed would be closed by the next record, as a line that says nothing; or, where its newline alone was
+   * missing, as a record of what its writer believes not to have written.
+   */
+  #takeBack(before: number): boolean {
+    try {
+      // Longer, it would have another writer after all, whose record must stay.
+      if (fstatSync(this.#descriptor).size !== this.#size) return false;
+      ftruncateSync(this.#descriptor, before);
+      this.#size = before;
+      return true;
+    } catch {
+      return false; // The line is torn then, as a kill would have left it.
+    }
+  }
+
   /** One write of the whole text, which becomes bytes on the way to the kernel and not in a buffer of its own before. */
   #write(text: string, length: number): void {
     this.#cleanSize = -1;
+    const before = this.#size;
     const written = writeSync(this.#descriptor, text);
     this.#size += written;
     if (written < length) {
       const cause = Object.assign(new Error("Short write"), { code: "ENOSPC" });
+      if (this.#isOnlyWriter && this.#takeBack(before)) throw new NoRoom(this.path, cause.code, cause);
       throw new RecordTorn(this.path, written, length, { cause });
     }
     this.#cleanSize = this.#size;

@@ -283,6 +283,23 @@ describe("Appender", () => {
     expect(lines.at(-3)).toMatch(/^y+$/);
     expect(lines[0]).toBe("x".repeat(20_000));
   });
+
+  test.runIf(isRoot)("takes back what a full disk took of a record, where nobody else writes", () => {
+    const folder = tinyDisk();
+    const path = join(folder, "log.jsonl");
+    const appender = new Appender(path, { isOnlyWriter: true });
+    onTestFinished(() => appender.close());
+    writeFileSync(join(folder, "ballast"), "x".repeat(32_768));
+    appender.append("x".repeat(20_000));
+    const records = [["y".repeat(20_000)], ["z", "y".repeat(20_000)]];
+    for (const lines of [...records, ...records])
+      expect(() => appender.appendAll(lines)).toThrow(`Cannot write "${path}": the disk is full (ENOSPC)`);
+    expect(readFileSync(path, "utf8")).toBe(`${"x".repeat(20_000)}\n`);
+    appender.append("fits");
+    rmSync(join(folder, "ballast"));
+    for (const lines of records) appender.appendAll(lines);
+    expect(readFileSync(path, "utf8")).toBe(`${["x".repeat(20_000), "fits", ...records.flat()].join("\n")}\n`);
+  });
 });
 
 describe("several processes", () => {
