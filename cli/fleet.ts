@@ -6,10 +6,9 @@
 import { join } from "node:path";
 import { fleetHealth, isWorkerWell } from "../lib/domain/fleet-health.js";
 import { utc } from "../lib/platform/clock.js";
-import { readSmall } from "../lib/platform/files.js";
+import { isDiskFull, readSmall } from "../lib/platform/files.js";
 import { type Identity, presenceOf } from "../lib/platform/processes.js";
 import { isId } from "../lib/schema/primitives.js";
-import { identitySchema, launchRecordSchema } from "../lib/schema/records.js";
 import { statusOf, type WorkerSpecRecord } from "../lib/schema/worker-spec.js";
 import { BreakerStore } from "../lib/store/breakers.js";
 import { readDesired } from "../lib/store/desired.js";
@@ -17,8 +16,9 @@ import { isThere, jsonNamesIn } from "../lib/store/entries.js";
 import { waitingFixes } from "../lib/store/fix-runs.js";
 import { type Hold, readHolds } from "../lib/store/holds.js";
 import type { Layout } from "../lib/store/layout.js";
-import { readRecord } from "../lib/store/records.js";
 import { attemptOf, SpecStore } from "../lib/store/specs.js";
+import { checked, DISK_FULL } from "./doubts.js";
+import { knownIdentity } from "./identities.js";
 import { queuedRequest } from "./queued.js";
 import { type DaemonState, daemonState, daemonStates } from "./running.js";
 import { activeWorkers, waitingWorkers } from "./subjects.js";
@@ -73,6 +73,8 @@ export interface Fleet {
   readonly budgets: unknown;
   /** Whether the monitor itself holds back, because many workers are silent at once. */
   readonly fleet_held: boolean;
+  /** Sentences that say why what the monitor tells is not the whole truth; mostly none. */
+  readonly doubts: readonly string[];
 }
 
 const STATUS_BYTES_MAX = 32 * 1024 * 1024;
@@ -83,10 +85,14 @@ export function readFleet(layout: Layout, nowMs: number): Fleet {
   const holds = readHolds(layout, nowMs).filter(
     ({ startsAtMs, expiresAtMs }) => startsAtMs <= nowMs && nowMs < expiresAtMs,
   );
-  const workers =
+  const isFull = isDiskFull(layout.coordination);
+  const { rows: workers, gone } =
     told === null
-      ? [...activeWorkers(layout).map(({ spec }) => rowOf(layout, spec, nowMs)), ...waitingRows(layout, nowMs)]
-      : rowsIn(layout, told.workers);
+      ? {
+          rows: [...activeWorkers(layout).map(({ spec }) => rowOf(layout, spec, nowMs)), ...waitingRows(layout, nowMs)],
+          gone: [],
+        }
+      : checked(layout, rowsIn(layout, told.workers), isFull, nowMs);
   const breakers = breakerRows(layout, nowMs);
   const queue = queueRows(layout);
   const pending = waitingFixes(layout, nowMs);
@@ -97,6 +103,7 @@ export function readFleet(layout: Layout, nowMs: number): Fleet {
     breakersNotClosed: breakers.filter(({ state }) => state !== "closed").length,
     daemonsDown: daemons.filter(({ running, stopped }) => !running || stopped).length,
     fixesPending: pending.length,
+    isDiskFull: isFull,
   };
   const { ok, summary } = fleetHealth(counts, heldBecause(told));
   return {
@@ -113,6 +120,7 @@ export function readFleet(layout: Layout, nowMs: number): Fleet {
     restart_queue: queue,
     budgets: told?.budgets ?? null,
     fleet_held: isHeld(told),
+    doubts: isFull ? [...gone, DISK_FULL] : gone,
   };
 }
 
@@ -261,21 +269,6 @@ function rowOf(layout: Layout, spec: WorkerSpecRecord, nowMs: number): WorkerRow
     health_score: spec.heartbeat?.health_score ?? null,
     last_seen: spec.heartbeat?.last_seen ?? null,
   };
-}
-
-/** Who an attempt's process is: what the monitor wrote into the spec, else the launch record. */
-export function knownIdentity(layout: Layout, spec: WorkerSpecRecord): Identity | null {
-  const path = layout.launch(spec.worker_id, attemptOf(spec));
-  const launch = readRecord(path, launchRecordSchema, { maxBytes: 65_536, nowMs: Date.now() });
-  return identityIn(spec.execution) ?? (launch.kind === "ok" ? identityIn(launch.value) : null);
-}
-
-/** The five fields that make a process one process; null if one is missing. */
-export function identityIn(
-  record: { readonly [Field in keyof Identity]?: unknown } | null | undefined,
-): Identity | null {
-  const read = identitySchema.safeParse(record);
-  return read.success ? read.data : null;
 }
 
 function lookAt(spec: WorkerSpecRecord, known: Identity | null): { readonly state: string; readonly why: string } {

@@ -23,7 +23,7 @@ import type { Hold } from "../lib/store/holds.js";
 import type { Layout } from "../lib/store/layout.js";
 import { EventLogWriter } from "../lib/store/logs.js";
 import { MAX_BYTES, readRecord } from "../lib/store/records.js";
-import { identityIn } from "./fleet.js";
+import { identityIn } from "./identities.js";
 import { person } from "./person.js";
 
 const GRACE_SECONDS = 30;

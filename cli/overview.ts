@@ -46,14 +46,19 @@ export function verdictLine(fleet: Overview): string {
 export const UNWATCHED =
   "the heartbeat-monitor does not run: nothing is watched; this is what the files and /proc say now";
 
+/** What is to be known before anything else: whose home it is, why what is told cannot be so, and which policies are not in force. */
+export function warningLines(fleet: Overview): string[] {
+  return [...ownerLines(fleet), ...fleet.doubts.map((sentence) => paint("red", sentence)), ...policyLines(fleet)];
+}
+
 /** Whose home it is, where what this host knows of processes says nothing. */
-export function ownerLines({ foreign_owner: owner }: Overview): string[] {
+function ownerLines({ foreign_owner: owner }: Overview): string[] {
   if (owner === null) return [];
   const whose = `host ${JSON.stringify(owner.host)}, pid namespace ${owner.pid_ns}`;
   return [paint("red", `this home belongs to ${whose}: whether its daemons and workers run cannot be seen from here`)];
 }
 
-export function policyLines(fleet: Overview): string[] {
+function policyLines(fleet: Overview): string[] {
   return fleet.refused_policies.map((sentence) => `${paint("red", sentence)}; the last good one is in force`);
 }
 

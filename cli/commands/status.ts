@@ -12,12 +12,11 @@ import {
   isHeld,
   type Overview,
   overviewJson,
-  ownerLines,
-  policyLines,
   readOverview,
   UNWATCHED,
   verdictLine,
   waitingLines,
+  warningLines,
 } from "../overview.js";
 import { paint, print, printJson, printTable } from "../screen.js";
 import { age, localTime } from "../times.js";
@@ -30,7 +29,7 @@ const EXIT_HELD = 4;
 export const command: CommandDefinition = {
   summary: "what runs, what does not, and why",
   description:
-    "Exits 0 when all is green, 1 when it is not, 4 while a hold is in force. What the heartbeat-monitor knows comes from coordination/status.json; while it does not run, this command looks at the files and at /proc itself and says so.",
+    "Exits 0 when all is green, 1 when it is not, 4 while a hold is in force. What the heartbeat-monitor knows comes from coordination/status.json; while it does not run, this command looks at the files and at /proc itself and says so. A worker whose process is gone is never called well, nor is a home on a full disk.",
   options: [JSON_OPTION],
   examples: ["heald status", "heald status --json | jq '.workers[] | select(.state != \"healthy\") | .why'"],
   run: status,
@@ -53,7 +52,7 @@ function show(layout: Layout, fleet: Overview, nowMs: number): void {
   if (fleet.source === "monitor")
     print(paint("dim", `as of ${localTime(atMs, nowMs)}, the last change, ${age(fleet.at, nowMs)} ago`));
   else print(paint("yellow", UNWATCHED));
-  for (const line of [...ownerLines(fleet), ...policyLines(fleet)]) print(line);
+  for (const line of warningLines(fleet)) print(line);
   print();
   printDaemons(fleet.daemons, nowMs);
   showWorkers(fleet, nowMs);

@@ -3,7 +3,7 @@ import { isWorkerWell } from "../../lib/domain/fleet-health.js";
 import { HEADINGS, workerRow } from "../commands/workers.js";
 import { daemonLines } from "../daemon-rows.js";
 import type { Fleet, WorkerRow } from "../fleet.js";
-import { type Overview, ownerLines, policyLines, UNWATCHED, verdictLine, waitingLines } from "../overview.js";
+import { type Overview, UNWATCHED, verdictLine, waitingLines, warningLines } from "../overview.js";
 import { cutToWidth, paint, tableLines } from "../screen.js";
 import { localTime } from "../times.js";
 
@@ -26,8 +26,7 @@ export function frame(fleet: Overview, { rows, hint }: Screen, nowMs: number): s
     verdictLine(fleet),
     countsLine(fleet),
     ...(fleet.source === "files" ? [paint("yellow", UNWATCHED)] : []),
-    ...ownerLines(fleet),
-    ...policyLines(fleet),
+    ...warningLines(fleet),
     "",
     ...daemonLines(fleet.daemons, nowMs),
     "",

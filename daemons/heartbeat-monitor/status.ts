@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fleetHealth, isWorkerWell } from "../../lib/domain/fleet-health.js";
 import { now } from "../../lib/platform/clock.js";
-import { replaceFile } from "../../lib/platform/files.js";
+import { isDiskFull, replaceFile } from "../../lib/platform/files.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
 import { piecemeal } from "../../lib/runtime/piecemeal.js";
 import { readInstant, writeInstant } from "../../lib/schema/primitives.js";
@@ -168,6 +168,8 @@ export class StatusFile {
       breakersNotClosed: breakers.filter((breaker) => breaker.state !== "closed").length,
       daemonsDown: daemons.filter((daemon) => !daemon.running).length,
       fixesPending: pending.length,
+      // Of one that is full to the last byte this cannot be said; of one that is nearly full it can.
+      isDiskFull: isDiskFull(layout.coordination),
     };
     return {
       ...fleetHealth(counts, heldBecause),

@@ -17,6 +17,8 @@ export interface FleetCounts {
   readonly daemonsDown: number;
   /** Fixes that wait for a person: nothing else will see to them. */
   readonly fixesPending: number;
+  /** Nothing can be written down, so nothing is seen to. */
+  readonly isDiskFull: boolean;
 }
 
 /**
@@ -33,6 +35,7 @@ export function fleetHealth(
     ...part(counts.breakersNotClosed, "breaker not closed", "breakers not closed"),
     ...part(counts.daemonsDown, "daemon down", "daemons down"),
     ...part(counts.fixesPending, "fix waits for a person", "fixes wait for a person"),
+    ...(counts.isDiskFull ? ["the disk is full"] : []),
   ];
   const ok = troubles.length === 0;
   const workers = `${counts.workers} ${counts.workers === 1 ? "worker" : "workers"}`;

@@ -220,6 +220,15 @@ export function freeBytes(path: string): number {
   return found.bavail * found.bsize;
 }
 
+/** Less than this is full: one record of a log may need all of it. */
+const FULL_BYTES = 64 * 1024;
+
+/** Whether hardly anything can be written any more where the path is. A file system that does not count its space is never full. */
+export function isDiskFull(path: string): boolean {
+  const { bavail, bsize, blocks } = statfsSync(path);
+  return blocks > 0 && bavail * bsize < FULL_BYTES;
+}
+
 /** Errors that say something about the host and nothing about the file or the worker: wait, and try again. */
 export const WEATHER_CODES: ReadonlySet<string> = new Set([
   "ENOSPC",

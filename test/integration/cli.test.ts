@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { identityIn } from "../../cli/fleet.js";
+import { identityIn } from "../../cli/identities.js";
 import { packageRoot } from "../../lib/platform/package.js";
 import { presenceOf } from "../../lib/platform/processes.js";
 import { CommandLine, finished, MAIN, until } from "./support/command-line.js";

@@ -151,12 +151,19 @@ describe("a host that fails", () => {
     await home.start();
     const pid = await home.spawn("a", "exec sleep 600");
     await until(() => home.types("a").includes("worker_registered"), "it is watched");
+    await until(() => /"state":"healthy"[^}]*"pid":\d/.test(readFileSync(home.layout.status, "utf8")), "it is shown");
     const filler = join(home.line.coordination, "filler");
     spawnSync("dd", ["if=/dev/zero", `of=${filler}`, "bs=4k"], { stdio: "ignore" });
     process.kill(pid, "SIGKILL");
     await pass(3000);
     expect(home.isAlive(home.monitor?.pid ?? 0)).toBe(true);
     expect(home.requests()).toEqual([]);
+    // What it wrote last is that all are well; who asks is told what is so.
+    const asked = await home.line.heald("status");
+    expect(asked.code).toBe(1);
+    expect(asked.out).toMatch(/^not green {2}1 worker, 1 in trouble, 3 daemons down, the disk is full$/m);
+    expect(asked.out).toContain(`worker a is gone (pid ${pid}), and status.json still says "healthy"`);
+    expect(asked.out).toContain("the disk that holds coordination/ is full");
     unlinkSync(filler);
     await until(() => home.requests().length === 1, "the death is filed after all");
     await until(() => ofType("weather_ended").length === 1, "it says that it works again");

@@ -1,18 +1,21 @@
 /** Guarantee: `heald status` and status.json call the same fleet well. */
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { readFleet } from "../../../cli/fleet.js";
 import { BLANK_FLEET } from "../../../daemons/heartbeat-monitor/decide.js";
 import type { FleetPart } from "../../../daemons/heartbeat-monitor/facts.js";
 import { StatusFile } from "../../../daemons/heartbeat-monitor/status.js";
+import { freeBytes } from "../../../lib/platform/files.js";
 import { identityOf } from "../../../lib/platform/processes.js";
 import { type RunFile, writeRunFile } from "../../../lib/runtime/identity-files.js";
 import { DAEMONS, type DaemonName } from "../../../lib/schema/records.js";
 import { openHome, resolveHome } from "../../../lib/store/home.js";
 import { Layout } from "../../../lib/store/layout.js";
 import { policyOf } from "../../scenario/monitor-world.js";
+import { temporaryFolder } from "../store/temporary-home.js";
 
 let folder: string;
 let layout: Layout;
@@ -99,6 +102,50 @@ describe("a fleet", () => {
     expect(same()).toBe(
       "1 worker, 1 in trouble, 1 breaker not closed, 1 daemon down; silent workers are held (canary_lost)",
     );
+  });
+
+  test("is not well where a worker is gone that status.json calls healthy, and the sentence says which", () => {
+    const { pid } = spawnSync("true");
+    const identity = { ...identityOf(process.pid), pid };
+    const rows = [{ worker_id: "a", state: "healthy", attempt: 1, pid, desired: "running" }];
+    const status = { ok: true, summary: "1 worker, all well", workers: rows };
+    writeFileSync(layout.status, JSON.stringify(status));
+    const put = (spec: object): void => writeFileSync(layout.activeSpec("a"), JSON.stringify(spec));
+
+    put({ worker_id: "a", attempt: 1, execution: identity });
+    expect(readFleet(layout, Date.now())).toMatchObject({
+      ok: false,
+      summary: "1 worker, 1 in trouble",
+      doubts: [`worker a is gone (pid ${pid}), and status.json still says "healthy"`],
+      workers: [{ worker_id: "a", state: "exited", why: "its process is gone" }],
+    });
+
+    // The next attempt is there, and only not told of yet.
+    put({ worker_id: "a", attempt: 2, execution: identity });
+    expect(readFleet(layout, Date.now())).toMatchObject({ ok: true, doubts: [] });
+    rmSync(layout.activeSpec("a"));
+    expect(readFleet(layout, Date.now())).toMatchObject({ ok: true, doubts: [] });
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)("is not well on a full disk, and both say so", (context) => {
+    const small = join(temporaryFolder(), "small");
+    mkdirSync(small);
+    if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=512k", "tmpfs", small]).status !== 0)
+      return context.skip("nothing can be mounted here");
+    onTestFinished(() => void spawnSync("umount", ["-l", small]));
+    const home = resolveHome({}, small, small);
+    if (home === null) throw new Error("No home");
+    openHome(home, { create: true, claimOwnership: false });
+    layout = new Layout(home);
+    for (const name of DAEMONS) seemsToRun(name);
+    expect(both()).toMatchObject({ monitor: { ok: true }, command: { ok: true, doubts: [] } });
+    // Room for a status.json is left, and for little else.
+    writeFileSync(join(small, "ballast"), Buffer.alloc(freeBytes(small) - 40 * 1024));
+    const said = { ok: false, summary: "0 workers, the disk is full" };
+    expect(both()).toMatchObject({
+      monitor: said,
+      command: { ...said, doubts: [expect.stringContaining("coordination/ is full: daemons cannot write down")] },
+    });
   });
 
   test("is called by the state of the files now, where the monitor has not seen the newest of them yet", () => {

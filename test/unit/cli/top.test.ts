@@ -29,6 +29,7 @@ const fleetOf = (workers: readonly WorkerRow[], more: Partial<Overview> = {}): O
     fleet_held: false,
     refused_policies: [],
     foreign_owner: null,
+    doubts: [],
     ...more,
   },
 });
