@@ -1,7 +1,7 @@
 /** Invariants of what the daemons remember: checkpoints, journals, and the places up to which logs were read. @module */
 import type { WorkerPart as MonitorPart } from "../../daemons/heartbeat-monitor/facts.js";
 import type { TypePart } from "../../daemons/worker-restart/state.js";
-import type { FollowedLog } from "../../lib/runtime/followed-log.js";
+import type { FollowedLog } from "../../lib/domain/followed-log.js";
 import type { DaemonName } from "../../lib/schema/records.js";
 import { statusOf } from "../../lib/schema/worker-spec.js";
 import type { Facts } from "./facts.js";

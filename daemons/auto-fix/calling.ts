@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { takeOver } from "../../lib/runtime/followed-log.js";
+import { takeOver } from "../../lib/domain/followed-log.js";
 import type { Stamp } from "../../lib/schema/events.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import type { Act, Of, Step } from "./messages.js";
@@ -35,7 +35,7 @@ export function onCallsBegin(slice: Slice, event: Of<"calls-begin">): Step {
 export function onLines(slice: Slice, event: Of<"lines-read">): Step {
   const { stamp } = event;
   // failure-pattern reads the same logs, and says what of them cannot be read.
-  const { log } = takeOver(slice.log ?? null, event, "auto-fix");
+  const log = takeOver(slice.log ?? null, event);
   const before = slice.calls ?? CALLS_NEW;
   const fresh = unread(slice.log ?? null, event, before.since_ms);
   const { signs, calls } = wanted(fresh.signs, before, stamp);

@@ -8,8 +8,9 @@
  *
  * @module
  */
+
+import { followedKey } from "../../lib/domain/followed-log.js";
 import type { Core, Stamped } from "../../lib/runtime/core.js";
-import { followedKey } from "../../lib/runtime/followed-log.js";
 import { type Policy, settingsFor } from "../../lib/schema/policy.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import { onCallOld, onCallsBegin, onLines, onSign } from "./calling.js";

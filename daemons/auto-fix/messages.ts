@@ -1,9 +1,9 @@
 /** What reaches auto-fix's core and what it asks for, as plain values. @module */
 import type { Counted } from "../../lib/domain/fix-verdict.js";
+import type { LinesRead, ReadOn } from "../../lib/domain/followed-log.js";
 import type { ConditionAnswer } from "../../lib/domain/metric-conditions.js";
 import type { QuietAnswer } from "../../lib/domain/quiet-moment.js";
 import type { Decided, Stamped, Wake } from "../../lib/runtime/core.js";
-import type { LinesRead, ReadOn } from "../../lib/runtime/followed-log.js";
 import type { ReportEffect } from "../../lib/runtime/reporting.js";
 import type { FixHistory, PendingRecord, RunRecord } from "../../lib/schema/fix-records.js";
 import type { Sign } from "./signs.js";

@@ -1,7 +1,7 @@
 /** The logs of the other daemons: what they write that calls a person, or says that it is over. @module */
 
+import type { ReadOn } from "../../lib/domain/followed-log.js";
 import type { Source } from "../../lib/runtime/daemon.js";
-import type { ReadOn } from "../../lib/runtime/followed-log.js";
 import { type FollowingFigures, LogFollower } from "../../lib/runtime/following.js";
 import type { EventLog } from "../../lib/schema/catalogue.js";
 import { isOld } from "./calling.js";

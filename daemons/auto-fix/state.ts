@@ -1,6 +1,6 @@
 /** What auto-fix remembers, as plain JSON: one part for each match, run and record of trust, and one for the healer itself. @module */
 import type { PastVerdict } from "../../lib/domain/fix-confidence.js";
-import type { FollowedLog } from "../../lib/runtime/followed-log.js";
+import type { FollowedLog } from "../../lib/domain/followed-log.js";
 import type { FixAction, TargetKind } from "../../lib/schema/fix-actions.js";
 import type { CallType, SignType } from "./signs.js";
 import type { FixVerdict, Risk, RunPhase } from "./words.js";

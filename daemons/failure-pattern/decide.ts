@@ -4,8 +4,9 @@
  * Reads no clock, no file, no process; ends nothing and starts nothing.
  * @module
  */
+
+import { followedKey, type LinesRead, takeOver } from "../../lib/domain/followed-log.js";
 import type { Core, Decided, Stamped } from "../../lib/runtime/core.js";
-import { followedKey, type LinesRead, takeOver } from "../../lib/runtime/followed-log.js";
 import type { Policy } from "../../lib/schema/policy.js";
 import { onGathered } from "./gathered.js";
 import { onPattern } from "./lifecycle.js";
@@ -13,6 +14,7 @@ import type { Effect, Event, Sighting } from "./messages.js";
 import type { FailurePatternSettings } from "./policy.js";
 import { shadowing } from "./shadow.js";
 import { patternKey, type SeenPart, type Slice } from "./state.js";
+import { reportsOf } from "./unreadable.js";
 
 /** Applies one event. Same inputs, same decision. */
 export function decide(
@@ -39,11 +41,10 @@ export function decide(
 
 /** Moves the place, and has what was picked looked at before the next lines are read. */
 function onLines(slice: Slice, event: Stamped<LinesRead<Sighting>>): Decided<Slice, Effect> {
-  const { log, effects } = takeOver(slice.log ?? null, event, "failure-pattern");
+  const log = takeOver(slice.log ?? null, event);
   const { seen, sightings } = unseen(slice.seen ?? null, event);
   const gather: readonly Effect[] = sightings.length === 0 ? [] : [{ kind: "gather", sightings }];
-  const [readOn, ...reports] = [...effects].reverse() as [Effect, ...Effect[]];
-  return { slice: { log, seen }, effects: [...reports.reverse(), ...gather, readOn] };
+  return { slice: { log, seen }, effects: [...reportsOf(event), ...gather, { kind: "read-on", log: event.log }] };
 }
 
 /** A log that was cut or replaced comes again from its start: what is not newer than the newest event was there before. */

@@ -1,5 +1,5 @@
 /** What reaches failure-pattern's core and what it asks for, as plain values. @module */
-import type { LinesRead, ReadOn } from "../../lib/runtime/followed-log.js";
+import type { LinesRead, ReadOn } from "../../lib/domain/followed-log.js";
 import type { ReportEffect } from "../../lib/runtime/reporting.js";
 import type { EvidenceKind, PatternRecord } from "../../lib/schema/pattern.js";
 import type { Sighting } from "./sightings.js";

@@ -1,9 +1,9 @@
 /** What failure-pattern knows, as parts of plain JSON. @module */
 
+import type { FollowedLog } from "../../lib/domain/followed-log.js";
 import type { ClustersRecord } from "../../lib/domain/grouping/clusters-record.js";
 import type { History } from "../../lib/domain/statistics/history.js";
 import type { PairsState } from "../../lib/domain/statistics/pairs.js";
-import type { FollowedLog } from "../../lib/runtime/followed-log.js";
 import type { EvidenceKind, PatternRecord, PatternSeverity } from "../../lib/schema/pattern.js";
 import type { Follows } from "./messages.js";
 

@@ -6,6 +6,7 @@
  * @module
  */
 import { statSync } from "node:fs";
+import { type FollowedLog, followedKey, type LinesRead, type ReadOn } from "../domain/followed-log.js";
 import { weatherCode } from "../platform/files.js";
 import type { Log } from "../platform/log.js";
 import { watchDirectory } from "../platform/watching.js";
@@ -13,7 +14,6 @@ import { EVENT_LOGS, type EventLog } from "../schema/catalogue.js";
 import type { Layout } from "../store/layout.js";
 import { Tailer, type TailLine, type TailRead } from "../store/logs.js";
 import type { Source } from "./daemon.js";
-import { type FollowedLog, followedKey, type LinesRead, type ReadOn } from "./followed-log.js";
 
 const BATCH_BYTES = 256 * 1024;
 const LINE_BYTES_MAX = 64 * 1024;

@@ -16,8 +16,8 @@ import {
   type Slice,
 } from "../../daemons/auto-fix/state.js";
 import type { Counted } from "../../lib/domain/fix-verdict.js";
+import { type FollowedLog, followedKey } from "../../lib/domain/followed-log.js";
 import type { Answer, PerformContext } from "../../lib/runtime/core.js";
-import { type FollowedLog, followedKey } from "../../lib/runtime/followed-log.js";
 import type { DecisionEffect } from "../../lib/runtime/loop.js";
 import type { EventLog } from "../../lib/schema/catalogue.js";
 import { EVENTS, type EventType } from "../../lib/schema/catalogue.js";

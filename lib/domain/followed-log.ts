@@ -1,8 +1,5 @@
 /** How far an event log has been read, as a pure part of a daemon's state. @module */
-import { EVENT_LOGS, type EventLog } from "../schema/catalogue.js";
-import { makeEvent, type Stamp } from "../schema/events.js";
-import type { DaemonName } from "../schema/records.js";
-import type { ReportEffect } from "./reporting.js";
+import type { EventLog } from "../schema/catalogue.js";
 
 /** Where a log's reader goes on after a restart; the store's tailer makes and understands it. */
 export interface LogCheckpoint {
@@ -46,39 +43,12 @@ export function followedKey(log: EventLog): string {
   return `log:${log}`;
 }
 
-/** Takes a batch over: moves the checkpoint, counts, and reports what could not be read, once. */
-export function takeOver(
-  before: FollowedLog | null,
-  batch: LinesRead & { readonly stamp: Stamp },
-  reader: DaemonName,
-): { readonly log: FollowedLog; readonly effects: readonly (ReportEffect | ReadOn)[] } {
-  const log: FollowedLog = {
+/** Takes a batch over: moves the checkpoint, and counts. */
+export function takeOver(before: FollowedLog | null, batch: LinesRead): FollowedLog {
+  return {
     checkpoint: batch.checkpoint,
     events_read: (before?.events_read ?? 0) + batch.events,
     unreadable_lines: (before?.unreadable_lines ?? 0) + batch.unreadable,
     gaps: (before?.gaps ?? 0) + (batch.gap === undefined ? 0 : 1),
   };
-  const faults = reportsOf(batch, reader);
-  return { log, effects: [...faults, { kind: "read-on", log: batch.log }] };
-}
-
-function reportsOf(batch: LinesRead & { readonly stamp: Stamp }, reader: DaemonName): ReportEffect[] {
-  const path = `events/${EVENT_LOGS[batch.log]}`;
-  const found: { readonly message: string; readonly data: Record<string, unknown> }[] = [];
-  if (batch.unreadable > 0) {
-    const offset = batch.firstUnreadableOffset ?? 0;
-    found.push({
-      message:
-        batch.unreadable === 1
-          ? `${path}: the line at byte ${offset} is no event and is passed over`
-          : `${path}: ${batch.unreadable} lines are no events and are passed over, the first at byte ${offset}`,
-      data: { path, lines: batch.unreadable, offset },
-    });
-  }
-  if (batch.gap !== undefined)
-    found.push({ message: `${path} was ${batch.gap}: reading goes on from its start`, data: { path, gap: batch.gap } });
-  return found.map((content, nth) => ({
-    kind: "report",
-    record: makeEvent(batch.stamp, nth, reader, "record_refused", {}, { reason: "unreadable_line", ...content }),
-  }));
 }
