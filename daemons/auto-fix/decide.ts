@@ -13,25 +13,15 @@ import { followedKey } from "../../lib/domain/followed-log.js";
 import type { Core, Stamped } from "../../lib/runtime/core.js";
 import { type Policy, settingsFor } from "../../lib/schema/policy.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
+import { onDeclined, onExpireDue, onWithdrawn } from "./answers.js";
+import { onApplied, onApplyFailed, onPrepared, onRollFailed } from "./applying.js";
 import { onCallOld, onCallsBegin, onLines, onSign } from "./calling.js";
 import { onConsider } from "./consider.js";
+import { onCheckDue, onMeasured } from "./judging.js";
 import { onLadderCleared, onLadderEnded, onTroubleOver, onTroubleSeen } from "./ladder.js";
 import type { Effect, Event, Of, Step } from "./messages.js";
 import type { AutoFixSettings } from "./policy.js";
-import {
-  onApplied,
-  onApplyFailed,
-  onCheckDue,
-  onDeclined,
-  onExpireDue,
-  onMeasured,
-  onPrepared,
-  onResume,
-  onRollFailed,
-  onUndoAsked,
-  onUndone,
-  onWithdrawn,
-} from "./running.js";
+import { onResume } from "./resuming.js";
 import { shadowing } from "./shadow.js";
 import {
   type Address,
@@ -44,6 +34,7 @@ import {
   refOf,
   type Slice,
 } from "./state.js";
+import { onUndoAsked, onUndone } from "./undoing.js";
 
 const NOBODY = { run_id: "", fix_id: "", subject: "", learn: "" };
 
