@@ -48,6 +48,7 @@ export async function examine(home: Home): Promise<Finding[]> {
     ...general,
     ...disk(layout),
     ...folders(layout),
+    ...strangers(layout),
     ...daemons(layout),
     ...(await policies(layout)),
     ...templates(layout),
@@ -168,6 +169,24 @@ function folders(layout: Layout): Finding[] {
   if (missing.length > 0)
     bad.push(warning("folders", `${missing.length} are missing, such as ${missing[0]}; heald init makes them`));
   return bad.length > 0 ? bad : [good("folders", `${layout.folders.length} there and writable`)];
+}
+
+/** A home is believed as a whole (docs/decisions/whose-files.md), so whoever owns a part of it should be known. */
+function strangers(layout: Layout): Finding[] {
+  const uid = process.geteuid?.();
+  const found = layout.folders.flatMap((path) => {
+    const owner = statSync(path, { throwIfNoEntry: false })?.uid;
+    return owner === undefined || owner === 0 || owner === uid ? [] : [{ path, owner }];
+  });
+  const [first] = found;
+  if (first === undefined) return [];
+  const more = found.length === 1 ? "belongs" : `and ${found.length - 1} more belong`;
+  return [
+    warning(
+      "folders",
+      `${first.path} ${more} to user ${first.owner}: daemons of uid ${uid} would start and signal what that user writes there`,
+    ),
+  ];
 }
 
 function daemons(layout: Layout): Finding[] {
