@@ -225,13 +225,14 @@ export class SpecSource implements Source {
     return reading.value.deferred?.gate === ENDS_OLD_GATE && (reading.value.attempt ?? attempt) === attempt;
   }
 
-  #readExitRecord(workerId: string, attempt: number): Reading<ExitRecord> {
+  #readExitRecord(workerId: string, attempt: number, isThere = false): Reading<ExitRecord> {
     const path = this.#context.layout.exit(workerId, attempt);
     const reading = readRecord(path, exitRecordSchema, {
       maxBytes: MAX_BYTES.request,
       nowMs: Date.now(),
       what: "exit record",
       isFleeting: true,
+      isThere,
       ...ONE_BY_ONE,
     });
     if (reading.kind === "bad") this.#refuse(path, reading);
@@ -384,13 +385,13 @@ export class SpecSource implements Source {
 
   #onExit(name: string): void {
     const found = readAttemptName(name);
-    if (found) this.#readExit(found.workerId, found.attempt);
+    if (found) this.#readExit(found.workerId, found.attempt, true);
   }
 
-  #readExit(workerId: string, attempt: number): void {
+  #readExit(workerId: string, attempt: number, isThere = false): void {
     const worker = this.#context.part<WorkerPart>(`worker:${workerId}`);
     if (worker === null || worker.spec.attempt !== attempt) return;
-    const reading = this.#readExitRecord(workerId, attempt);
+    const reading = this.#readExitRecord(workerId, attempt, isThere);
     if (reading.kind === "unfinished")
       return this.#later(this.#context.layout.exit(workerId, attempt), LOOK_AGAIN_MS, () =>
         this.#readExit(workerId, attempt),

@@ -169,4 +169,5 @@ export const restartCore: Core<Slice, Event, Effect, Policy<RestartSettings>> = 
   },
   shadowing,
   coalesced: new Set(["breaker-due", "look-due", "check-due"]),
+  urgent: new Set(["start"]),
 };

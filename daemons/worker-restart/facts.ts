@@ -110,7 +110,7 @@ export class FactReader {
       desired: readDesired(layout, subject.worker_id, nowMs)?.state ?? null,
       when: resolved?.restart?.when ?? base.restart?.when ?? "on-failure",
       highest,
-      next_exists: this.#specs.attemptExists(subject.worker_id, next),
+      next_exists: (active?.attempt ?? 0) >= next || this.#specs.hasTrace(subject.worker_id, next),
       active,
       requires,
       unlaunchable: found.why,
@@ -165,7 +165,8 @@ export class FactReader {
   #baseOf(named: SubjectOfRequest, attempt: number | null, nowMs: number): WorkerSpecRecord {
     const { worker_id } = named;
     const root = this.#layout.coordination;
-    const options = { maxBytes: MAX_BYTES.spec, nowMs, what: "worker spec", root, isFleeting: true };
+    // Of an attempt that ended there nearly always is one.
+    const options = { maxBytes: MAX_BYTES.spec, nowMs, what: "worker spec", root, isFleeting: true, isThere: true };
     const zombie =
       attempt === null ? null : readRecord(this.#layout.zombieSpec(worker_id, attempt), workerSpecSchema, options);
     if (zombie?.kind === "ok" && zombie.value.worker_id === worker_id) return zombie.value;

@@ -144,6 +144,7 @@ export class QueueSource implements Source {
       what: "request",
       root: this.#context.layout.coordination,
       isFleeting: true,
+      isThere: true,
     });
     if (reading.kind === "absent") return null;
     if (reading.kind === "unfinished") {

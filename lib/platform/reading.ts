@@ -29,7 +29,7 @@ const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBL
 
 export interface ReadSmallOptions {
   readonly maxBytes: number;
-  /** It was seen a moment ago, and is not looked for once more. */
+  /** It was seen a moment ago, or nearly always is there: it is not looked for before it is opened. */
   readonly isThere?: boolean | undefined;
   /** Whether bytes that are no UTF-8 are replaced, and do not refuse the file. */
   readonly replacesBroken?: boolean | undefined;

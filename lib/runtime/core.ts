@@ -49,6 +49,11 @@ export interface Core<
   readonly coalesced: ReadonlySet<string>;
   /** Kinds of effect that are only questions: they are not journaled, since after a crash everything is asked anew. */
   readonly transient?: ReadonlySet<string>;
+  /**
+   * Kinds of effect that come before the record of their decision, where they come first: what a worker's return waits for.
+   * The journal has both by then, so that a crash between them loses neither.
+   */
+  readonly urgent?: ReadonlySet<string>;
   /** How a shadow policy runs beside the live one; without it there is none. */
   readonly shadowing?: Shadowing<Slice, Event>;
   /** What is left of a part of the state when the host was started anew: the part itself unless said otherwise; null is nothing. */

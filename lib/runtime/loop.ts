@@ -333,16 +333,16 @@ export class Loop<
   }
 
   #durable(slice: Slice, event: Stamped<Event>, decided: Decided<Slice, Effect>): { readonly kind: string }[] {
-    const effects: { readonly kind: string }[] = [];
-    if (decided.decision) {
-      const recorded = {
-        slice: slice as Record<string, unknown>,
-        event: event as Record<string, unknown>,
-        policyHash: this.#policyHash,
-      };
-      effects.push({ kind: "decision", draft: decided.decision, ...recorded } as DecisionEffect);
-    }
-    for (const effect of decided.effects) if (!isWake(effect)) effects.push(effect);
+    const effects: { readonly kind: string }[] = decided.effects.filter((effect) => !isWake(effect));
+    if (decided.decision === undefined) return effects;
+    const recorded = {
+      slice: slice as Record<string, unknown>,
+      event: event as Record<string, unknown>,
+      policyHash: this.#policyHash,
+    };
+    const record = { kind: "decision", draft: decided.decision, ...recorded } as DecisionEffect;
+    const nth = effects.findIndex(({ kind }) => this.#core.urgent?.has(kind) !== true);
+    effects.splice(nth === -1 ? effects.length : nth, 0, record);
     return effects;
   }
 

@@ -66,7 +66,7 @@ export interface ReadOptions {
   readonly mayBeUnfinished?: boolean;
   /** Whether each text is mostly read once, like a beat's, so that it is not worth remembering. */
   readonly isFleeting?: boolean;
-  /** Whether it was seen a moment ago: then it need not be looked for first. */
+  /** Whether it was seen a moment ago, or nearly always is there: then it need not be looked for first. */
   readonly isThere?: boolean;
   /** What it is called in sentences; "record" unless said otherwise. */
   readonly what?: string;

@@ -162,10 +162,8 @@ export class SpecStore {
     return null;
   }
 
-  /** Whether an attempt, or a later one that is active, has left any trace: it must not be started again. */
-  attemptExists(workerId: string, attempt: number): boolean {
-    const active = readObject(this.#layout.activeSpec(workerId));
-    if (active !== null && attemptOf(active.json) >= attempt) return true;
+  /** Whether an attempt has left any trace beside an active spec: it must not be started again. */
+  hasTrace(workerId: string, attempt: number): boolean {
     return [
       this.#layout.launch(workerId, attempt),
       this.#layout.exit(workerId, attempt),

@@ -68,6 +68,8 @@ const CONFIGURED: Readonly<Record<string, readonly string[]>> = {
 
 /** The hashes of templates that were resolved here; they are frozen. */
 const hashes = new WeakMap<Template, string>();
+/** What attempts are started with whose specs say nothing explicitly: the same for each of a template. */
+const plainAttempts = new WeakMap<Template, ResolvedAttempt>();
 
 /** Where the package keeps its own templates. */
 export function shippedTemplatesDir(): string {
@@ -160,6 +162,14 @@ function whyUnsafe(path: string): string | null {
  * @throws {ConfigurationError} If the spec's overrides are not what a template may say.
  */
 export function resolveAttempt(template: Template | null, spec: WorkerSpecRecord): ResolvedAttempt {
+  const isPlain = typeof spec.template_hash === "string" && spec.overrides == null;
+  if (template === null || !isPlain || !hashes.has(template)) return resolveExplicit(template, spec);
+  const known = plainAttempts.get(template) ?? frozen(resolveExplicit(template, spec));
+  plainAttempts.set(template, known);
+  return known;
+}
+
+function resolveExplicit(template: Template | null, spec: WorkerSpecRecord): ResolvedAttempt {
   const isByHand = typeof spec.template_hash !== "string";
   const own = template === null || isByHand ? configuredOf(spec) : {};
   const merged = mergeBlocks(mergeBlocks(template ?? {}, own), spec.overrides ?? {});

@@ -8,7 +8,7 @@ import { MAX_BYTES, readRecord } from "../store/records.js";
 
 /** The launch record of an attempt; null if there is none that can be read. */
 export function launchOf(layout: Layout, workerId: string, attempt: number, nowMs: number): LaunchRecord | null {
-  const options = { maxBytes: MAX_BYTES.spec, nowMs, what: "launch record", root: layout.coordination };
+  const options = { maxBytes: MAX_BYTES.spec, nowMs, what: "launch record", root: layout.coordination, isThere: true };
   const reading = readRecord(layout.launch(workerId, attempt), launchRecordSchema, options);
   return reading.kind === "ok" ? reading.value : null;
 }

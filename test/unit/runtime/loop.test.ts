@@ -100,6 +100,28 @@ describe("Loop", () => {
     expect(loop.idle).toBe(true);
   });
 
+  describe("an effect that the core calls urgent", () => {
+    const core = { ...toyCore, urgent: new Set(["pay"]) };
+
+    test("is performed before its decision's record is written", () => {
+      const world = new World();
+      world.loop({ core }).offer({ kind: "add", account: "a", amount: 5 });
+      expect(world.performed).toEqual(["pay", "decision"]);
+    });
+
+    test.each([1, 2, 3])("is performed and recorded once when it is killed after effect %i", (crashAfter) => {
+      const world = new World();
+      world.crashAfter = crashAfter;
+      world.loop({ core }).offer({ kind: "add", account: "a", amount: 5 });
+      world.crashAfter = null;
+      const second = world.loop({ core });
+      second.resume();
+      expect(world.total()).toBe(5);
+      expect(new Set(world.decisions).size).toBe(1);
+      expect(accountOf(second, "a")).toMatchObject({ sum: 5, paid: 5 });
+    });
+  });
+
   test("journals a decision before anything of it is done", () => {
     const world = new World();
     let linesAtPay = -1;

@@ -107,6 +107,23 @@ describe("resolveAttempt()", () => {
     });
   });
 
+  test("gives each spec that says nothing explicitly what the template says now", () => {
+    const layout = temporaryLayout();
+    const store = new TemplateStore(layout);
+    const resolved = (args: string[]) => {
+      writeFileSync(layout.template("plain"), JSON.stringify({ launch: { command: "run", args } }));
+      const reading = store.resolve("plain");
+      if (reading.kind !== "ok") throw new Error(reading.kind);
+      return ["one", "two"].map((id) => resolveAttempt(reading.template, { worker_id: id, template_hash: "old" }));
+    };
+    for (const args of [["-1"], ["-2"]]) {
+      const attempts = resolved(args);
+      for (const each of attempts) expect(each).toMatchObject({ launch: { command: "run", args } });
+      expect(attempts[0]?.template_hash).toBe(attempts[1]?.template_hash);
+    }
+    expect(resolved(["-1"])[0]?.template_hash).not.toBe(resolved(["-2"])[0]?.template_hash);
+  });
+
   test("takes what a hand-written spec says for explicit, but not the state of its last attempt", () => {
     const spec = {
       worker_id: "w",
