@@ -1,9 +1,10 @@
-/** An attempt whose spec a person took away: the monitor has forgotten it, and its process is left as it is. @module */
+/** Processes that heald leaves as they are: of an attempt whose spec a person took away, and adopted without --may-signal. @module */
 import { Refused } from "../lib/errors.js";
+import type { WorkerSpecRecord } from "../lib/schema/worker-spec.js";
 import type { Layout } from "../lib/store/layout.js";
 import { recordsBackward } from "../lib/store/log-search.js";
 import { SpecStore } from "../lib/store/specs.js";
-import { isAttemptAlive, launchOf, survivorsOf } from "../lib/targets/attempts.js";
+import { adoptedOf, isAttemptAlive, launchOf, survivorsOf } from "../lib/targets/attempts.js";
 
 /** The last attempt of a worker, which has left a launch or an exit and no spec anywhere. */
 export interface Unwatched {
@@ -39,6 +40,13 @@ export function runsAs({ pids, isAlive }: Unwatched): string {
 export function remedyOf({ pids, isAlive }: Unwatched, workerId: string): string {
   const kill = `kill ${pids.join(" ")} ends it`;
   return isAlive ? `${kill}, heald adopt --pid ${pids[0]} --id ${workerId} has it watched again` : kill;
+}
+
+/** What a person who wants a worker ended should know of a process that heald must not signal; empty of all others. */
+export function untouchableRemark(spec: WorkerSpecRecord): string {
+  const adopted = adoptedOf(spec);
+  if (adopted === null || adopted.maySignal) return "";
+  return ` (it was adopted without --may-signal: nobody but you ends pid ${adopted.identity.pid})`;
 }
 
 /** A second attempt must not run beside it. @throws {Refused} If something of it runs. */

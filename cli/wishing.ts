@@ -12,7 +12,7 @@ import { queuedRequest } from "./queued.js";
 import { daemonState } from "./running.js";
 import { note, print, printJson } from "./screen.js";
 import { CHOICE_WITH_WAITING_OPTIONS, chooseWorkers, type Worker } from "./subjects.js";
-import { remedyOf, runsAs, unwatchedOf } from "./unwatched.js";
+import { remedyOf, runsAs, untouchableRemark, unwatchedOf } from "./unwatched.js";
 
 export const WISH_OPTIONS = [
   ...CHOICE_WITH_WAITING_OPTIONS,
@@ -40,8 +40,8 @@ export function wish(state: DesiredState, deed: string, done: string): NonNullab
 }
 
 /** What keeps the wish from being all that follows. */
-function remarkOf(layout: Layout, { workerId, isActive }: Worker): string {
-  if (isActive) return "";
+function remarkOf(layout: Layout, { workerId, isActive, spec }: Worker): string {
+  if (isActive) return untouchableRemark(spec);
   if (queuedRequest(layout, workerId, Date.now()) !== null) return " (it waits for a restart, which is put off)";
   const unwatched = unwatchedOf(layout, workerId, Date.now());
   if (unwatched === null || unwatched.pids.length === 0) return " (it is not active)";

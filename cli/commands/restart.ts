@@ -7,7 +7,7 @@ import { fileRequest, HOLD_GATES } from "../requests.js";
 import { daemonState } from "../running.js";
 import { note, print, printJson } from "../screen.js";
 import { CHOICE_OPTIONS, chooseWorkers } from "../subjects.js";
-import { refuseUnwatched } from "../unwatched.js";
+import { refuseUnwatched, untouchableRemark } from "../unwatched.js";
 
 export const command: CommandDefinition = {
   summary: "end workers and start them again",
@@ -36,7 +36,7 @@ async function restart(call: Call): Promise<undefined> {
     filed: fileRequest(layout, worker, order, Date.now()),
   }));
   if (flagOption(call.options, "json")) printJson(results);
-  else for (const { worker_id } of results) print(`${worker_id}  restart requested`);
+  else for (const { workerId, spec } of workers) print(`${workerId}  restart requested${untouchableRemark(spec)}`);
   if (results.length === 0) print("No active workers.");
   if (!daemonState(layout, "worker-restart").running)
     note("worker-restart does not run: the requests wait in the queue until heald daemons start");

@@ -22,7 +22,7 @@ import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
 import { attemptOf, SpecStore } from "../../lib/store/specs.js";
 import { type ResolvedAttempt, resolveAttempt, TemplateStore } from "../../lib/store/templates.js";
 import { readBudget } from "../../lib/store/tokens.js";
-import { isAttemptAlive, survivorsOf } from "../../lib/targets/attempts.js";
+import { adoptedOf, isActiveAlive, survivorsOf } from "../../lib/targets/attempts.js";
 import { askRequirements, type Required } from "../../lib/targets/requirements.js";
 import type { Facts, Request } from "./messages.js";
 import { fingerprint, ownFilesOf } from "./own-files.js";
@@ -157,8 +157,13 @@ export class FactReader {
     if (reading.kind === "absent") return null;
     // A spec that cannot be read is in the way of a new one, and nothing is known of its process.
     if (reading.kind !== "ok") return { attempt: 0, alive: false };
-    const attempt = attemptOf(reading.value);
-    return { attempt, alive: isAttemptAlive(this.#layout, workerId, attempt, nowMs) ?? true };
+    const spec = reading.value;
+    const adopted = adoptedOf(spec);
+    return {
+      attempt: attemptOf(spec),
+      alive: isActiveAlive(this.#layout, spec, nowMs) ?? true,
+      ...(adopted === null || adopted.maySignal ? {} : { untouchable: adopted.identity.pid }),
+    };
   }
 
   /** The spec of the attempt that ended; else the one that is active, else the newest evidence, else nothing but names. */

@@ -241,15 +241,20 @@ const ASK: Readonly<Record<RestartGate, (question: Question) => Answer>> = {
     const reason = `${taken} starts are under way`;
     return { passed: taken < max, value: taken, threshold: max, nextAtMs: Math.min(...ends), reason };
   },
-  survivors: ({ facts, nowMs }) => {
-    const left = facts.active === null ? facts.survivors.length : facts.survivors.length + 1;
-    const reason =
-      facts.survivors.length > 0
-        ? `processes of an earlier attempt are left: ${facts.survivors.slice(0, 5).join(", ")}`
-        : "its last attempt is not taken away yet";
-    return { passed: left === 0, value: facts.survivors, threshold: [], nextAtMs: nowMs + ASK_AGAIN_MS, reason };
+  survivors: ({ facts: { active, survivors }, nowMs }) => {
+    const untouchable = active?.alive === true ? (active.untouchable ?? null) : null;
+    const value = untouchable === null ? survivors : [untouchable, ...survivors];
+    const passed = active === null && survivors.length === 0;
+    return { passed, value, threshold: [], nextAtMs: nowMs + ASK_AGAIN_MS, reason: whyLeft(untouchable, survivors) };
   },
 };
+
+function whyLeft(untouchable: number | null, survivors: readonly number[]): string {
+  if (untouchable !== null) return `pid ${untouchable} was adopted without --may-signal, and must end by itself`;
+  return survivors.length > 0
+    ? `processes of an earlier attempt are left: ${survivors.slice(0, 5).join(", ")}`
+    : "its last attempt is not taken away yet";
+}
 
 /** Asks the gates in order. The list ends with the first that does not pass. */
 export function askGates(question: Question): { readonly gates: readonly Gate[]; readonly failed: FailedGate | null } {

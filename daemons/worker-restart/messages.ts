@@ -46,7 +46,8 @@ export interface Facts {
   /** The highest attempt of which there is a trace. */
   readonly highest: number;
   readonly next_exists: boolean;
-  readonly active: { readonly attempt: number; readonly alive: boolean } | null;
+  /** `untouchable`: the pid of an adopted process that heald must not end. */
+  readonly active: { readonly attempt: number; readonly alive: boolean; readonly untouchable?: number } | null;
   readonly requires: readonly { readonly what: string; readonly met: boolean }[];
   /** Why it is not known how to start it; null if it is. */
   readonly unlaunchable: string | null;

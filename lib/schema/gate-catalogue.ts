@@ -114,7 +114,7 @@ export const RESTART_GATES = {
   ),
   survivors: gate(
     "no process of an earlier attempt is left",
-    "the processes {value} of an earlier attempt to end: heald cleanup {worker}",
+    "the last attempt to be over (processes left: {value}); heald cleanup {worker} ends what heald may end",
   ),
 } as const satisfies Record<string, GateEntry>;
 export type RestartGate = keyof typeof RESTART_GATES;

@@ -1,10 +1,12 @@
-/** What is left of an attempt's processes, known only from its own launch record. @module */
+/** What is left of an attempt's processes, known from its own launch record, or from the spec of one that was adopted. @module */
 import { hasGroupMembers, type Identity, isGroupGone, presenceOf } from "../platform/identity.js";
 import { groupMembers } from "../platform/processes.js";
 import { readInstant } from "../schema/primitives.js";
-import { type LaunchRecord, launchRecordSchema } from "../schema/records.js";
+import { identitySchema, type LaunchRecord, launchRecordSchema } from "../schema/records.js";
+import type { WorkerSpecRecord } from "../schema/worker-spec.js";
 import type { Layout } from "../store/layout.js";
 import { MAX_BYTES, readRecord } from "../store/records.js";
+import { attemptOf } from "../store/specs.js";
 
 /** The launch record of an attempt; null if there is none that can be read. */
 export function launchOf(layout: Layout, workerId: string, attempt: number, nowMs: number): LaunchRecord | null {
@@ -31,6 +33,27 @@ export function launchedAtMs(launch: LaunchRecord): number | null {
 export function isAttemptAlive(layout: Layout, workerId: string, attempt: number, nowMs: number): boolean | null {
   const identity = identityOfLaunch(launchOf(layout, workerId, attempt, nowMs));
   return identity === null ? null : presenceOf(identity) === "same";
+}
+
+/** A process that a person put under heald's care: no launch record tells of it, only its spec. */
+export interface Adopted {
+  readonly identity: Identity;
+  /** Whether heald may end it. */
+  readonly maySignal: boolean;
+}
+
+/** The adopted process that an active spec is about; null if it is about none, or does not say which. */
+export function adoptedOf({ execution }: WorkerSpecRecord): Adopted | null {
+  if (execution?.origin !== "adopted") return null;
+  const read = identitySchema.safeParse(execution);
+  return read.success ? { identity: read.data, maySignal: execution.may_signal === true } : null;
+}
+
+/** Whether the program of an active spec runs; null if neither a launch record nor the spec tells. */
+export function isActiveAlive(layout: Layout, spec: WorkerSpecRecord, nowMs: number): boolean | null {
+  const adopted = adoptedOf(spec);
+  if (adopted !== null) return presenceOf(adopted.identity) === "same";
+  return isAttemptAlive(layout, spec.worker_id, attemptOf(spec), nowMs);
 }
 
 /** Processes of an attempt that are left: its program, or members of the session that it led. */

@@ -7,12 +7,10 @@
 import { existsSync } from "node:fs";
 import { connect } from "node:net";
 import { resolve } from "node:path";
-import { presenceOf } from "../platform/identity.js";
-import { identitySchema } from "../schema/records.js";
-import type { Requirement, WorkerSpecRecord } from "../schema/worker-spec.js";
+import type { Requirement } from "../schema/worker-spec.js";
 import type { Layout } from "../store/layout.js";
 import type { SpecStore } from "../store/specs.js";
-import { isAttemptAlive } from "./attempts.js";
+import { isActiveAlive } from "./attempts.js";
 
 export interface Required {
   readonly what: string;
@@ -51,16 +49,8 @@ function isTypeRunning(layout: Layout, specs: SpecStore, workerType: string, now
   return specs.listActive().some((workerId) => {
     const reading = specs.readActive(workerId, nowMs);
     if (reading.kind !== "ok" || reading.value.worker_type !== workerType) return false;
-    const { execution, attempt } = reading.value;
-    // What was adopted has no launch record: who its process is stands in its spec alone.
-    if (execution?.origin === "adopted") return isThere(execution);
-    return isAttemptAlive(layout, workerId, attempt ?? 1, nowMs) === true;
+    return isActiveAlive(layout, reading.value, nowMs) === true;
   });
-}
-
-function isThere(execution: NonNullable<WorkerSpecRecord["execution"]>): boolean {
-  const read = identitySchema.safeParse(execution);
-  return read.success && presenceOf(read.data) === "same";
 }
 
 function askAddress(address: string): Promise<Required> {

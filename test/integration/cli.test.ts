@@ -496,6 +496,17 @@ describe("steering", () => {
     });
     expect((await at.heald("workers")).out).toMatch(new RegExp(`old +legacy +unknown .*${pid}`));
   });
+
+  test("stop and restart say of a process that may not be signalled that nobody but the person ends it", async () => {
+    for (const id of ["mine", "theirs"]) {
+      const { pid } = at.start("sleep", ["300"]);
+      const leave = id === "theirs" ? [] : ["--may-signal"];
+      await at.heald("adopt", "--pid", String(pid), "--id", id, "--type", "legacy", ...leave);
+      const remark = id === "theirs" ? ` (it was adopted without --may-signal: nobody but you ends pid ${pid})` : "";
+      expect((await at.heald("restart", id)).out).toBe(`${id}  restart requested${remark}\n`);
+      expect((await at.heald("stop", id)).out).toBe(`${id}  is to be stopped${remark}\n`);
+    }
+  });
 });
 
 describe("a worker that is known by its request alone", () => {

@@ -15,6 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { identityOf } from "../../lib/platform/processes.js";
 import { end, endAll, environmentOf, isAlive, until } from "./support/launched.js";
 
 const MAIN = resolve("dist/daemons/worker-restart/main.js");
@@ -234,6 +235,47 @@ describe("worker-restart as a process", () => {
     renameSync(at("worker-specs/active/sleeper-1.json"), at("worker-specs/zombie/sleeper-1.attempt-2.json"));
     await until(() => runs("sleeper-1", 3), "attempt 3 runs");
     expect(events("worker_restart_failed")).toEqual([]);
+  });
+
+  describe("with force, of a process that was adopted,", () => {
+    async function adopt(maySignal: boolean): Promise<ChildProcess> {
+      await startDaemon();
+      const adopted = spawn("sleep", ["600"], { stdio: "ignore", detached: true });
+      daemons.push(adopted);
+      const identity = identityOf(adopted.pid as number);
+      mkdirSync(at("worker-specs/active"), { recursive: true });
+      writeJson(at("worker-specs/active/old-1.json"), {
+        worker_id: "old-1",
+        worker_type: "sleeper",
+        attempt: 1,
+        status: "running",
+        execution: { ...identity, origin: "adopted", may_signal: maySignal },
+      });
+      const request = {
+        worker_id: "old-1",
+        worker_type: "sleeper",
+        reason: "requested",
+        requested_by: "ann",
+        force: true,
+      };
+      writeJson(at("restart/queue/old-1-restart.json"), request);
+      return adopted;
+    }
+
+    test("ends it where it may be signalled, and starts the next when its spec is gone", async () => {
+      const adopted = await adopt(true);
+      await until(() => adopted.signalCode === "SIGTERM", "it was ended");
+      renameSync(at("worker-specs/active/old-1.json"), at("worker-specs/zombie/old-1.attempt-1.json"));
+      await until(() => runs("old-1", 2), "attempt 2 runs");
+    });
+
+    test("waits until it ends by itself where it may not, and says which process that is", async () => {
+      const { pid } = await adopt(false);
+      const deferral = (): string => String(events("worker_restart_deferred")[0]?.message);
+      await until(() => deferral().includes(`pid ${pid} was adopted without --may-signal`), "the event says so");
+      await until(() => gateOf("old-1") === "survivors", "the request says which gate it waits for");
+      expect(isAlive(pid as number)).toBe(true);
+    });
   });
 
   test("does not call it a success when a person has the new attempt stopped before it has proved itself", async () => {
