@@ -1,7 +1,9 @@
 /** Writes what a person wants of workers; `stop` and `drain` are this with different words. @module */
 import { utc } from "../lib/platform/clock.js";
 import type { DesiredState } from "../lib/schema/records.js";
+import type { WorkerSpecRecord } from "../lib/schema/worker-spec.js";
 import { writeDesired } from "../lib/store/desired.js";
+import { heldBy, readHolds } from "../lib/store/holds.js";
 import type { Layout } from "../lib/store/layout.js";
 import { confirmMany } from "./ask.js";
 import { type Call, type CommandDefinition, JSON_OPTION, YES_OPTION } from "./command.js";
@@ -39,9 +41,17 @@ export function wish(state: DesiredState, deed: string, done: string): NonNullab
   };
 }
 
+/** Holds keep the daemons from ending a worker, and no person: who passes one should know of it. */
+function passedRemark(layout: Layout, { worker_id, worker_type, task_id }: WorkerSpecRecord): string {
+  const nowMs = Date.now();
+  const subject = { worker_id, worker_type: worker_type ?? undefined, task_id: task_id ?? undefined };
+  const hold = heldBy(readHolds(layout, nowMs), "kill", subject, nowMs);
+  return hold === null ? "" : ` (the hold "${hold.name}" on kills is passed)`;
+}
+
 /** What keeps the wish from being all that follows. */
 function remarkOf(layout: Layout, { workerId, isActive, spec }: Worker): string {
-  if (isActive) return untouchableRemark(spec);
+  if (isActive) return untouchableRemark(spec) || passedRemark(layout, spec);
   if (queuedRequest(layout, workerId, Date.now()) !== null) return " (it waits for a restart, which is put off)";
   const unwatched = unwatchedOf(layout, workerId, Date.now());
   if (unwatched === null || unwatched.pids.length === 0) return " (it is not active)";

@@ -5,7 +5,7 @@ import { writeInstant } from "../../lib/schema/primitives.js";
 import type { Ending, Event, RemainsFacts, WorkerPart } from "./facts.js";
 import { file } from "./filing.js";
 import { loseCanary, settleCanary } from "./fleet.js";
-import { askGates, countCleanup, holdFor, isPlainFact, sayHeld } from "./gates.js";
+import { askGates, askPlainGates, countCleanup, holdFor, isPlainFact, sayHeld } from "./gates.js";
 import { type Beginning, sayExit, sayZombie } from "./telling.js";
 import { gate, type Turn } from "./turn.js";
 
@@ -16,6 +16,8 @@ const KILL_RETRY_MS = 30_000;
 /** How long a launcher may take to write the exit record of a program that is gone. */
 const EXIT_RECORD_MS = 2000;
 const EXIT_LOOK_MS = 50;
+/** How soon an ending that something forbids to go on looks again. */
+const HELD_LOOK_MS = 1000;
 
 /** Ends a worker if every gate lets it; else says once which one does not. Returns whether the ending has begun. */
 export function tryEnding(
@@ -182,6 +184,29 @@ export function signal(turn: Turn, name: string, scope: "main" | "group"): void 
   });
 }
 
+/**
+ * Whether something forbids the next signal of an ending that has begun: a hold that came meanwhile, or a host that goes down.
+ *
+ * Said once. What a person wants stopped is the person's to end, whatever the holds say.
+ */
+function mustWait(turn: Turn): boolean {
+  const { ending, held_by, worker_id } = turn.worker as WorkerPart;
+  if (ending === null || ending.reason === "stopped") return false;
+  const gates = askPlainGates(turn);
+  const failed = gates.find((one) => !one.passed);
+  if (failed === undefined) {
+    if (held_by !== null) turn.set({ held_by: null });
+    return false;
+  }
+  if (held_by !== failed.gate) {
+    turn.set({ held_by: failed.gate });
+    const message = `What is left of ${worker_id} is not ended (${ending.reason}): ${failed.gate} forbids it`;
+    turn.decide("suppressed", failed.gate, message, gates);
+  }
+  turn.wakeAt(turn.now + HELD_LOOK_MS);
+  return true;
+}
+
 function killNow(turn: Turn): void {
   const worker = turn.worker as WorkerPart;
   const ending = worker.ending as Ending;
@@ -199,7 +224,7 @@ export function continueEnding(turn: Turn): void {
     case "killing":
       return gatherNow(turn);
     case "stopping":
-      if (ending.kill_at_mono_ms !== null && turn.now >= ending.kill_at_mono_ms) return killNow(turn);
+      if (isOverdue(turn, ending) && !mustWait(turn)) return killNow(turn);
       return gatherNow(turn);
     case "hook":
       if (turn.now - ending.since_mono_ms < HOOK_LOST_MS) return turn.wakeAt(ending.since_mono_ms + HOOK_LOST_MS);
@@ -208,6 +233,10 @@ export function continueEnding(turn: Turn): void {
     case "filing":
       return;
   }
+}
+
+function isOverdue(turn: Turn, { kill_at_mono_ms: at }: Ending): boolean {
+  return at !== null && turn.now >= at;
 }
 
 /** Longer than any hook may take. */
@@ -290,9 +319,10 @@ function endLeftovers(turn: Turn, left: number): void {
   const worker = turn.worker as WorkerPart;
   const ending = worker.ending as Ending;
   if (ending.phase === "stopping") {
-    if (ending.kill_at_mono_ms === null || turn.now < ending.kill_at_mono_ms) return wakeWhileStopping(turn);
-    return killNow(turn);
+    if (!isOverdue(turn, ending)) return wakeWhileStopping(turn);
+    return mustWait(turn) ? undefined : killNow(turn);
   }
+  if (mustWait(turn)) return;
   if (ending.phase === "killing") {
     killNow(turn);
     if (ending.kills >= KILLS_BEFORE_SAYING)

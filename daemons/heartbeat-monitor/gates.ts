@@ -21,6 +21,11 @@ export function askGates(turn: Turn, reason: EndReason): Gate[] {
   return upToTheFirstFailure(gatesOfSilence(turn, reason));
 }
 
+/** Asks the gates that no act on a process passes by, up to the first that fails: before each signal of an ending that has begun. */
+export function askPlainGates(turn: Turn): Gate[] {
+  return upToTheFirstFailure(gatesOfFacts(turn));
+}
+
 /** Counts an ending against the limit per minute. */
 export function countCleanup(turn: Turn): void {
   turn.setFleet({ cleanups: [...recentCleanups(turn), turn.now] });
@@ -148,7 +153,7 @@ export function holdFor(
     all: [""],
     worker: [worker.worker_id],
     worker_type: [worker.spec.worker_type],
-    target: [],
+    target: [worker.spec.task_id],
     named: [worker.worker_id, worker.spec.worker_type, worker.spec.task_id],
   };
   const applies = (hold: HoldFacts): boolean => hold.scope === "all" || names[hold.scope].includes(hold.target);

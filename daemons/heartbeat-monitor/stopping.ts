@@ -2,6 +2,7 @@
 
 import { gatherNow, newEnding, signal, wakeWhileStopping } from "./ending.js";
 import type { Ending, ExitFacts, WorkerPart } from "./facts.js";
+import { holdFor } from "./gates.js";
 import { gate, type Turn } from "./turn.js";
 import { type Wish, wishFor } from "./wishes.js";
 
@@ -52,9 +53,20 @@ function beginStop(turn: Turn, how: Wish): void {
     kill_at_mono_ms: grace,
   });
   turn.set({ ending, gone_since_mono_ms: null });
+  passHold(turn, how);
   if (worker.process === null) return gatherNow(turn);
   signal(turn, worker.spec.stop.signal, worker.spec.stop.scope);
   wakeWhileStopping(turn);
+}
+
+/** A hold keeps the daemons from ending a worker, and no person: that one was passed is on record. */
+function passHold(turn: Turn, how: Wish): void {
+  const worker = turn.worker as WorkerPart;
+  const hold = holdFor(turn.fleet.holds, worker, "kill", turn.stamp.atMs);
+  if (hold === null) return;
+  turn.decide("stop", "desired", `${worker.worker_id} is ${how} as a person wants, whatever hold "${hold.name}" says`, [
+    gate("holds", { found: hold.name, overridden_by: "desired" }, null, true),
+  ]);
 }
 
 /** A worker that drains is to be stopped now: it gets its grace time, and no more. */

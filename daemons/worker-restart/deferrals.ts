@@ -80,7 +80,8 @@ function defer(question: Asked, gates: readonly Gate[], failed: FailedGate, befo
     next_at_ms: nextAtMs,
     count: waiting.count + (writes ? 1 : 0),
     files: waiting.files ?? facts.files,
-    hook_passed: false,
+    // While the old attempt is ended, the hook's word holds; any other wait may last, and it is asked anew.
+    hook_passed: failed.gate === "survivors" && waiting.hook_passed,
     escalated: waiting.escalated || failed.gate === "no_template",
   };
   const spent = spentAt(question, failed);

@@ -48,8 +48,13 @@ export function onRequest(slice: Slice, event: StampedEvent<"request">, settings
   const ready = liftQuarantine(counted.slice, event, stamp.atMs) as WithWorker;
   const question = questionOf(ready, event, settings);
   const { gates, failed } = askGates(question);
+  const mustAskHook = event.facts.hook && question.slice.worker.waiting?.hook_passed !== true;
   if (failed !== null) {
     const before = [...news, ...counted.effects];
+    // What is running goes down only once the hook lets the next attempt come.
+    const endsOld = failed.gate === "survivors" && event.request.force && event.facts.active?.alive === true;
+    if (endsOld && mustAskHook)
+      return askHook(question, [...before, ...(other === null ? [] : [supersede(other, event)])], settings);
     // Of two requests for one worker the one that waits already stays, unless a person wants it whatever is in the way.
     if (other !== null && event.request.force)
       return conclude(question, gates, failed, [...before, supersede(other, event)]);
@@ -64,8 +69,7 @@ export function onRequest(slice: Slice, event: StampedEvent<"request">, settings
   }
   // This one is carried out: what the other asked for is done with it, and nobody would look at it again.
   const replaced = other === null ? [] : [supersede(other, event)];
-  if (event.facts.hook && question.slice.worker.waiting?.hook_passed !== true)
-    return askHook(question, [...news, ...counted.effects, ...replaced], settings);
+  if (mustAskHook) return askHook(question, [...news, ...counted.effects, ...replaced], settings);
   return start(question, gates, [...counted.effects], [...news, ...replaced]);
 }
 

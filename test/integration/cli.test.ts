@@ -497,6 +497,15 @@ describe("steering", () => {
     expect((await at.heald("workers")).out).toMatch(new RegExp(`old +legacy +unknown .*${pid}`));
   });
 
+  test("stop says which hold on kills it passes", async () => {
+    const { pid } = at.start("sleep", ["300"]);
+    await at.heald("adopt", "--pid", String(pid), "--id", "mine", "--type", "legacy", "--may-signal");
+    await at.heald("hold", "add", "mine");
+    expect((await at.heald("stop", "mine")).out).toBe(
+      'mine  is to be stopped (the hold "worker.mine" on kills is passed)\n',
+    );
+  });
+
   test("stop and restart say of a process that may not be signalled that nobody but the person ends it", async () => {
     for (const id of ["mine", "theirs"]) {
       const { pid } = at.start("sleep", ["300"]);

@@ -247,6 +247,92 @@ describe("limits on what is ended", () => {
     ]);
   });
 
+  test("a hold that comes during the grace time: SIGKILL waits for its end, and that is said once", async () => {
+    const { world } = await playWithCrashes(
+      {},
+      ({ world }) => {
+        world.add("a", { stop: { signal: "SIGTERM", scope: "main", grace_ms: 5000 } });
+        world.processOf("a").ignoresTerm = true;
+        world.run(60);
+        world.silence("a");
+        while (world.signals.length === 0) world.run(1);
+        world.hold({ name: "all" });
+        world.run(200);
+        expect(world.signals.map(({ signal }) => signal)).not.toContain("SIGKILL");
+        world.removeHold("all");
+        world.run(10);
+      },
+      same,
+      7,
+    );
+    expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM", "SIGKILL"]);
+    expect(world.verdicts().filter((line) => line.startsWith("suppressed"))).toEqual(["suppressed holds a"]);
+    expect(world.evidence.size).toBe(1);
+  });
+
+  test("a hold on kills: what a dead program left behind lives on under it, and is ended after it", async () => {
+    const { world } = await playWithCrashes(
+      {},
+      ({ world }) => {
+        world.add("a");
+        world.run(40);
+        world.hold({ name: "all", acts: ["kill"] });
+        world.run(2);
+        world.processOf("a").children = 2;
+        world.end("a", { code: 1 });
+        world.run(100);
+        expect(world.signals).toEqual([]);
+        expect(world.queue.size).toBe(0);
+        world.removeHold("all");
+        world.run(10);
+      },
+      same,
+    );
+    expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM"]);
+    expect([...world.requested.keys()]).toEqual(["a.1"]);
+  });
+
+  test("a host that goes down during the grace time: it ends the rest itself, and nothing gets SIGKILL", () => {
+    const { world } = openScene();
+    world.add("a", { stop: { signal: "SIGTERM", scope: "main", grace_ms: 5000 } });
+    world.processOf("a").ignoresTerm = true;
+    world.run(60);
+    world.silence("a");
+    while (world.signals.length === 0) world.run(1);
+    world.host = "stopping";
+    world.run(60);
+    expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM"]);
+  });
+
+  test("a hold keeps no person from stopping a worker, by force where it must be; that it was passed is on record", async () => {
+    const { world } = await playWithCrashes(
+      {},
+      ({ world }) => {
+        world.add("a", { stop: { signal: "SIGTERM", scope: "main", grace_ms: 5000 } });
+        world.processOf("a").ignoresTerm = true;
+        world.run(40);
+        world.hold({ name: "all" });
+        world.run(5);
+        world.want("a", "stopped");
+        world.run(10);
+      },
+      same,
+    );
+    expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM", "SIGKILL"]);
+    expect(world.verdicts()).toContain("stop desired a");
+  });
+
+  test("a hold on a target holds the worker that works on a task of that name", () => {
+    const { world } = openScene();
+    world.add("a", { task_id: "task-7" });
+    world.add("b", { task_id: "task-8" });
+    world.run(60);
+    world.hold({ name: "t", scope: "target", target: "task-7" });
+    world.silence("a", "b");
+    world.run(400);
+    expect([...world.evidence.keys()]).toEqual(["zombie/b.attempt-1"]);
+  });
+
   test("a hold for another worker, for another act, or that is over holds nobody", () => {
     const { world } = openScene();
     world.add("a");

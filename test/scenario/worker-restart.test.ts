@@ -553,4 +553,24 @@ describe("a request", () => {
     });
     expect(end.attempts).toEqual(["scan-1.2 lives"]);
   });
+
+  test("with force leaves the old attempt running for as long as hooks/before_restart says later", async () => {
+    const end = await scenario({}, async ({ simulation, world }) => {
+      world.fileDeath("scan-1", 1);
+      simulation.advance(31_000);
+      world.facts = { hook: true };
+      world.hookSaysLater = true;
+      world.filePersons("scan-1", { force: true });
+      await simulation.settle();
+      simulation.advance(5_000);
+      expect(world.alive()).toEqual(["scan-1.2"]);
+      world.hookSaysLater = false;
+      simulation.advance(11_000);
+      await simulation.settle();
+      await simulation.settle();
+      world.attemptOf("scan-1").spec = "zombie";
+      simulation.advance(5_000);
+    });
+    expect(end.attempts).toEqual(["scan-1.2 ended", "scan-1.3 lives"]);
+  });
 });
