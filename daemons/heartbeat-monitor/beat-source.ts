@@ -248,7 +248,9 @@ export class BeatSource implements Source {
     if (code !== "EACCES" && code !== "EPERM") return this.#inTrouble(code);
     const problem = `it may not be read (${code})`;
     const sentence = `Cannot read heartbeat "heartbeats/${workerId}.json": ${problem}`;
-    this.#refuse(workerId, { code, sentence, problems: [{ field: "", message: problem }] }, 0);
+    const mtimeMs = statSync(this.#context.layout.heartbeat(workerId), { throwIfNoEntry: false })?.mtimeMs;
+    const ageMs = mtimeMs === undefined ? 0 : Math.max(0, Date.now() - mtimeMs);
+    this.#refuse(workerId, { code, sentence, problems: [{ field: "", message: problem }] }, ageMs);
   }
 
   /** A beat that does not count: it is not read again, and its worker's silence is told along with it. */

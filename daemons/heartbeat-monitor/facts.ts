@@ -108,6 +108,8 @@ export interface WorkerPart {
   readonly last_beat: LastBeat | null;
   /** Why its latest beat does not count; missing or null where it does, or where there is none. */
   readonly beats_refused?: string | null;
+  /** When that beat was written, as well as is known. */
+  readonly beats_refused_mono_ms?: number | null;
   /** The gaps between its beats, as far as they were observed; only where the detector learns from them. */
   readonly gaps?: GapHistogram;
   /** The level of silence that was last said, so that each is said once. */

@@ -19,6 +19,7 @@ import type {
 import { countMonitored, endSuspicion, settleCanary } from "./fleet.js";
 import { saidOf } from "./own-words.js";
 import { closeIfRecovered } from "./recovery.js";
+import { BEFORE_START_MS, forgetEarlierRefusal, NO_REFUSAL } from "./refused-beats.js";
 import { advance, lookNow } from "./silence.js";
 import { heedsWithdrawnStop, tightenStop, withdrawStop } from "./stopping.js";
 import type { Turn } from "./turn.js";
@@ -172,6 +173,7 @@ function settleProcess(turn: Turn, process: KnownProcess): void {
     // Of a silence before the worker was watched nothing is known.
     silent_from_mono_ms: last?.arrived_mono_ms ?? Math.max(startedMono, turn.worker?.silent_from_mono_ms ?? 0),
   });
+  forgetEarlierRefusal(turn, startedMono);
   if (turn.worker?.state === "starting" && turn.worker.mode !== "required") turn.enter("healthy");
   sayRegistered(turn, process);
   const { identity } = process;
@@ -225,7 +227,7 @@ export function onBeat(turn: Turn, beat: BeatFacts): void {
     ...(KEPT_BY_BEATS.has(worker.state) ? {} : { looks: [], look_due_mono_ms: null }),
     log_moved: false,
     gone_since_mono_ms: null,
-    ...(worker.beats_refused == null ? {} : { beats_refused: null }),
+    ...(worker.beats_refused == null ? {} : NO_REFUSAL),
     ...learnt(turn, worker, beat, silentMs),
     last_beat: {
       arrived_mono_ms: arrived,
@@ -256,7 +258,6 @@ function learnt(turn: Turn, worker: WorkerPart, beat: BeatFacts, gapMs: number):
 
 /** Beats that may go by between two looks; a larger jump of the sequence is a new count. */
 const SKIPPED_MAX = 1000;
-const BEFORE_START_MS = 1000;
 /** States that a beat alone does not end. */
 const KEPT_BY_BEATS = new Set(["unhealthy", "stuck"]);
 

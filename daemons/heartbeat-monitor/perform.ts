@@ -144,8 +144,8 @@ export class Performer {
     const signal = stopSignalOf(effect.signal);
     const outcome = this.#remains.signal(attemptName(worker_id, attempt), process.identity, signal, scope);
     this.#context.log.info(
-      { worker_id, attempt, pid: process.identity.pid, signal, scope, answer: outcome.answer },
-      `${signal} to ${scope} of ${worker_id}: ${outcome.answer}`,
+      { worker_id, attempt, pid: process.identity.pid, signal, scope: outcome.reach, answer: outcome.answer },
+      `${signal} to ${outcome.reach} of ${worker_id}: ${outcome.answer}`,
     );
     return { kind: "signalled", worker_id, attempt, answer: outcome.answer, why: outcome.why ?? null };
   }

@@ -9,16 +9,25 @@ import type { WorkerPart } from "./facts.js";
 import type { Turn } from "./turn.js";
 
 /** A file may be so much older than the start of the attempt and still be its own: clocks are coarse. */
-const BEFORE_START_MS = 1000;
+export const BEFORE_START_MS = 1000;
 
 /** Its latest beat was refused. One that is older than the attempt was an earlier attempt's, and says nothing of this one. */
 export function onBeatsRefused(turn: Turn, why: string, ageMs: number): void {
   const { worker } = turn;
   if (worker === null || worker.beats_refused === why) return;
-  const { started_mono_ms: startedMonoMs } = worker;
-  if (startedMonoMs !== null && turn.now - ageMs < startedMonoMs - BEFORE_START_MS) return;
-  turn.set({ beats_refused: why });
+  const writtenMonoMs = turn.now - ageMs;
+  if (worker.started_mono_ms !== null && writtenMonoMs < worker.started_mono_ms - BEFORE_START_MS) return;
+  turn.set({ beats_refused: why, beats_refused_mono_ms: writtenMonoMs });
 }
+
+/** A refusal that was heard of before it was known when this attempt began, and that was an earlier attempt's. */
+export function forgetEarlierRefusal(turn: Turn, startedMonoMs: number): void {
+  const writtenMonoMs = turn.worker?.beats_refused_mono_ms ?? null;
+  if (writtenMonoMs !== null && writtenMonoMs < startedMonoMs - BEFORE_START_MS) turn.set(NO_REFUSAL);
+}
+
+/** What is known of a worker whose latest beat counts. */
+export const NO_REFUSAL = { beats_refused: null, beats_refused_mono_ms: null } as const;
 
 /** The end of a sentence about a silence. */
 export function refusedWords(worker: WorkerPart): string {

@@ -29,6 +29,9 @@ import type { KnownProcess, RemainsFacts } from "./facts.js";
 
 const LOG_TAIL_BYTES = 8 * 1024;
 
+/** What became of a signal, and whether it was sent to the program alone or to its whole group. */
+export type SignalReach = SignalOutcome & { readonly reach: "main" | "group" };
+
 export class Remains {
   readonly #layout: Layout;
   readonly #noted = new Map<string, Map<string, Identity>>();
@@ -51,13 +54,13 @@ export class Remains {
    * One that was adopted may live in the group of its shell or of its supervisor, which is nobody's to signal: of such a
    * one the program and its noted children are signalled one by one, each as the very process that was noted.
    */
-  signal(attempt: string, identity: Identity, signal: NodeJS.Signals, scope: "main" | "group"): SignalOutcome {
+  signal(attempt: string, identity: Identity, signal: NodeJS.Signals, scope: "main" | "group"): SignalReach {
     const noted = this.#note(attempt, identity);
     const reach = scope === "group" && leadsNoGroup(identity) ? "main" : scope;
     const outcome = signalIdentity(identity, signal, reach, { leaderGone: true });
-    if (scope === "main" || outcome.answer === "refused") return outcome;
+    if (scope === "main" || outcome.answer === "refused") return { ...outcome, reach };
     const sent = [...noted.values()].map((child) => signalIdentity(child, signal, "main").answer);
-    return outcome.answer !== "sent" && sent.includes("sent") ? { answer: "sent" } : outcome;
+    return { ...(outcome.answer !== "sent" && sent.includes("sent") ? { answer: "sent" } : outcome), reach };
   }
 
   /**

@@ -279,6 +279,19 @@ describe("a silent worker", () => {
     expect(score()).toBe(before - 20);
   });
 
+  test("whose earlier attempt's last beat was refused: the new attempt is not blamed for it", () => {
+    const { world, simulation } = openScene();
+    const worker = world.add("a");
+    worker.launched = false;
+    world.run(1);
+    simulation.offer({ kind: "beats_refused", worker_id: "a", why: "not JSON", age_ms: 60_000 });
+    const { known } = world.processOf("a");
+    simulation.offer({ kind: "launch", worker_id: "a", attempt: 1, process: known, launcher_alive: true });
+    expect(world.part("a")).toMatchObject({ process: known, beats_refused: null });
+    simulation.offer({ kind: "beats_refused", worker_id: "a", why: "not JSON", age_ms: 0 });
+    expect(world.part("a")).toMatchObject({ beats_refused: "not JSON" });
+  });
+
   test("whose beats are refused: all that is said of its silence says so, and so does its evidence", async () => {
     const why = 'attempt must be a number, got "2"';
     const { world } = await playWithCrashes(

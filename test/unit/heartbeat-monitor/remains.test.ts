@@ -30,8 +30,8 @@ test("one that leads no group is ended by itself and with its children, and its 
   expect(readStat(identity.pid)?.pgrp).toBe(readStat(beside.pid)?.pgrp);
   const remains = new Remains(temporaryLayout());
   // Its stop signal goes to the program alone, which does not heed it.
-  expect(remains.signal("w-1.attempt-1", identity, "SIGTERM", "main")).toEqual({ answer: "sent" });
-  expect(remains.signal("w-1.attempt-1", identity, "SIGKILL", "group")).toEqual({ answer: "sent" });
+  expect(remains.signal("w-1.attempt-1", identity, "SIGTERM", "main")).toEqual({ answer: "sent", reach: "main" });
+  expect(remains.signal("w-1.attempt-1", identity, "SIGKILL", "group")).toEqual({ answer: "sent", reach: "main" });
   await until("all of it is over", () => [identity.pid, ...children].every(isOver));
   expect(isOver(beside.pid)).toBe(false);
 });
@@ -42,7 +42,7 @@ test("of one that leads no group and is gone, the children are ended that were n
   remains.signal("w-1.attempt-1", identity, "SIGTERM", "main");
   killQuietly(identity.pid);
   await until("the program is over", () => isOver(identity.pid));
-  expect(remains.signal("w-1.attempt-1", identity, "SIGKILL", "group")).toEqual({ answer: "sent" });
+  expect(remains.signal("w-1.attempt-1", identity, "SIGKILL", "group")).toMatchObject({ answer: "sent" });
   await until("its children are over", () => children.every(isOver));
 });
 
@@ -50,7 +50,7 @@ test("where the pid is another process's by now, that one is left alone, whateve
   const stranger = start("sleep", ["60"]);
   const identity = { ...identityNow(stranger.pid), start_time: 1 };
   const remains = new Remains(temporaryLayout());
-  expect(remains.signal("w-1.attempt-1", identity, "SIGKILL", "group")).toEqual({ answer: "reused" });
+  expect(remains.signal("w-1.attempt-1", identity, "SIGKILL", "group")).toMatchObject({ answer: "reused" });
   expect(isOver(stranger.pid)).toBe(false);
 });
 
