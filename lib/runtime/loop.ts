@@ -76,6 +76,8 @@ interface Work {
   readonly again: boolean;
   /** The effect that the weather stopped last, and which may have been half performed. */
   stormedAt?: number;
+  /** Whether the decision's record was written before its turn; false where that was tried and may be half done. */
+  recorded?: boolean;
 }
 
 /** A part of the state and what it is now; null if it is no more. */
@@ -384,8 +386,10 @@ export class Loop<
   }
 
   #attempt(effect: Effect | DecisionEffect, work: Work): Answer<Event> | typeof STORM {
+    if (effect.kind === "decision" && work.recorded === true) return undefined;
     try {
-      const again = work.again || work.stormedAt === work.next;
+      const isHalfRecorded = effect.kind === "decision" && work.recorded === false;
+      const again = work.again || isHalfRecorded || work.stormedAt === work.next;
       return this.#options.perform(effect, { stamp: work.stamp, again });
     } catch (error) {
       return this.#failed(effect, error, work);
@@ -414,6 +418,7 @@ export class Loop<
     const code = weatherCode(error);
     if (code !== null) {
       work.stormedAt = work.next;
+      if (this.#core.urgent?.has(effect.kind) === true) this.#recordEarly(work);
       this.#storm({ code, message: messageOf(error), what: effect.kind });
       return STORM;
     }
@@ -423,6 +428,21 @@ export class Loop<
     return (
       this.#core.failed(effect as Effect, messageOf(error), typeof code2 === "string" ? code2 : "unknown") ?? undefined
     );
+  }
+
+  /** What is urgent waits for better weather: whoever wonders meanwhile finds the record of its decision all the same. */
+  #recordEarly(work: Work): void {
+    const record = work.effects.slice(work.next).find(({ kind }) => kind === "decision");
+    if (record === undefined || work.recorded === true) return;
+    try {
+      const again = work.again || work.recorded === false;
+      work.recorded = false;
+      this.#options.perform(record as DecisionEffect, { stamp: work.stamp, again });
+      work.recorded = true;
+    } catch (error) {
+      // It cannot be written either: it comes in its turn.
+      if (weatherCode(error) === null) throw error;
+    }
   }
 
   #accept(answer: undefined | Event | readonly Event[], work: Work): void {

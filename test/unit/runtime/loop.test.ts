@@ -109,6 +109,39 @@ describe("Loop", () => {
       expect(world.performed).toEqual(["pay", "decision"]);
     });
 
+    test("is recorded before it, and once, where the weather stops it", () => {
+      const world = new World();
+      let isStormy = true;
+      const perform: typeof world.perform = (effect, context) => {
+        if (isStormy && effect.kind === "pay") throw weather("EAGAIN");
+        return world.perform(effect, context);
+      };
+      const loop = world.loop({ core, perform });
+      loop.offer({ kind: "add", account: "a", amount: 5 });
+      world.clock.advance(2500);
+      expect(world.performed).toEqual(["decision"]);
+      isStormy = false;
+      world.clock.advance(1500);
+      expect(world.performed).toEqual(["decision", "pay"]);
+      expect(loop.idle).toBe(true);
+    });
+
+    test("is not recorded early where that cannot be written either, and then as one that may be half written", () => {
+      const world = new World();
+      let isStormy = true;
+      const asked: boolean[] = [];
+      const perform: typeof world.perform = (effect, context) => {
+        if (effect.kind === "decision") asked.push(context.again);
+        if (isStormy) throw weather("ENOSPC");
+        return world.perform(effect, context);
+      };
+      world.loop({ core, perform }).offer({ kind: "add", account: "a", amount: 5 });
+      isStormy = false;
+      world.clock.advance(1500);
+      expect(world.performed).toEqual(["pay", "decision"]);
+      expect(asked).toEqual([false, true]);
+    });
+
     test.each([1, 2, 3])("is performed and recorded once when it is killed after effect %i", (crashAfter) => {
       const world = new World();
       world.crashAfter = crashAfter;
