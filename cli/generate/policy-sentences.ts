@@ -201,6 +201,10 @@ export const NOTIFICATION: FieldSentences = {
     interval_seconds: "Seconds from the first notice in a digest until it is sent.",
     lines_max: "Notices that one digest shows; further ones are only counted.",
   }),
+  ...under("storm", {
+    messages_max: "Messages that a channel is told one by one within the window.",
+    window_seconds: "Seconds that the window lasts.",
+  }),
   ...under("delivery", {
     first_retry_seconds: "Seconds before the second try; doubled for each further try.",
     max_retry_seconds: "Seconds between two tries, at most, unless the channel asks for more.",

@@ -19,6 +19,7 @@ import { type Policy, settingsFor } from "../schema/policy.js";
 import { edgeIdOf, lineOf, messageOf } from "./messages.js";
 import { isQuiet, quietUntil } from "./quiet-hours.js";
 import { routedTo } from "./routing.js";
+import { calmed } from "./storm.js";
 
 export type NotificationPolicy = Policy<NotificationSettings>;
 
@@ -55,17 +56,20 @@ export function onEdge(
   const incident = afterEdge(known ?? newIncident(message, atMs), edge, message, id, atMs);
   const wanted = routedTo(settings, edge, incident.told);
   const quiet = isQuiet(settings.quiet_hours, atMs) && !settings.quiet_hours.let_through.includes(edge.severity);
-  const now = wanted.filter((each) => !quiet || each.inQuietHours).map((each) => each.channel);
+  const awake = wanted.filter((each) => !quiet || each.inQuietHours).map((each) => each.channel);
+  const calm = calmed(state, awake, settings, atMs);
+  const { now } = calm;
   const later = wanted.filter((each) => quiet && !each.inQuietHours).map((each) => each.channel);
   const collected = wanted.length === 0 ? settings.digest.channels : [];
   const quietEnd = quietUntil(settings.quiet_hours, atMs);
   const collectedDue = quietUntil(settings.quiet_hours, atMs + settings.digest.interval_seconds * 1000);
   const lines = [
+    ...calm.later.map(({ channel, dueMs }) => pending(channel, dueMs, id, message)),
     ...later.map((channel) => pending(channel, quietEnd, id, message)),
     ...collected.map((channel) => pending(channel, collectedDue, id, message)),
   ];
-  const incidents = { ...state.incidents, [edge.incident_id]: told(incident, now) };
-  const next = withLines({ ...state, incidents }, lines, settings.digest.lines_max);
+  const incidents = { ...state.incidents, [edge.incident_id]: told(incident, awake) };
+  const next = withLines({ ...calm.state, incidents }, lines, settings.digest.lines_max);
   const tellings = now.map((channel) => ({ key: `${id}|${channel}`, channel, message }));
   return and({ state: next, tellings }, (after) => onTime(after, policy, atMs));
 }
@@ -125,31 +129,38 @@ function afterQuiet(incident: IncidentState, settings: NotificationSettings, due
 
 /** Every step that is due, or else one repeat: a daemon that was away for a day does not make up for what it did not say. */
 function press(
-  state: NotificationState,
+  before: NotificationState,
   id: string,
   was: IncidentState,
   settings: NotificationSettings,
   atMs: number,
 ): Told {
-  if (afterQuiet(was, settings, atMs) > atMs) return { state, tellings: [] };
+  if (afterQuiet(was, settings, atMs) > atMs) return { state: before, tellings: [] };
   const tellings: Telling[] = [];
+  const lines: PendingLine[] = [];
+  let state = before;
   let incident = was;
   for (let due = pressAt(was, settings); due !== null && due <= atMs; due = pressAt(incident, settings)) {
     const step = settings.escalation.steps[incident.steps_done];
     const nth = step === undefined ? `repeat-${incident.repeats + 1}` : `step-${incident.steps_done + 1}`;
     const channels = step === undefined ? everyone(incident, settings) : step.channels;
-    for (const channel of channels) {
-      const knows = incident.told.includes(channel);
-      // A first step without delay finds those told already whom the routes name.
-      if (knows && step?.after_seconds === 0) continue;
-      const message: Message = { ...incident.message, kind: knows ? "repeated" : "escalated", at_ms: atMs };
-      tellings.push({ key: `${id}:${incident.escalated_at_ms}:${nth}|${channel}`, channel, message });
-    }
+    const key = `${id}:${incident.escalated_at_ms}:${nth}`;
+    const messageFor = (channel: string): Message => {
+      const kind = incident.told.includes(channel) ? "repeated" : "escalated";
+      return { ...incident.message, kind, at_ms: atMs };
+    };
+    // A first step without delay finds those told already whom the routes name.
+    const isNews = (channel: string): boolean => step?.after_seconds !== 0 || !incident.told.includes(channel);
+    const calm = calmed(state, channels.filter(isNews), settings, atMs);
+    state = calm.state;
+    for (const channel of calm.now) tellings.push({ key: `${key}|${channel}`, channel, message: messageFor(channel) });
+    for (const { channel, dueMs } of calm.later) lines.push(pending(channel, dueMs, key, messageFor(channel)));
     const count = step === undefined ? { repeats: incident.repeats + 1 } : { steps_done: incident.steps_done + 1 };
     incident = told({ ...incident, ...count, last_told_at_ms: atMs }, channels);
   }
-  if (incident === was) return { state, tellings };
-  return { state: { ...state, incidents: { ...state.incidents, [id]: incident } }, tellings };
+  if (incident === was) return { state: before, tellings };
+  const next = { ...state, incidents: { ...state.incidents, [id]: incident } };
+  return { state: withLines(next, lines, settings.digest.lines_max), tellings };
 }
 
 /** Who knows of an escalation, and who would have been told had it not been night. */

@@ -88,6 +88,15 @@ const shape = z.strictObject({
     })
     .optional()
     .describe("Where everything else is told, collected. Without channels it is told nowhere."),
+  storm: z
+    .strictObject({
+      messages_max: z.number().int().min(1).max(10_000).optional(),
+      window_seconds: positiveSeconds.optional(),
+    })
+    .optional()
+    .describe(
+      "When too much is told at once: the rest of the window comes as one digest. Logs and the console get everything.",
+    ),
   delivery: z
     .strictObject({
       first_retry_seconds: positiveSeconds.optional(),
@@ -155,6 +164,7 @@ export interface NotificationSettings {
     readonly interval_seconds: number;
     readonly lines_max: number;
   };
+  readonly storm: { readonly messages_max: number; readonly window_seconds: number };
   readonly delivery: {
     readonly first_retry_seconds: number;
     readonly max_retry_seconds: number;
@@ -170,7 +180,7 @@ export const DEFAULT_ROUTES: NonNullable<ExplicitNotificationPolicy["routes"]> =
 
 /** Fills in what was not given. */
 export function completeNotifications(explicit: ExplicitNotificationPolicy): NotificationSettings {
-  const { quiet_hours, repeat, digest, delivery } = explicit;
+  const { quiet_hours, repeat, digest, storm, delivery } = explicit;
   return {
     enabled: explicit.enabled ?? true,
     channels: {
@@ -197,6 +207,7 @@ export function completeNotifications(explicit: ExplicitNotificationPolicy): Not
       interval_seconds: digest?.interval_seconds ?? 3600,
       lines_max: digest?.lines_max ?? 100,
     },
+    storm: { messages_max: storm?.messages_max ?? 100, window_seconds: storm?.window_seconds ?? 60 },
     delivery: {
       first_retry_seconds: delivery?.first_retry_seconds ?? 5,
       max_retry_seconds: delivery?.max_retry_seconds ?? 900,

@@ -117,6 +117,8 @@ export const notificationStateSchema = z.looseObject({
   digest: z.array(pendingLineSchema),
   /** Lines for which there was no room, by channel. */
   left_out: z.record(z.string(), z.number()),
+  /** When each channel was told something lately, so that a storm is noticed. */
+  recent_ms: z.record(z.string(), z.array(z.number())).optional(),
   /** Deliveries that are decided, and may not be in the queue yet. */
   outbox: z.array(deliverySchema),
 });

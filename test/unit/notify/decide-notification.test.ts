@@ -74,6 +74,49 @@ class Story {
 const short = (each: Telling): string => `${each.message.kind} ${each.channel}`;
 const by = { by: "ann", at_ms: NOON, event_id: "e1-0" };
 
+describe("a storm of edges", () => {
+  const storm = { messages_max: 3, window_seconds: 60 };
+  const nth = (n: number, more: Partial<NotificationEdge> = {}): NotificationEdge =>
+    edge("escalated", { incident_id: `inc-${n}`, ...more });
+
+  test("is told one by one until a channel has had enough, and then as one digest when the while is over", () => {
+    const story = new Story({ storm });
+    const told = Array.from({ length: 10 }, (_, n) => story.tell(nth(n), NOON + n * 1000));
+    expect(told.flat()).toEqual(["escalated team", "escalated team", "escalated team"]);
+    expect(story.passTo(NOON + 120_000)).toEqual(["60 digest team"]);
+    expect(story.told.at(-1)?.message).toMatchObject({ severity: "critical", left_out: 0 });
+    expect(story.told.at(-1)?.message.lines.map(({ incident_id }) => incident_id)).toEqual(
+      Array.from({ length: 7 }, (_, n) => `inc-${n + 3}`),
+    );
+  });
+
+  test("lets what comes after it through again, and the end of what stood in the digest", () => {
+    const story = new Story({ storm });
+    for (let n = 0; n < 5; n++) story.tell(nth(n));
+    story.passTo(NOON + 60_000);
+    expect(story.tell(nth(9), NOON + 61_000)).toEqual(["escalated team"]);
+    expect(story.tell(edge("resolved", { incident_id: "inc-4" }), NOON + 62_000)).toEqual(["resolved team"]);
+  });
+
+  test("reaches a log whole, and each channel is counted by itself", () => {
+    const story = new Story({
+      storm,
+      routes: [{ channels: ["team", "log"] }, { channels: ["boss"], components: ["db"] }],
+    });
+    for (let n = 0; n < 5; n++) story.tell(nth(n));
+    expect(story.told.map(short).filter((each) => each === "escalated log")).toHaveLength(5);
+    expect(story.tell(nth(9, { component: "db" }))).toEqual(["escalated log", "escalated boss"]);
+  });
+
+  test("calls the next in the chain no more often than it tells the first", () => {
+    const story = new Story({ storm, escalation: { steps: [{ after_seconds: 300, channels: ["pager"] }] } });
+    for (let n = 0; n < 5; n++) story.tell(nth(n));
+    const said = story.passTo(NOON + 400_000);
+    expect(said.filter((each) => each === "300 escalated pager")).toHaveLength(3);
+    expect(said.filter((each) => each.endsWith("digest pager"))).toEqual(["360 digest pager"]);
+  });
+});
+
 describe("an edge", () => {
   test("is told through the channels of all routes that match, once through each", () => {
     const story = new Story({
