@@ -1,5 +1,5 @@
 /** Makes a new worker's spec from its template and what was said on the command line, and starts its first attempt. @module */
-import { NotFound, Refused, UsageError } from "../lib/errors.js";
+import { HealdError, NotFound, Refused, UsageError } from "../lib/errors.js";
 import { utc } from "../lib/platform/clock.js";
 import { readInstant } from "../lib/schema/primitives.js";
 import { whyNoStopSignal } from "../lib/schema/stop-signals.js";
@@ -8,11 +8,12 @@ import { readDesired, writeDesired } from "../lib/store/desired.js";
 import type { Layout } from "../lib/store/layout.js";
 import { attemptOf, SpecStore } from "../lib/store/specs.js";
 import { resolveAttempt, TemplateStore } from "../lib/store/templates.js";
-import { takeLease } from "../lib/store/tokens.js";
+import { returnTokens, takeLease } from "../lib/store/tokens.js";
 import { startAttempt } from "../lib/targets/process.js";
 import { askRequirements } from "../lib/targets/requirements.js";
 import { createNumbered } from "./numbering.js";
 import { person } from "./person.js";
+import { note } from "./screen.js";
 
 /** What a person says of a new worker; only what was said becomes an override of the template. */
 export interface Order {
@@ -86,13 +87,25 @@ async function missingOf(
   return answers.filter(({ met }) => !met).map(({ what }) => what);
 }
 
-/** Starts the first attempt; takes the spec back if the host cannot start anything, because then nothing has begun. */
-export function launch(layout: Layout, record: WorkerSpecRecord): void {
+/** Starts the first attempt; takes back the spec and the tokens if the host cannot start anything, because then nothing has begun. */
+export async function launch(layout: Layout, record: WorkerSpecRecord): Promise<void> {
   try {
     startAttempt(layout, record);
   } catch (error) {
-    new SpecStore(layout).removeActive(record.worker_id, attemptOf(record));
+    const attempt = attemptOf(record);
+    new SpecStore(layout).removeActive(record.worker_id, attempt);
+    if ((record.token_budget?.allocated ?? 0) > 0) await giveBack(layout, attemptName(record.worker_id, attempt));
     throw error;
+  }
+}
+
+/** What kept the worker from being started is what the person is told; that its tokens are still out, besides. */
+async function giveBack(layout: Layout, lease: string): Promise<void> {
+  try {
+    await returnTokens(layout, lease, 0);
+  } catch (error) {
+    if (!(error instanceof HealdError)) throw error;
+    note(`the tokens of ${lease} are still taken: ${error.message}`);
   }
 }
 

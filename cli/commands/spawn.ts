@@ -49,7 +49,7 @@ async function spawnWorker(call: Call): Promise<number> {
   const order = orderOf(call);
   const layout = openForProcesses(call);
   const record = await createWorker(layout, order, Date.now());
-  launch(layout, record);
+  await launch(layout, record);
   const outcome = await outcomeOf(layout, record);
   const { worker_id, attempt = 1 } = record;
   const log = layout.workerLog(worker_id, attempt as number);

@@ -46,6 +46,6 @@ export async function startPractice(layout: Layout, practice: Practice): Promise
     zombieAfterSeconds: practice.zombieAfterSeconds,
   };
   const record = await createWorker(layout, order, Date.now());
-  launch(layout, record);
+  await launch(layout, record);
   return record;
 }

@@ -233,6 +233,15 @@ describe("heald spawn", () => {
       expect(existsSync(join(at.home, "agents", "logs", "workers", "n"))).toBe(false);
     });
 
+    test("takes back spec and tokens of a worker whose launcher could not be started", async () => {
+      template({ token_budget: { allocated: 10 }, launch: { command: "sleep", env: { A: "\u0000" } } });
+      writeFileSync(at.path("token-budget.json"), '{"total_budget":100,"total_used":0}');
+      const { code, err } = await at.heald("spawn", "--type", "needy-worker", "--id", "n");
+      expect([code, err]).toEqual([1, expect.stringContaining("no NUL")]);
+      expect(at.list("worker-specs", "active")).toEqual([]);
+      expect(at.read("token-budget.json")).toMatchObject({ total_used: 0 });
+    });
+
     test("starts it once all of it is there", async () => {
       template({ requires: [requires[0], requires[2]] });
       writeFileSync(join(at.home, "model.bin"), "");
