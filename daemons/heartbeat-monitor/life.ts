@@ -21,7 +21,7 @@ import { saidOf } from "./own-words.js";
 import { closeIfRecovered } from "./recovery.js";
 import { BEFORE_START_MS, forgetEarlierRefusal, NO_REFUSAL } from "./refused-beats.js";
 import { advance, lookNow } from "./silence.js";
-import { heedsWithdrawnStop, tightenStop, withdrawStop } from "./stopping.js";
+import { changeStop, heedsWithdrawnStop, withdrawStop } from "./stopping.js";
 import type { Turn } from "./turn.js";
 
 /** Statuses that are not of a worker that should be alive; such a spec in active/ is left to the person who wrote it. */
@@ -377,5 +377,5 @@ export function onDesired(turn: Turn, desired: DesiredState): void {
   if (worker === null || worker.desired === desired) return;
   turn.set({ desired });
   if (worker.ending === null || withdrawStop(turn)) return advance(turn);
-  tightenStop(turn);
+  changeStop(turn);
 }

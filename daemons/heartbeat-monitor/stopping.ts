@@ -69,12 +69,14 @@ function passHold(turn: Turn, how: Wish): void {
   ]);
 }
 
-/** A worker that drains is to be stopped now: it gets its grace time, and no more. */
-export function tightenStop(turn: Turn): void {
+/** A worker that drains is to be stopped now: it gets its grace time, and no more. One that is being stopped is to drain: it is not forced. */
+export function changeStop(turn: Turn): void {
   const worker = turn.worker as WorkerPart;
   const ending = worker.ending as Ending;
-  if (ending.evidence !== "draining" || wishFor(worker) !== "stopped") return;
-  turn.set({ ending: { ...ending, evidence: "stopped", kill_at_mono_ms: turn.now + worker.spec.stop.grace_ms } });
+  const wish = wishFor(worker);
+  if (ending.reason !== "stopped" || ending.phase !== "stopping" || wish === null || wish === ending.evidence) return;
+  const killAt = wish === "draining" ? null : turn.now + worker.spec.stop.grace_ms;
+  turn.set({ ending: { ...ending, evidence: wish, kill_at_mono_ms: killAt } });
   wakeWhileStopping(turn);
 }
 

@@ -597,6 +597,18 @@ describe("a person's hand", () => {
     expect(world.types("a").at(-1)).toBe("worker_stopped");
   });
 
+  test("stopped, and draining before its grace time is over: it is not forced any more", () => {
+    const { world } = openScene();
+    world.add("a");
+    world.processOf("a").ignoresTerm = true;
+    world.run(40);
+    world.want("a", "stopped");
+    world.run(10);
+    world.want("a", "draining");
+    world.run(600);
+    expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM"]);
+  });
+
   test("forces its restart: its end is no failure, and the request that is there is not filed again", () => {
     const { world, simulation } = openScene();
     world.add("a");
