@@ -40,7 +40,12 @@ export interface GuardState {
   /** How many canaries each type may have out; doubles with each round that went well. */
   readonly rounds: readonly { readonly worker_type: string; readonly size: number }[];
   readonly canaries: readonly Canary[];
+  /** How often since the hold began it came back for a lost canary; missing where it never did. */
+  readonly lost?: number;
 }
+
+/** Each lost canary doubles the wait for the next release, up to this often: 120 s become an hour at most. */
+const DOUBLINGS_MAX = 5;
 
 export type GuardReason = Bound["reason"] | "clear" | "suspects_few" | "canary_lost";
 
@@ -83,7 +88,7 @@ export function guard(state: GuardState, facts: GuardFacts, nowMs: number, polic
 
 /** Puts a guard back to holding because a worker sent ahead did not make it. */
 function holdAgain(state: GuardState, nowMs: number): GuardState {
-  return { ...state, ...HOLD, reason: "canary_lost", since_ms: nowMs };
+  return { ...state, ...HOLD, reason: "canary_lost", since_ms: nowMs, lost: (state.lost ?? 0) + 1 };
 }
 
 const HOLD = { state: "holding", few_since_ms: null, escalated: false, rounds: [], canaries: [] } as const;
@@ -96,7 +101,7 @@ function fromClear(state: GuardState, facts: GuardFacts, nowMs: number, policy: 
 }
 
 function fromHolding(state: GuardState, facts: GuardFacts, nowMs: number, policy: MassFailurePolicy): GuardStep {
-  const clearMs = policy.clear_seconds * 1000;
+  const clearMs = policy.clear_seconds * 1000 * 2 ** Math.min(state.lost ?? 0, DOUBLINGS_MAX);
   const bound = boundReached(facts, nowMs - policy.window_seconds * 1000, policy);
   const types = bound === null ? state.types : union(state.types, bound.types);
   const widened = types === null ? state.types !== null : types.length > (state.types?.length ?? types.length);

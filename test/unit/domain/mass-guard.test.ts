@@ -145,6 +145,25 @@ describe("nextCanaries()", () => {
     });
   });
 
+  test("waits twice as long for the next release after each canary that is lost, but no longer than 32 times", () => {
+    const few = facts({ a: 1 }, { a: 20 });
+    const waits: number[] = [];
+    let state = releasing();
+    let nowMs = NOW + 2_000;
+    for (let nth = 0; nth < 7; nth++) {
+      state = canaryDone(nextCanaries(state, candidates("a", 1), nowMs).state, "a-0", false, nowMs);
+      const sinceMs = nowMs;
+      while (state.state === "holding") {
+        nowMs += 1_000;
+        state = guard(state, few, nowMs, policy).state;
+      }
+      waits.push(Math.round((nowMs - sinceMs) / 1000));
+    }
+    expect(waits).toEqual([241, 481, 961, 1921, 3841, 3841, 3841]);
+    const ended = guard(state, facts({}, { a: 20 }), nowMs, policy).state;
+    expect(guard(ended, facts({ a: 10 }, { a: 20 }, nowMs), nowMs, policy).state.lost).toBeUndefined();
+  });
+
   test("takes a canary of which nothing is heard for a lost one", () => {
     const { state } = nextCanaries(releasing(), candidates("a", 9), NOW);
     const old = facts({ a: 9 }, { a: 20 }, NOW - 500_000);
