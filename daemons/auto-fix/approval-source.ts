@@ -18,6 +18,7 @@ import { isUndoneByPerson, type RunPart, refOf } from "./state.js";
 const SCAN_EVERY_SECONDS = 5;
 const KEPT_MS = 90 * 86_400_000;
 const FOLDERS = ["approved", "rejected", "undo"] as const;
+const READING = "reading answers";
 const GONE = "its pattern, its policy or its fix is gone";
 /** Named like a run, it answers the healer's own brake. */
 const BRAKE = "resume";
@@ -29,6 +30,8 @@ export class ApprovalSource implements Source {
   readonly #shelter: Shelter;
   readonly #consider: (run: RunPart, by: string) => Event | null;
   readonly #seen = new Map<string, string>();
+  /** What was told of a file beside which it could not be written yet. */
+  readonly #told = new Map<string, string>();
   readonly #isHostStopping: () => boolean;
   #watches: { close(): void }[] = [];
 
@@ -60,38 +63,52 @@ export class ApprovalSource implements Source {
   scan(): void {
     // An answer that comes while the host goes down stays where it is: read now, it would be refused for that alone.
     if (this.#isHostStopping()) return;
-    this.#shelter.run("reading answers", () => {
-      for (const folder of FOLDERS)
-        for (const runId of fixesIn(this.#context.layout, folder)) this.#answer(folder, runId);
-      this.#lookAtPending();
-      this.#runOut();
-      this.#expire();
-    });
+    let areAllDone = true;
+    const piece = (action: () => void): void => {
+      if (!this.#shelter.runPiece(READING, action)) areAllDone = false;
+    };
+    // Each file by itself: one that cannot be read for long must not stand before the others.
+    for (const folder of [...FOLDERS, "pending"] as const)
+      piece(() => {
+        for (const runId of fixesIn(this.#context.layout, folder)) piece(() => this.#lookAt(folder, runId));
+      });
+    piece(() => this.#tidyPending());
+    piece(() => this.#runOut());
+    piece(() => this.#expire());
+    if (areAllDone) this.#shelter.worked(READING);
   }
 
-  /** Whether there is a file that is another than the one that was looked at last. */
-  #isNew(path: string): boolean {
+  /** Deals with a file that is another than the one that was dealt with last; what bad weather stopped is not dealt with. */
+  #lookAt(folder: (typeof FOLDERS)[number] | "pending", runId: string): void {
+    const path = fixFile(this.#context.layout, folder, runId);
     const stat = lstatSync(path, { throwIfNoEntry: false });
-    if (stat === undefined) return false;
+    if (stat === undefined) return;
     // A move changes the time of change, not of writing.
     const version = `${stat.ino}:${stat.ctimeMs}`;
-    if (this.#seen.get(path) === version) return false;
+    if (this.#seen.get(path) === version) return;
     this.#seen.set(path, version);
-    return true;
+    try {
+      if (folder === "pending") this.#lookAtProposal(runId);
+      else this.#answer(folder, runId);
+    } catch (error) {
+      this.#seen.delete(path);
+      throw error;
+    }
   }
 
   /** A proposal that cannot be read waits for nobody: that is said, and taken back when it can be read or is gone. */
-  #lookAtPending(): void {
+  #lookAtProposal(runId: string): void {
     const { layout } = this.#context;
-    for (const runId of fixesIn(layout, "pending")) {
-      const path = fixFile(layout, "pending", runId);
-      if (!this.#isNew(path)) continue;
-      const proposal = readProposal(layout, runId, Date.now());
-      if (proposal.kind === "unfinished") this.#seen.delete(path);
-      else if (proposal.kind === "refused") this.#refuse("pending", runId, proposal.why);
-      else unlinkIfThere(`${path}.why`);
-    }
-    const folder = join(layout.autoFixDir, "pending");
+    const path = fixFile(layout, "pending", runId);
+    const proposal = readProposal(layout, runId, Date.now());
+    if (proposal.kind === "unfinished") this.#seen.delete(path);
+    else if (proposal.kind === "refused") this.#refuse("pending", runId, proposal.why);
+    else unlinkIfThere(`${path}.why`);
+  }
+
+  /** What was said beside a proposal goes with it. */
+  #tidyPending(): void {
+    const folder = join(this.#context.layout.autoFixDir, "pending");
     for (const name of namesIn(folder))
       if (name.endsWith(".json.why") && !existsSync(join(folder, name.slice(0, -".why".length))))
         unlinkIfThere(join(folder, name));
@@ -100,7 +117,6 @@ export class ApprovalSource implements Source {
   #answer(folder: (typeof FOLDERS)[number], runId: string): void {
     const { layout } = this.#context;
     const path = fixFile(layout, folder, runId);
-    if (!this.#isNew(path)) return;
     const run = this.#context.part<RunPart>(`run:${runId}`);
     const answer = readAnswer(layout, folder, runId, Date.now());
     if (answer.kind === "absent") return;
@@ -137,14 +153,19 @@ export class ApprovalSource implements Source {
   /** Said once, beside the file, which stays as it is. */
   #refuse(folder: FixFolder, runId: string, why: string): void {
     const { layout, reporter } = this.#context;
-    if (existsSync(`${fixFile(layout, folder, runId)}.why`)) return;
-    refuseAnswer(layout, folder, runId, why);
+    const path = fixFile(layout, folder, runId);
+    if (existsSync(`${path}.why`)) return;
     const file = `auto-fix/${folder}/${runId}.json`;
-    reporter.news("record_refused", {
-      message: `${file} is refused: ${why}`,
-      reason: "approval",
-      data: { daemon: "auto-fix", file, problem: why },
-    });
+    // First the event: what stands beside the file says that it was told.
+    if (this.#told.get(path) !== why)
+      reporter.news("record_refused", {
+        message: `${file} is refused: ${why}`,
+        reason: "approval",
+        data: { daemon: "auto-fix", file, problem: why },
+      });
+    this.#told.set(path, why);
+    refuseAnswer(layout, folder, runId, why);
+    this.#told.delete(path);
   }
 
   /** By the time that a proposal names, which the timer of a host that slept is behind. */
