@@ -76,12 +76,16 @@ export function readAnswer(layout: Layout, folder: FixFolder, runId: string, now
   if (stat === undefined) return { kind: "absent" };
   const unsafe = safetyOf(path);
   if (unsafe !== null) return { kind: "refused", why: unsafe };
+  const owner = `uid-${stat.uid}`;
   const reading = readOpen(path, nowMs);
-  if (reading === null) return { kind: "refused", why: CLOSED };
-  if (reading.kind === "bad") return { kind: "refused", why: sentenceOf(reading.problems) };
+  if (reading === null || reading.kind === "bad") {
+    // A no needs no content, and nothing else can be done with a proposal that was spoilt.
+    if (folder === "rejected" && stat.isFile()) return { kind: "given", by: owner, record: {} };
+    return { kind: "refused", why: reading === null ? CLOSED : sentenceOf(reading.problems) };
+  }
   if (reading.kind !== "ok") return reading;
   const { by } = reading.value;
-  return { kind: "given", by: typeof by === "string" ? by : `uid-${stat.uid}`, record: reading.value };
+  return { kind: "given", by: typeof by === "string" ? by : owner, record: reading.value };
 }
 
 /** Null where only this one file is closed to us, such as one that root has made: the others are read all the same. */

@@ -267,6 +267,18 @@ describe("a proposal", () => {
     expect(limitOf()).toBe(512);
   }, 30_000);
 
+  test("that was spoilt is declined by moving it all the same, and waits no more", async () => {
+    const name = await proposed();
+    writeFileSync(at("auto-fix/pending", name), "{");
+    const why = at("auto-fix/pending", `${name}.why`);
+    await until(() => existsSync(why), "it cannot be read", 10_000);
+    expect((await heald("fix", "reject", name)).out).toMatch(/ rejected\n$/);
+    await said("fix_rejected");
+    expect(events("fix_rejected")[0]?.message).toMatch(/uid-\d+ rejected /);
+    await until(() => !existsSync(why), "nothing is said of it any more", 10_000);
+    expect(limitOf()).toBe(512);
+  }, 30_000);
+
   test("is refused when its content was changed, or when others can write it", async () => {
     const name = await proposed();
     const record = readJson(at("auto-fix/pending", name));

@@ -1,5 +1,5 @@
 /** Guarantee: each kind of bad input is refused by one message that names file, field, wanted and got, or does no harm. */
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -223,8 +223,8 @@ describe("a metric named __proto__", () => {
 
 describe("an answer to a proposal", () => {
   let layout: Layout;
-  const written = (text: string | Uint8Array, mode = 0o640): string => {
-    const path = join(layout.autoFixDir, "approved", "run-1.json");
+  const written = (text: string | Uint8Array, mode = 0o640, folder = "approved"): string => {
+    const path = join(layout.autoFixDir, folder, "run-1.json");
     writeFileSync(path, text, { mode });
     chmodSync(path, mode);
     return path;
@@ -271,9 +271,25 @@ describe("an answer to a proposal", () => {
     expect(answer()).toEqual({ kind: "refused", why });
   });
 
-  test("that is a folder is refused", () => {
-    mkdirSync(join(layout.autoFixDir, "approved", "run-1.json"), { mode: 0o750 });
-    expect(answer()).toEqual({ kind: "refused", why: "not a regular file" });
+  test.each([
+    ["is not JSON", "yes"],
+    ["is empty", ""],
+    ["is larger than any answer", `"${"a".repeat(65_535)}"`],
+  ])("that %s declines in rejected/ all the same, by whose file it is", (_, text) => {
+    const path = written(text, 0o640, "rejected");
+    const by = `uid-${statSync(path).uid}`;
+    expect(readAnswer(layout, "rejected", "run-1", Date.now() + 5000)).toEqual({ kind: "given", by, record: {} });
+  });
+
+  test("that others can write declines nothing", () => {
+    written("yes", 0o666, "rejected");
+    expect(readAnswer(layout, "rejected", "run-1", Date.now() + 5000).kind).toBe("refused");
+  });
+
+  test.each(["approved", "rejected"] as const)("that is a folder in %s/ is refused", (folder) => {
+    mkdirSync(join(layout.autoFixDir, folder, "run-1.json"), { mode: 0o750 });
+    const read = readAnswer(layout, folder, "run-1", Date.now() + 5000);
+    expect(read).toEqual({ kind: "refused", why: "not a regular file" });
   });
 
   test("that is still being written is waited for", () => {
