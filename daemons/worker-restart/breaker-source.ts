@@ -17,7 +17,7 @@ import type { Event } from "./messages.js";
 import type { Context } from "./queue-source.js";
 import type { ReadTo, TypePart } from "./state.js";
 
-type HistoryEvent = Extract<Event, { kind: "history" }>;
+type LineEvent = Extract<Event, { kind: "history" | "history-passed-over" }>;
 
 const LINE_BYTES_MAX = 65_536;
 const BAD_LINES_SAID = 10;
@@ -25,6 +25,7 @@ const BAD_LINES_SAID = 10;
 const FUTURE_MS_MAX = 300_000;
 
 const READING_HISTORY = "reading the restart history";
+const SAYING = "reporting lines of the restart history that are passed over";
 const LISTING = "listing breakers";
 
 function readingBreakerOf(type: string): string {
@@ -48,6 +49,10 @@ export class BreakerSource implements Source {
   #watches: Watch[] = [];
   #readTo: ReadTo | null = null;
   #badLines = 0;
+  /** Sentences about lines that are passed over, which were not told yet. */
+  #unsaid: string[] = [];
+  /** What was read and not handed out yet: the tailer gives each line once. */
+  #outcomes: LineEvent[] = [];
 
   constructor(context: Context, store: BreakerStore) {
     this.#context = context;
@@ -91,9 +96,19 @@ export class BreakerSource implements Source {
     this.#tailer.close();
   }
 
-  /** New lines of the history as events. */
+  /** New lines of the history as events. What cannot be told of the others just now is told later, and costs no outcome. */
   newOutcomes(): Event[] {
-    const events: Event[] = [];
+    this.#readLines();
+    this.#shelter.run(SAYING, () => {
+      for (let problem = this.#unsaid[0]; problem !== undefined; problem = this.#unsaid[0]) {
+        this.#refuse("metrics/worker-restart-history.jsonl", problem);
+        this.#unsaid.shift();
+      }
+    });
+    return this.#outcomes.splice(0);
+  }
+
+  #readLines(): void {
     for (;;) {
       const read = this.#tailer.read();
       const file = read.file === undefined ? "" : `${read.file.inode}:${read.file.birth_ms}`;
@@ -104,9 +119,9 @@ export class BreakerSource implements Source {
         const end: ReadTo = { file, offset: offset + Buffer.byteLength(text) + 1 };
         if (!isLate) this.#readTo = end;
         const event = this.#eventOf(text, end, placeOf(offset, isLate));
-        if (event !== null) events.push(isLate ? { ...event, is_late: true } : event);
+        if (event !== null) this.#outcomes.push(isLate ? { ...event, is_late: true } : event);
       }
-      if (!read.more) return events;
+      if (!read.more) return;
     }
   }
 
@@ -116,7 +131,7 @@ export class BreakerSource implements Source {
     });
   }
 
-  #eventOf(text: string, readTo: ReadTo, place: string): HistoryEvent | null {
+  #eventOf(text: string, readTo: ReadTo, place: string): LineEvent | null {
     if (text.trim() === "") return null;
     const line = this.#parse(text, place);
     if (line === null) return null;
@@ -128,7 +143,8 @@ export class BreakerSource implements Source {
     // What worker-restart has written was true when it was written: it is from the future where the clock was set back since.
     if (line.history_id !== undefined || event.outcome.atMs <= nowMs + FUTURE_MS_MAX) return event;
     this.#passOver(place, `timestamp must not be in the future, got ${show(line.at_ms ?? line.timestamp)}`);
-    return null;
+    // Remembered as read: after a restart, when its time has come, it would count.
+    return { kind: "history-passed-over", worker_type, read_to: readTo };
   }
 
   #parse(text: string, place: string): RestartHistory | null {
@@ -150,7 +166,7 @@ export class BreakerSource implements Source {
   #passOver(place: string, problem: string): void {
     this.#badLines += 1;
     if (this.#badLines > BAD_LINES_SAID) return;
-    this.#refuse("metrics/worker-restart-history.jsonl", `the line at ${place} is passed over: ${problem}`);
+    this.#unsaid.push(`the line at ${place} is passed over: ${problem}`);
   }
 
   #lookAtAll(): void {
@@ -161,7 +177,7 @@ export class BreakerSource implements Source {
     if (!isListed) return;
     for (const [type, part] of this.#types()) if (part.has_file) known.add(type);
     for (const type of known) this.#lookAt(type);
-    const what = new Set([READING_HISTORY, LISTING, ...[...known].map(readingBreakerOf)]);
+    const what = new Set([READING_HISTORY, SAYING, LISTING, ...[...known].map(readingBreakerOf)]);
     this.#shelter.forget((trouble) => !what.has(trouble));
   }
 

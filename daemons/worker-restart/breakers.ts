@@ -16,14 +16,25 @@ import type { ReadTo, Slice, TypePart } from "./state.js";
 
 /** Counts one line of the history. */
 export function onHistory(slice: Slice, event: StampedEvent<"history">, settings: RestartSettings): Step {
-  const { read_to } = slice.type;
-  if (read_to !== null && read_to.file === event.read_to.file && event.read_to.offset <= read_to.offset)
-    return { slice, effects: [] };
+  const read_to = afterLine(slice.type.read_to, event);
+  if (read_to === null) return { slice, effects: [] };
   const breaker = recordOutcome(slice.type.breaker, event.outcome, settings, event.stamp.atMs);
+  return changeBreaker(slice, event.worker_type, { ...slice.type, read_to }, breaker, event.stamp, settings);
+}
+
+/** Goes past a line of the history, once for all. */
+export function onPassedOver(slice: Slice, event: StampedEvent<"history-passed-over">): Step {
+  const read_to = afterLine(slice.type.read_to, event);
+  if (read_to === null) return { slice, effects: [] };
+  return { slice: { ...slice, type: { ...slice.type, read_to } }, effects: [{ kind: "keep-place" }] };
+}
+
+/** How far a type was read after a line; null where it was read further before. */
+function afterLine(known: ReadTo | null, line: StampedEvent<"history" | "history-passed-over">): ReadTo | null {
+  if (known !== null && known.file === line.read_to.file)
+    return line.read_to.offset <= known.offset ? null : line.read_to;
   // After a restart the next file is read from its start: what was counted of it must be known still.
-  const isBehind = event.is_late === true && read_to !== null && read_to.file !== event.read_to.file;
-  const type = { ...slice.type, read_to: isBehind ? read_to : event.read_to };
-  return changeBreaker(slice, event.worker_type, type, breaker, event.stamp, settings);
+  return known !== null && line.is_late === true ? known : line.read_to;
 }
 
 /** Obeys a person who wrote or removed a breaker's file. */

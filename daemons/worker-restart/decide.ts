@@ -11,7 +11,7 @@
 import { longestWindowMs } from "../../lib/domain/budgets.js";
 import type { Core, Stamped } from "../../lib/runtime/core.js";
 import { type Policy, settingsFor } from "../../lib/schema/policy.js";
-import { onDue, onHand, onHistory } from "./breakers.js";
+import { onDue, onHand, onHistory, onPassedOver } from "./breakers.js";
 import type { Effect, Event, StampedEvent, Step } from "./messages.js";
 import { onChecked, onLaunched, onNotStarted, onStarted, probationWake } from "./outcomes.js";
 import { placesTaken } from "./places.js";
@@ -21,7 +21,7 @@ import { shadowing } from "./shadow.js";
 import { FLEET_NEW, type Slice, TASK_NEW, TYPE_NEW, type WorkerPart } from "./state.js";
 
 /** Names of the events that concern a worker type and no worker. */
-const OF_TYPE: ReadonlySet<string> = new Set(["history", "breaker-by-hand", "breaker-due"]);
+const OF_TYPE: ReadonlySet<string> = new Set(["history", "history-passed-over", "breaker-by-hand", "breaker-due"]);
 
 type WithWorker = Slice & { readonly worker: WorkerPart };
 
@@ -68,6 +68,8 @@ function decideUpon(slice: Slice, event: Stamped<Event>, policy: Policy<RestartS
       return onUnreadable(slice, event);
     case "history":
       return onHistory(slice, event, settings);
+    case "history-passed-over":
+      return onPassedOver(slice, event);
     case "breaker-by-hand":
       return onHand(slice, event, settings);
     case "breaker-due":
@@ -82,7 +84,9 @@ function decideUpon(slice: Slice, event: Stamped<Event>, policy: Policy<RestartS
 type WorkerEvent = Exclude<
   Stamped<Event>,
   {
-    kind: "request" | "request-gone" | "settled" | "request-unreadable" | "history" | "breaker-by-hand" | "breaker-due";
+    kind:
+      | ("request" | "request-gone" | "settled" | "request-unreadable")
+      | ("history" | "history-passed-over" | "breaker-by-hand" | "breaker-due");
   }
 >;
 

@@ -120,6 +120,13 @@ export type Event =
       /** Written to a file that was rotated before, after lines of the next one were read. */
       readonly is_late?: boolean;
     }
+  /** A line that does not count, and must not count later either. */
+  | {
+      readonly kind: "history-passed-over";
+      readonly worker_type: string;
+      readonly read_to: ReadTo;
+      readonly is_late?: boolean;
+    }
   | {
       readonly kind: "breaker-by-hand";
       readonly worker_type: string;
@@ -186,6 +193,8 @@ export type Effect =
   | (Subject & { readonly kind: "check"; readonly attempt: number })
   | { readonly kind: "append-history"; readonly record: Readonly<Record<string, unknown>> }
   | { readonly kind: "read-history" }
+  /** Nothing to do: what changed without any other effect is journaled for its sake. */
+  | { readonly kind: "keep-place" }
   | { readonly kind: "write-breaker"; readonly worker_type: string }
   | { readonly kind: "hold-task"; readonly task_id: string; readonly why: string; readonly until_ms: number }
   | (Subject & {

@@ -87,6 +87,8 @@ export class Performer {
         return void appendHistory(this.#context.layout, effect.record as HistoryRecord, { again: performing.again });
       case "read-history":
         return this.#breakerSource.newOutcomes();
+      case "keep-place":
+        return undefined;
       case "write-breaker":
         return this.#writeBreaker(effect.worker_type);
       case "hold-task":

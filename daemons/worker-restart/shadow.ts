@@ -11,7 +11,7 @@ import type { Event } from "./messages.js";
 import type { Slice, WorkerPart } from "./state.js";
 
 const HEARD: ReadonlySet<Event["kind"]> = new Set<Event["kind"]>([
-  ...(["request", "history", "breaker-by-hand", "breaker-due", "sweep"] as const),
+  ...(["request", "history", "history-passed-over", "breaker-by-hand", "breaker-due", "sweep"] as const),
 ]);
 
 export const shadowing: Shadowing<Slice, Event> = {

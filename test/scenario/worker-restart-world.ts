@@ -326,6 +326,8 @@ export class FleetWorld implements World<Event, Effect> {
         return undefined;
       case "read-history":
         return this.#historyEvents();
+      case "keep-place":
+        return undefined;
       case "write-breaker": {
         const part = this.#simulation.part<Slice["type"]>(`type:${effect.worker_type}`);
         if (part !== null) this.breakerFiles.set(effect.worker_type, part.breaker.state);

@@ -11,7 +11,7 @@ import type { Context } from "../../../daemons/worker-restart/queue-source.js";
 import type { TypePart } from "../../../daemons/worker-restart/state.js";
 import { BreakerStore } from "../../../lib/store/breakers.js";
 import type { Layout } from "../../../lib/store/layout.js";
-import { EventLogWriter } from "../../../lib/store/logs.js";
+import { EventLogWriter, Tailer } from "../../../lib/store/logs.js";
 import { temporaryLayout } from "../store/temporary-home.js";
 import { RealLoop } from "./real-loop.js";
 
@@ -21,6 +21,7 @@ class Bench {
   /** What the daemon's own log says, warnings and all-clears, in their order. */
   readonly said: string[] = [];
   readonly news: string[] = [];
+  isFull = false;
   readonly store = new BreakerStore(this.layout);
   readonly source: BreakerSource;
 
@@ -29,7 +30,12 @@ class Bench {
     const context = {
       layout: this.layout,
       log: { info: say, warn: say },
-      reporter: { news: (type: string, { message }: { message: string }) => this.news.push(`${type}: ${message}`) },
+      reporter: {
+        news: (type: string, { message }: { message: string }) => {
+          if (this.isFull) throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
+          this.news.push(`${type}: ${message}`);
+        },
+      },
       offer: (event: Event) => this.offered.push(event),
       part: () => null,
       partsWith: () => new Map(),
@@ -114,10 +120,65 @@ test("an outcome from the future that a person has written does not count, and i
   }));
   writeFileSync(bench.layout.history, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
   bench.source.scan();
-  expect(bench.offered).toMatchObject([{ worker_type: "scan", outcome: { atMs: Date.parse(soon) } }]);
+  expect(bench.offered).toMatchObject([
+    { kind: "history-passed-over", worker_type: "scan" },
+    { kind: "history", worker_type: "scan", outcome: { atMs: Date.parse(soon) } },
+  ]);
   expect(bench.news).toEqual([
     'record_refused: metrics/worker-restart-history.jsonl: the line at byte 0 is passed over: timestamp must not be in the future, got "2199-01-01T00:00:00Z"',
   ]);
+});
+
+test("an outcome that was passed over does not count when its time has come, also after a restart or a kill", () => {
+  const real = new RealLoop({ circuit_breaker_threshold: 1 });
+  const atMs = Date.now() + 3_600_000;
+  const line = { worker_type: "scan", result: "failure", timestamp: new Date(atMs).toISOString() };
+  const text = `${JSON.stringify(line)}\n`;
+  writeFileSync(real.layout.history, text);
+  real.breakers.scan();
+  expect(real.loop.part<TypePart>("type:scan")?.read_to).toMatchObject({ offset: text.length });
+  // What a killed daemon finds again.
+  expect(real.journal.recover().parts.get("type:scan")).toEqual(real.loop.part("type:scan"));
+
+  vi.useFakeTimers({ toFake: ["Date"], now: atMs });
+  onTestFinished(() => void vi.useRealTimers());
+  const restarted = real.openBreakers();
+  onTestFinished(() => restarted.stop());
+  restarted.scan();
+  expect(real.loop.part<TypePart>("type:scan")?.breaker).toMatchObject({ state: "closed", failure_count: 0 });
+  appendFileSync(real.layout.history, text);
+  restarted.scan();
+  expect(real.loop.part<TypePart>("type:scan")?.breaker).toMatchObject({ state: "open", failure_count: 1 });
+});
+
+test("a line that cannot be told of on a full disk costs no outcome, and is told of when there is room", () => {
+  const bench = new Bench();
+  writeFileSync(bench.layout.history, `${bench.outcome("scan")}torn {\n${bench.outcome("index")}torn {\n`);
+  bench.isFull = true;
+  expect(bench.source.newOutcomes()).toMatchObject([{ worker_type: "scan" }, { worker_type: "index" }]);
+  expect(bench.source.newOutcomes()).toEqual([]);
+  const saying = "reporting lines of the restart history that are passed over";
+  expect(bench.said).toEqual([`${saying} does not work just now (ENOSPC); it is tried again`]);
+  bench.isFull = false;
+  for (let times = 0; times < 2; times++) bench.source.scan();
+  expect(bench.news).toHaveLength(2);
+  expect(bench.said.slice(1)).toEqual([`${saying} works again`]);
+});
+
+test("outcomes that were read before the history could be read no further are not lost", () => {
+  const bench = new Bench();
+  writeFileSync(bench.layout.history, bench.outcome("scan"));
+  const { read } = Tailer.prototype;
+  let reads = 0;
+  const stormy = vi.spyOn(Tailer.prototype, "read").mockImplementation(function (this: Tailer, maxBytes) {
+    if (++reads > 1) throw Object.assign(new Error("EIO: i/o error"), { code: "EIO" });
+    return { ...read.call(this, maxBytes), more: true };
+  });
+  bench.source.scan();
+  expect(bench.offered).toEqual([]);
+  stormy.mockRestore();
+  bench.source.scan();
+  expect(bench.offered).toMatchObject([{ worker_type: "scan" }]);
 });
 
 test("an outcome that worker-restart wrote itself counts, also when the clock was set back since", () => {

@@ -28,6 +28,7 @@ export class RealLoop {
   readonly specs = new SpecStore(this.layout);
   readonly reported: EventRecord[] = [];
   readonly launched: string[] = [];
+  readonly journal = new MemoryJournal();
   readonly queue: QueueSource;
   readonly breakers: BreakerSource;
   /** As a daemon that starts again over what is remembered. */
@@ -69,7 +70,7 @@ export class RealLoop {
       core: restartCore,
       policy,
       policyHash: "hash",
-      journal: new MemoryJournal(),
+      journal: this.journal,
       clock: {
         now: () => ({ atMs: Date.now(), monoMs: performance.now() + this.#aheadMs }),
         callAt: (at, callback) => this.#callAt(at, callback),
