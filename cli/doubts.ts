@@ -3,7 +3,7 @@
  * @module
  */
 import { isWorkerWell } from "../lib/domain/fleet-health.js";
-import { isAlive, presenceOf } from "../lib/platform/processes.js";
+import { isAlive, type Presence, presenceOf } from "../lib/platform/processes.js";
 import type { Layout } from "../lib/store/layout.js";
 import { attemptOf, SpecStore } from "../lib/store/specs.js";
 import type { WorkerRow } from "./fleet.js";
@@ -13,6 +13,8 @@ export const DISK_FULL =
   "the disk that holds coordination/ is full: daemons cannot write down what they see, and restart nobody until there is room";
 
 const NAMED_MAX = 20;
+/** Of another host or pid namespace nothing can be said. */
+const GONE: ReadonlySet<Presence> = new Set<Presence>(["gone", "reused", "unreaped", "other_boot"]);
 
 /**
  * The workers as the monitor tells of them, and of those that it calls well and whose process is gone, as they are.
@@ -44,6 +46,5 @@ function isGone(layout: Layout, specs: SpecStore, row: WorkerRow, nowMs: number)
   if (reading.kind !== "ok" || attemptOf(reading.value) !== row.attempt) return false;
   const known = knownIdentity(layout, reading.value);
   if (known === null) return false;
-  const presence = presenceOf(known);
-  return presence === "gone" || presence === "reused" || presence === "unreaped";
+  return GONE.has(presenceOf(known));
 }

@@ -136,13 +136,8 @@ export interface WorkerView {
 export function readWorker(layout: Layout, workerId: string, nowMs: number): WorkerView {
   const monitor = daemonState(layout, "heartbeat-monitor");
   const told = monitor.running && !monitor.stopped ? readStatus(layout) : null;
-  const rows =
-    told === null
-      ? []
-      : rowsIn(
-          layout,
-          (told.workers as unknown[]).filter((row) => isOf(row, workerId)),
-        );
+  const ofIt = told === null ? [] : (told.workers as unknown[]).filter((row) => isOf(row, workerId));
+  const { rows } = checked(layout, rowsIn(layout, ofIt), isDiskFull(layout.coordination), nowMs);
   const reading = rows.length > 0 ? null : new SpecStore(layout).readActive(workerId, nowMs);
   const own = reading?.kind === "ok" ? rowOf(layout, reading.value, nowMs) : null;
   const name = `${workerId}-restart.json`;

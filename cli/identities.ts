@@ -6,11 +6,14 @@ import type { Layout } from "../lib/store/layout.js";
 import { readRecord } from "../lib/store/records.js";
 import { attemptOf } from "../lib/store/specs.js";
 
-/** Who an attempt's process is: what the monitor wrote into the spec, else the launch record. */
+/** Who an attempt's process is: what the monitor wrote into the spec, else the launch record; null where neither can be read. */
 export function knownIdentity(layout: Layout, spec: WorkerSpecRecord): Identity | null {
+  const written = identityIn(spec.execution);
+  if (written !== null) return written;
   const path = layout.launch(spec.worker_id, attemptOf(spec));
-  const launch = readRecord(path, launchRecordSchema, { maxBytes: 65_536, nowMs: Date.now() });
-  return identityIn(spec.execution) ?? (launch.kind === "ok" ? identityIn(launch.value) : null);
+  const options = { maxBytes: 65_536, nowMs: Date.now(), refusesForbidden: true };
+  const launch = readRecord(path, launchRecordSchema, options);
+  return launch.kind === "ok" ? identityIn(launch.value) : null;
 }
 
 /** The five fields that make a process one process; null if one is missing. */
