@@ -13,7 +13,6 @@ import {
   openSync,
   renameSync,
   type Stats,
-  statfsSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
@@ -21,6 +20,7 @@ import { basename, dirname, join } from "node:path";
 import { FileGone, namingFile, systemCode } from "../errors.js";
 
 export { Appender, type AppendOptions, appendRecord, RECORD_BYTES_MAX } from "./appender.js";
+export { freeBytes, isDiskFull } from "./disk-space.js";
 export { readSmall, readTail, type SmallFile, type SmallStat, safetyOf } from "./reading.js";
 
 /** How a file is written. */
@@ -212,21 +212,6 @@ function isSameFile(one: Stats, other: Stats | undefined): boolean {
 /** Creates a folder and those above it, as far as they are missing. */
 export function ensureDirectory(path: string): void {
   namingFile(path, () => mkdirSync(path, { recursive: true, mode: FOLDER_MODE }));
-}
-
-/** Bytes that this user may still write to the file system that holds the path. */
-export function freeBytes(path: string): number {
-  const found = statfsSync(path);
-  return found.bavail * found.bsize;
-}
-
-/** Less than this is full: one record of a log may need all of it. */
-const FULL_BYTES = 64 * 1024;
-
-/** Whether hardly anything can be written any more where the path is. A file system that does not count its space is never full. */
-export function isDiskFull(path: string): boolean {
-  const { bavail, bsize, blocks } = statfsSync(path);
-  return blocks > 0 && bavail * bsize < FULL_BYTES;
 }
 
 /** Errors that say something about the host and nothing about the file or the worker: wait, and try again. */

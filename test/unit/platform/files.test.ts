@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -23,6 +24,7 @@ import {
   appendRecord,
   createExclusive,
   freeBytes,
+  isDiskFull,
   moveExclusive,
   readSmall,
   readTail,
@@ -52,6 +54,17 @@ function tinyDisk(): string {
   onTestFinished(() => {
     spawnSync("umount", ["-l", folder]);
   });
+  return folder;
+}
+
+/** A disk of which a fifth is kept back for root. */
+function diskOfExt4(skip: (why: string) => never): string {
+  const image = join(temporaryFolder(), "image");
+  writeFileSync(image, Buffer.alloc(8 * 1024 * 1024));
+  if (spawnSync("mkfs.ext4", ["-q", "-m", "20", image]).status !== 0) skip("there is no mkfs.ext4 here");
+  const folder = temporaryFolder();
+  if (spawnSync("mount", ["-o", "loop", image, folder]).status !== 0) skip("no image can be mounted here");
+  onTestFinished(() => void spawnSync("umount", [folder]));
   return folder;
 }
 
@@ -515,6 +528,18 @@ describe("weatherCode()", () => {
   });
 });
 
+describe("isDiskFull()", () => {
+  test.runIf(isRoot)("calls a disk full for all but root, who may write on into what is kept back", (context) => {
+    const folder = diskOfExt4(context.skip);
+    const theirs = join(folder, "theirs");
+    mkdirSync(theirs);
+    chownSync(theirs, 12_345, 12_345);
+    const { bavail, bsize } = statfsSync(folder);
+    writeFileSync(join(folder, "ballast"), Buffer.alloc(bavail * bsize));
+    expect([isDiskFull(folder), isDiskFull(theirs)]).toEqual([false, true]);
+  });
+});
+
 describe("freeBytes()", () => {
   test.runIf(isRoot)("falls as the disk fills", () => {
     const folder = tinyDisk();
@@ -522,5 +547,16 @@ describe("freeBytes()", () => {
     writeFileSync(join(folder, "ballast"), "x".repeat(32_768));
     expect(before).toBe(65_536);
     expect(freeBytes(folder)).toBe(before - 32_768);
+  });
+
+  test.runIf(isRoot)("counts what ext4 keeps back for root where the folder is root's, and nowhere else", (context) => {
+    const folder = diskOfExt4(context.skip);
+    const { bavail, bfree, bsize } = statfsSync(folder);
+    const theirs = join(folder, "theirs");
+    mkdirSync(theirs);
+    chownSync(theirs, 12_345, 12_345);
+    expect(bfree).toBeGreaterThan(bavail + 1024);
+    expect(freeBytes(folder)).toBeGreaterThan((bavail + 1024) * bsize);
+    expect(freeBytes(theirs)).toBeLessThanOrEqual(bavail * bsize);
   });
 });
