@@ -1,8 +1,8 @@
 /** `heald daemons`: the daemons in the background. @module */
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { ensureDirectory, isDiskFull, readTail } from "../../lib/platform/files.js";
+import { ensureDirectory, isDiskFull, readTail, readTailOf } from "../../lib/platform/files.js";
 import { openNameless } from "../../lib/platform/output-file.js";
 import { signalIdentity } from "../../lib/platform/processes.js";
 import { DAEMONS, type DaemonName } from "../../lib/schema/records.js";
@@ -133,11 +133,7 @@ function openWords(path: string): Words {
     rmSync(path, { force: true });
     return { descriptor: openSync(path, "wx", 0o640), read: () => readTail(path, WORDS_BYTES_MAX) };
   }
-  const bytes = Buffer.alloc(WORDS_BYTES_MAX);
-  return {
-    descriptor: nameless,
-    read: () => bytes.toString("utf8", 0, readSync(nameless, bytes, 0, bytes.length, 0)),
-  };
+  return { descriptor: nameless, read: () => readTailOf(nameless, WORDS_BYTES_MAX) };
 }
 
 async function stop(layout: Layout, name: DaemonName): Promise<number> {

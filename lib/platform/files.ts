@@ -21,7 +21,7 @@ import { FileGone, namingFile, systemCode } from "../errors.js";
 
 export { Appender, type AppendOptions, appendRecord, RECORD_BYTES_MAX } from "./appender.js";
 export { freeBytes, isDiskFull } from "./disk-space.js";
-export { readSmall, readTail, type SmallFile, type SmallStat, safetyOf } from "./reading.js";
+export { readSmall, readTail, readTailOf, type SmallFile, type SmallStat, safetyOf } from "./reading.js";
 
 /** How a file is written. */
 export interface WriteOptions {

@@ -1,17 +1,8 @@
 /** Opens a file that another program is to write its output to. @module */
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  ftruncateSync,
-  mkdtempSync,
-  openSync,
-  rmdirSync,
-  unlinkSync,
-} from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { FileRefused, namingFile, systemCode } from "../errors.js";
+import { isDiskFull } from "./disk-space.js";
 
 // A link must not lead to a file that somebody else chose, and a pipe that nobody reads must not stop us.
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -35,15 +26,22 @@ export function openOutput(path: string, mode = 0o640): number {
 
 const SHARED_MEMORY = "/dev/shm";
 
-/** Opens an empty file without a name, in memory and not on a disk that may be full; null where there is no such place. */
-export function openNameless(): number | null {
-  if (!existsSync(SHARED_MEMORY)) return null;
-  const folder = mkdtempSync(join(SHARED_MEMORY, "heald-"));
-  const path = join(folder, "output");
-  const descriptor = openSync(path, "wx+", 0o600);
-  unlinkSync(path);
-  rmdirSync(folder);
-  return descriptor;
+/**
+ * Opens an empty file without a name, in memory and not on a disk that may be full; null where there is no such place, or
+ * no room in it.
+ */
+export function openNameless(memory = SHARED_MEMORY): number | null {
+  let folder: string | null = null;
+  try {
+    if (isDiskFull(memory)) return null;
+    folder = mkdtempSync(join(memory, "heald-"));
+    return openSync(join(folder, "output"), "wx+", 0o600);
+  } catch (error) {
+    if (systemCode(error) === null) throw error;
+    return null;
+  } finally {
+    if (folder !== null) rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 const WRITING = { deed: "write" } as const;

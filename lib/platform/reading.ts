@@ -69,14 +69,19 @@ export function readTail(path: string, maxBytes: number): string {
   const descriptor = openRegular(path);
   if (descriptor === null) return "";
   try {
-    const stat = fstatSync(descriptor);
-    refuseOthers(path, stat);
-    const from = Math.max(0, stat.size - maxBytes);
-    const bytes = readUpTo(descriptor, Math.min(stat.size, maxBytes), maxBytes, from);
-    return harmless(bytes.toString("utf8", from > 0 ? continuationLength(bytes) : 0));
+    refuseOthers(path, fstatSync(descriptor));
+    return readTailOf(descriptor, maxBytes);
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** As `readTail`, of a file that is open; it is left open. */
+export function readTailOf(descriptor: number, maxBytes: number): string {
+  const { size } = fstatSync(descriptor);
+  const from = Math.max(0, size - maxBytes);
+  const bytes = readUpTo(descriptor, Math.min(size, maxBytes), maxBytes, from);
+  return harmless(bytes.toString("utf8", from > 0 ? continuationLength(bytes) : 0));
 }
 
 function openRegular(path: string, isThere = false): number | null {

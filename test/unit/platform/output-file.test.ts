@@ -1,8 +1,19 @@
 import { spawnSync } from "node:child_process";
-import { closeSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
-import { openOutput } from "../../../lib/platform/output-file.js";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { readTailOf } from "../../../lib/platform/files.js";
+import { openNameless, openOutput } from "../../../lib/platform/output-file.js";
 import { temporaryFolder } from "./helpers.js";
 
 describe("openOutput()", () => {
@@ -33,4 +44,40 @@ describe("openOutput()", () => {
     expect(() => openOutput(join(folder, "pipe"))).toThrow(/^Cannot write ".*pipe": not a regular file$/);
     expect(() => openOutput(join(folder, "folder"))).toThrow(/EISDIR/);
   });
+});
+
+describe("openNameless()", () => {
+  test("opens a file of which nothing is left in its folder, and whose last words can be read", () => {
+    const memory = temporaryFolder();
+    const descriptor = openNameless(memory) as number;
+    onTestFinished(() => closeSync(descriptor));
+    expect(readdirSync(memory)).toEqual([]);
+    writeSync(descriptor, `${"first\n".repeat(1000)}the reason\n`);
+    expect(readTailOf(descriptor, 17)).toBe("first\nthe reason\n");
+    expect(readTailOf(descriptor, 8192)).toHaveLength(6011);
+  });
+
+  test("gives null where there is no such place, or nobody but another may write there", () => {
+    const memory = temporaryFolder();
+    expect(openNameless(join(memory, "none"))).toBeNull();
+    chmodSync(memory, 0o555);
+    if (process.geteuid?.() === 0) {
+      process.seteuid?.(65534);
+      onTestFinished(() => void process.seteuid?.(0));
+    }
+    expect(openNameless(memory)).toBeNull();
+  });
+
+  // As many files as there may be: there is room for a folder still, and for none in it.
+  test.runIf(process.geteuid?.() === 0).for(["size=32k", "nr_inodes=2"])(
+    "gives null where there is no room in it (%s), and leaves nothing there",
+    (limit, { skip }) => {
+      const memory = temporaryFolder();
+      if (spawnSync("mount", ["-t", "tmpfs", "-o", limit, "tmpfs", memory]).status !== 0)
+        skip("nothing can be mounted here");
+      onTestFinished(() => void spawnSync("umount", ["-l", memory]));
+      expect(openNameless(memory)).toBeNull();
+      expect(readdirSync(memory)).toEqual([]);
+    },
+  );
 });
