@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { restartRequestSchema } from "../../lib/schema/records.js";
 import { filedName, type Mailbox } from "../../lib/store/mailbox.js";
 import { MAX_BYTES, readRecord } from "../../lib/store/records.js";
+import { withOwnTime } from "./request-file.js";
 import type { WorkerPart } from "./state.js";
 
 const WORKER = "worker:";
@@ -35,7 +36,7 @@ export function adoptOrphans(mailbox: Mailbox, known: ReadonlySet<string>): stri
         nowMs: Date.now(),
         mayBeUnfinished: false,
       });
-      if (reading.kind === "ok") mailbox.putBack(path, name, reading.value);
+      if (reading.kind === "ok") mailbox.putBack(path, name, withOwnTime(reading.value, reading.mtimeMs));
       else if (reading.kind === "bad") mailbox.reject(path, reading.sentence);
       return name;
     });

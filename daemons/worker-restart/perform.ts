@@ -21,7 +21,7 @@ import { taskHoldName } from "./facts.js";
 import { HookRunner } from "./hook.js";
 import type { Effect, Event, Subject } from "./messages.js";
 import { type Context, type QueueSource, type ReadRequest, SPEC_GATES, versionOf } from "./queue-source.js";
-import { isMadeLater } from "./request-file.js";
+import { withOwnTime } from "./request-file.js";
 import { Starter } from "./starting.js";
 import type { TypePart, WorkerPart } from "./state.js";
 
@@ -162,8 +162,10 @@ export class Performer {
     const { name, claimed, deferred } = effect;
     if (SPEC_GATES.has(deferred.gate)) this.#queue.onWaitsForSpec();
     if (claimed !== null) {
+      const stat = statSync(claimed, { throwIfNoEntry: false });
       const record = parsed(claimed);
-      if (record !== null) this.#mailbox.putBack(claimed, name, { ...record, deferred });
+      if (stat !== undefined && record !== null)
+        this.#mailbox.putBack(claimed, name, { ...withOwnTime(record, stat.mtimeMs), deferred });
       this.#queue.wrote(name);
       return undefined;
     }
@@ -174,10 +176,7 @@ export class Performer {
     const now = statSync(path, { throwIfNoEntry: false });
     // What a person has written meanwhile counts, and is looked at on its own.
     if (now === undefined || now.ino !== before.ino || now.mtimeMs !== before.mtimeMs) return undefined;
-    // Written anew its own time is lost; one that claims to be of the future is given the time that it had.
-    const isKept = record.created_at != null && !isMadeLater(record.created_at, before.mtimeMs);
-    const created_at = isKept ? record.created_at : writeInstant(before.mtimeMs);
-    replaceFile(path, textOf({ ...record, created_at, deferred }));
+    replaceFile(path, textOf({ ...withOwnTime(record, before.mtimeMs), deferred }));
     this.#queue.wrote(name);
     return undefined;
   }

@@ -1,6 +1,6 @@
 /** Reads a request as it stands in its file, and fills in what was not said. @module */
 
-import { readInstant } from "../../lib/schema/primitives.js";
+import { readInstant, writeInstant } from "../../lib/schema/primitives.js";
 import { DAEMONS, type RestartRequest } from "../../lib/schema/records.js";
 import type { SubjectOfRequest } from "./facts.js";
 import type { Request } from "./messages.js";
@@ -49,6 +49,16 @@ export function requestOf(record: RestartRequest, mtimeMs: number): Request {
 /** When a request was made. No request is made after its file was written: one that says so was made when that was. */
 function createdAtMs(record: RestartRequest, mtimeMs: number): number {
   return isMadeLater(record.created_at, mtimeMs) ? mtimeMs : (readInstant(record.created_at) ?? mtimeMs);
+}
+
+/**
+ * A request that is to be written anew, with the time at which it was made.
+ *
+ * Its file's own time is lost by that; one that claims to be of the future is given the time that its file had.
+ */
+export function withOwnTime<R extends { readonly created_at?: unknown }>(record: R, mtimeMs: number) {
+  const isKept = record.created_at != null && !isMadeLater(record.created_at, mtimeMs);
+  return { ...record, created_at: isKept ? record.created_at : writeInstant(mtimeMs) };
 }
 
 /** Whether a request says that it was made long after its file was. */

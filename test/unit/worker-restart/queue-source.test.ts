@@ -1,14 +1,16 @@
 /** Guarantee: whatever happens to the queue's folder or to one file in it, the source says it once and reads on when it can. */
-import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Event } from "../../../daemons/worker-restart/messages.js";
+import { adoptOrphans } from "../../../daemons/worker-restart/orphans.js";
 import { type Context, QueueSource } from "../../../daemons/worker-restart/queue-source.js";
 import type { WorkerPart } from "../../../daemons/worker-restart/state.js";
 import { writeInstant } from "../../../lib/schema/primitives.js";
 import type { Layout } from "../../../lib/store/layout.js";
 import { Mailbox } from "../../../lib/store/mailbox.js";
-import { temporaryLayout } from "../store/temporary-home.js";
+import { until } from "../../integration/support/launched.js";
+import { age, temporaryLayout } from "../store/temporary-home.js";
 import { RealLoop } from "./real-loop.js";
 
 class Bench {
@@ -163,4 +165,36 @@ test("a person's request that claims to be of the future expires an hour after i
   expect(real.loop.part<WorkerPart>("worker:scan-1")?.waiting ?? null).toBeNull();
   expect(real.reported.at(-1)).toMatchObject({ event_type: "worker_restart_refused", reason: "expired" });
   expect(real.launched).toEqual([]);
+});
+
+test("a person's request that claims to be of the future keeps the time of its file also when its start has failed", async () => {
+  const real = new RealLoop();
+  const base = { worker_id: "scan-1", worker_type: "scan", attempt: 1 };
+  real.specs.fileZombie({ ...base, status: "zombie", launch: { command: "sleep", args: ["600"] } }, 1);
+  const path = real.layout.queueRequest("scan-1");
+  writeFileSync(path, JSON.stringify({ ...base, requested_by: "person:anna", created_at: "2099-01-01T00:00:00Z" }));
+  age(path, 60);
+  const filedMs = statSync(path).mtimeMs;
+  real.launch = () => {
+    throw new Error("No such luck");
+  };
+  real.queue.scan();
+  await until(() => real.loop.idle && existsSync(path), "it waits again");
+  const kept = JSON.parse(readFileSync(path, "utf8"));
+  expect(kept).toMatchObject({
+    created_at: writeInstant(filedMs),
+    deferred: { gate: "backoff" },
+  });
+});
+
+test("a request whose claimer died waits again with the time at which it was made", () => {
+  const { queueDir, claimedDir, doneDir, failedRequestsDir, rejectedDir } = temporaryLayout();
+  const folders = { claimed: claimedDir, done: doneDir, failed: failedRequestsDir, rejected: rejectedDir };
+  const claimed = join(claimedDir, `w-1-restart.1.1-1-${"0".repeat(8)}.json`);
+  writeFileSync(claimed, JSON.stringify({ worker_id: "w-1", worker_type: "scan", created_at: "2099-01-01T00:00:00Z" }));
+  age(claimed, 60);
+  const filedMs = statSync(claimed).mtimeMs;
+  expect(adoptOrphans(new Mailbox(queueDir, folders), new Set())).toEqual(["w-1-restart.json"]);
+  const kept = JSON.parse(readFileSync(join(queueDir, "w-1-restart.json"), "utf8"));
+  expect(kept).toMatchObject({ created_at: writeInstant(filedMs) });
 });
