@@ -40,7 +40,8 @@ const weather = (code: string): Error => Object.assign(new Error(`${code}: simul
 class World {
   readonly paid = new Map<string, number>();
   readonly performed: string[] = [];
-  readonly decisions: string[] = [];
+  /** By id: each is written once, as appendOnce does it for one that may be there already. */
+  readonly records: { readonly id: string; readonly message: string }[] = [];
   storm: string | null = null;
   crashAfter: number | null = null;
   readonly journal = new MemoryJournal();
@@ -48,12 +49,17 @@ class World {
   readonly weathers: (Weather | null)[] = [];
   nextId = 0;
 
-  perform: Perform<ToyEvent, ToyEffect | DecisionEffect> = (effect) => {
+  get decisions(): string[] {
+    return this.records.map(({ message }) => message);
+  }
+
+  perform: Perform<ToyEvent, ToyEffect | DecisionEffect> = (effect, { again, stamp: { id } }) => {
     if (this.storm !== null) throw weather(this.storm);
     // A killed process does nothing more and never hears an answer.
     if (this.crashAfter !== null && this.performed.length >= this.crashAfter) return new Promise(() => {});
     this.performed.push(effect.kind);
-    if (effect.kind === "decision") this.decisions.push(effect.draft.message);
+    if (effect.kind === "decision" && !(again && this.records.some((record) => record.id === id)))
+      this.records.push({ id, message: effect.draft.message });
     if (effect.kind === "pay") this.paid.set(effect.id, effect.amount);
     if (this.performed.length === this.crashAfter) return new Promise(() => {});
     if (effect.kind === "pay") return { kind: "paid", account: effect.account, amount: effect.amount };
@@ -150,7 +156,7 @@ describe("Loop", () => {
       const second = world.loop({ core });
       second.resume();
       expect(world.total()).toBe(5);
-      expect(new Set(world.decisions).size).toBe(1);
+      expect(world.decisions).toEqual(["Pay 5"]);
       expect(accountOf(second, "a")).toMatchObject({ sum: 5, paid: 5 });
     });
   });
