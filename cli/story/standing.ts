@@ -1,5 +1,6 @@
 /** What is so with a worker now, and why nothing is done about it, where nothing is. @module */
 import { join } from "node:path";
+import { BEATS_REFUSED } from "../../daemons/heartbeat-monitor/refused-beats.js";
 import { WORKER_STATES } from "../../lib/schema/catalogue.js";
 import { readInstant } from "../../lib/schema/primitives.js";
 import { statusOf, type WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
@@ -139,7 +140,7 @@ function ofActive(row: WorkerRow, spec: WorkerSpecRecord | null, nowMs: number):
   const beat = seen === null ? "" : `, the last beat ${span(nowMs - seen)} ago`;
   const next = readInstant(row.next_at);
   // status.json says it in the place of the verdict, which is on a silence that is none.
-  const refused = row.why.startsWith("its beats are refused") ? `; ${row.why}` : "";
+  const refused = row.why.startsWith(BEATS_REFUSED) ? `; ${row.why}` : "";
   const due = next !== null && next > nowMs ? `; the next look is at ${localTime(next, nowMs)}` : "";
   switch (row.state) {
     case "healthy":

@@ -11,6 +11,9 @@ import type { Turn } from "./turn.js";
 /** A file may be so much older than the start of the attempt and still be its own: clocks are coarse. */
 export const BEFORE_START_MS = 1000;
 
+/** How each sentence about it begins, by which it is known again in status.json. */
+export const BEATS_REFUSED = "its beats are refused";
+
 /** Its latest beat was refused. One that is older than the attempt was an earlier attempt's, and says nothing of this one. */
 export function onBeatsRefused(turn: Turn, why: string, ageMs: number): void {
   const { worker } = turn;
@@ -35,7 +38,7 @@ export function refusedWords(worker: WorkerPart): string {
 }
 
 export function refusedSentence(why: string): string {
-  return `its beats are refused: ${why}`;
+  return `${BEATS_REFUSED}: ${why}`;
 }
 
 /** The same for an event's data and for evidence; nothing where they are not refused. */

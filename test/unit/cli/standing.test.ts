@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { standingOf } from "../../../cli/story/standing.js";
+import { refusedSentence } from "../../../daemons/heartbeat-monitor/refused-beats.js";
 import { identityOf } from "../../../lib/platform/processes.js";
 import { writeRunFile } from "../../../lib/runtime/identity-files.js";
 import { temporaryLayout } from "../store/temporary-home.js";
@@ -18,7 +19,7 @@ test.each([
   writeRunFile(layout, "heartbeat-monitor", run);
   const worker = { worker_id: "w-1", worker_type: "scan-worker", status: "running", attempt: 1 };
   writeFileSync(layout.activeSpec("w-1"), JSON.stringify(worker));
-  const why = "its beats are refused: attempt must be a number";
+  const why = refusedSentence("attempt must be a number");
   writeFileSync(layout.status, JSON.stringify({ ok: false, workers: [{ ...worker, state, why }], restart_queue: [] }));
   expect(standingOf(layout, "w-1", [], Date.now()).reasons).toEqual([`${sentence}; ${why}`]);
 });
