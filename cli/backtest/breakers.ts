@@ -1,6 +1,6 @@
 /** The recorded outcomes of restarts, given to the breakers of both policies as the decisions pass by. @module */
 import { BreakerComparison } from "../../daemons/worker-restart/breaker-backtest.js";
-import { historyEvent } from "../../daemons/worker-restart/history-event.js";
+import { historyEvent, isOfFuture } from "../../daemons/worker-restart/history-event.js";
 import type { DecisionRecord } from "../../lib/schema/events.js";
 import type { Policy } from "../../lib/schema/policy.js";
 import { restartHistorySchema } from "../../lib/schema/records.js";
@@ -54,18 +54,22 @@ export class BreakerHistory {
 }
 
 function* outcomesIn(layout: Layout): Generator<Outcome> {
+  const nowMs = Date.now();
   let offset = 0;
   for (const line of linesOfLog(layout, layout.history)) {
     offset += 1;
-    const outcome = outcomeIn(line, offset);
+    const outcome = outcomeIn(line, offset, nowMs);
     if (outcome !== null) yield outcome;
   }
 }
 
-function outcomeIn(line: string, offset: number): Outcome | null {
+/** Null for what the daemon passes over: one line from the year 2099 would hide all that follow it. */
+function outcomeIn(line: string, offset: number, nowMs: number): Outcome | null {
   try {
     const read = restartHistorySchema.safeParse(JSON.parse(line));
-    return read.success ? historyEvent(read.data, { file: "history", offset }, 0) : null;
+    if (!read.success) return null;
+    const event = historyEvent(read.data, { file: "history", offset }, 0);
+    return isOfFuture(read.data, event.outcome.atMs, nowMs) ? null : event;
   } catch {
     return null; // The daemon has passed it over too, and has said so.
   }

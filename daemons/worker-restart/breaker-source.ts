@@ -12,7 +12,7 @@ import { lineOf } from "../../lib/store/entries.js";
 import { Tailer } from "../../lib/store/logs.js";
 import { RefusalBook, UNFINISHED_MS } from "../../lib/store/records.js";
 import { breakerRecord } from "./breakers.js";
-import { historyEvent } from "./history-event.js";
+import { historyEvent, isOfFuture } from "./history-event.js";
 import type { Event } from "./messages.js";
 import type { Context } from "./queue-source.js";
 import type { ReadTo, TypePart } from "./state.js";
@@ -21,8 +21,6 @@ type LineEvent = Extract<Event, { kind: "history" | "history-passed-over" }>;
 
 const LINE_BYTES_MAX = 65_536;
 const BAD_LINES_SAID = 10;
-/** A line may be from so far in the future: clocks of those who write it by hand differ. */
-const FUTURE_MS_MAX = 300_000;
 
 const READING_HISTORY = "reading the restart history";
 const SAYING = "reporting lines of the restart history that are passed over";
@@ -140,8 +138,7 @@ export class BreakerSource implements Source {
     if (known !== null && known.file === readTo.file && readTo.offset <= known.offset) return null;
     const nowMs = Date.now();
     const event = historyEvent(line, readTo, nowMs);
-    // What worker-restart has written was true when it was written: it is from the future where the clock was set back since.
-    if (line.history_id !== undefined || event.outcome.atMs <= nowMs + FUTURE_MS_MAX) return event;
+    if (!isOfFuture(line, event.outcome.atMs, nowMs)) return event;
     this.#passOver(place, `timestamp must not be in the future, got ${show(line.at_ms ?? line.timestamp)}`);
     // Remembered as read: after a restart, when its time has come, it would count.
     return { kind: "history-passed-over", worker_type, read_to: readTo };
