@@ -6,16 +6,20 @@
  * @module
  */
 
-/** The part of `heartbeat-policy.json` that is read here. What is absent is derived from what is present. */
-export interface ThresholdPolicy {
-  /** Seconds between two beats of a worker. */
-  readonly heartbeat_interval_seconds: number;
+/** The silences that `heartbeat-policy.json` may name. What is absent is derived from what is present. */
+export interface SilencePolicy {
+  /** Seconds between two beats of a worker. Default: 30, at most half of the time-out. */
+  readonly heartbeat_interval_seconds?: number | null | undefined;
   /** Silence that makes a worker critical. Default: four intervals, kept under the zombie threshold. */
   readonly heartbeat_timeout_seconds?: number | null | undefined;
   /** Silence that makes a zombie, once verified. Default: two and a half time-outs. */
   readonly zombie_threshold_seconds?: number | null | undefined;
   /** Silence worth a warning. Default: the smaller of two intervals and the time-out. */
   readonly warning_threshold_seconds?: number | null | undefined;
+}
+
+/** The part of `heartbeat-policy.json` that is read here. */
+export interface ThresholdPolicy extends SilencePolicy {
   /** How long a worker that has not beaten yet may take. Default: its zombie threshold. */
   readonly startup_grace_seconds?: number | null | undefined;
   /** How much earlier than the threshold the first of the two looks comes. */
@@ -33,14 +37,18 @@ export interface OwnThresholds {
   readonly zombie_threshold_seconds?: number | null | undefined;
 }
 
-/** Silences, in milliseconds, at which something changes for one worker. */
-export interface Thresholds {
+/** In milliseconds: how often one worker is to beat, and the silences that count for it. */
+export interface Silences {
   readonly intervalMs: number;
-  /** One interval and a half. */
-  readonly lateMs: number;
   readonly warningMs: number;
   readonly timeoutMs: number;
   readonly zombieMs: number;
+}
+
+/** Silences, in milliseconds, at which something changes for one worker. */
+export interface Thresholds extends Silences {
+  /** One interval and a half. */
+  readonly lateMs: number;
   /** For a worker that never beat, this stands in for `zombieMs`. */
   readonly graceMs: number;
   readonly busyMs: number;
@@ -51,30 +59,38 @@ export interface Thresholds {
   readonly verifyMs: number;
 }
 
-/** The share of the zombie threshold that is the time-out, where nobody said otherwise: 120 s of 300 s. */
-const TIMEOUT_SHARE = 0.4;
+const INTERVAL_SECONDS = 30;
+const TIMEOUT_IN_INTERVALS = 4;
+const ZOMBIE_IN_TIMEOUTS = 2.5;
+const LATE_IN_INTERVALS = 1.5;
 
-interface Base {
-  readonly intervalMs: number;
-  readonly warningMs: number;
-  readonly timeoutMs: number;
-  readonly zombieMs: number;
+/** What a policy says of silences, with what it leaves out: in order, whatever it gives. In seconds. */
+export function completeSilences(policy: SilencePolicy) {
+  const wanted = given(policy.heartbeat_interval_seconds) ?? INTERVAL_SECONDS;
+  const warningGiven = given(policy.warning_threshold_seconds);
+  const zombieGiven = given(policy.zombie_threshold_seconds);
+  const timeout =
+    given(policy.heartbeat_timeout_seconds) ??
+    Math.min(TIMEOUT_IN_INTERVALS * wanted, zombieGiven ?? Number.POSITIVE_INFINITY);
+  // A threshold shorter than two of the default intervals means that beats are expected more often than that.
+  const interval = Math.min(wanted, timeout / 2);
+  return {
+    heartbeat_interval_seconds: interval,
+    heartbeat_timeout_seconds: timeout,
+    zombie_threshold_seconds: Math.max(zombieGiven ?? ZOMBIE_IN_TIMEOUTS * timeout, timeout),
+    warning_threshold_seconds: Math.min(warningGiven ?? 2 * interval, timeout),
+  };
 }
 
-/** Resolves what the policy says for a worker that says nothing. */
-function baseOf(policy: ThresholdPolicy): Base {
-  const interval = policy.heartbeat_interval_seconds * 1000;
-  const zombieGiven = given(policy.zombie_threshold_seconds);
-  const timeoutMs =
-    given(policy.heartbeat_timeout_seconds) ??
-    (zombieGiven === null
-      ? 4 * interval
-      : Math.min(4 * interval, Math.max(2 * interval, TIMEOUT_SHARE * zombieGiven), zombieGiven));
-  const zombieMs = Math.max(zombieGiven ?? timeoutMs / TIMEOUT_SHARE, timeoutMs);
-  // A threshold shorter than two of the default intervals means that beats are expected more often than that.
-  const intervalMs = Math.min(interval, timeoutMs / 2);
-  const warningMs = Math.min(given(policy.warning_threshold_seconds) ?? 2 * intervalMs, timeoutMs);
-  return { intervalMs, warningMs, timeoutMs, zombieMs };
+/** The same in milliseconds: what the policy says for a worker that says nothing. */
+function baseOf(policy: SilencePolicy): Silences {
+  const seconds = completeSilences(policy);
+  return {
+    intervalMs: seconds.heartbeat_interval_seconds * 1000,
+    warningMs: seconds.warning_threshold_seconds * 1000,
+    timeoutMs: seconds.heartbeat_timeout_seconds * 1000,
+    zombieMs: seconds.zombie_threshold_seconds * 1000,
+  };
 }
 
 /**
@@ -101,30 +117,42 @@ const ofPolicies = new WeakMap<ThresholdPolicy, Thresholds>();
 function saysNothing(own: OwnThresholds): boolean {
   const { interval_seconds, timeout_seconds, zombie_threshold_seconds } = own;
   return (
-    given(interval_seconds) === null && given(timeout_seconds) === null && given(zombie_threshold_seconds) === null
+    givenMs(interval_seconds) === null &&
+    givenMs(timeout_seconds) === null &&
+    givenMs(zombie_threshold_seconds) === null
   );
 }
 
-function compute(policy: ThresholdPolicy, own: OwnThresholds): Thresholds {
+/**
+ * Computes how often one worker is to beat and at which silences it is judged; its own wishes count before the policy's.
+ *
+ * What a worker is told at its start is `intervalMs` of this, so that nobody is judged by an interval that it was not told.
+ */
+export function silencesOf(policy: SilencePolicy, own: OwnThresholds = {}): Silences {
   const base = baseOf(policy);
   const factor = scaleOf(base, own);
-  const ownInterval = given(own.interval_seconds);
-  const ownTimeout = given(own.timeout_seconds);
-  const zombieMs = given(own.zombie_threshold_seconds) ?? Math.max(base.zombieMs * factor, ownTimeout ?? 0);
+  const ownInterval = givenMs(own.interval_seconds);
+  const ownTimeout = givenMs(own.timeout_seconds);
+  const zombieMs = givenMs(own.zombie_threshold_seconds) ?? Math.max(base.zombieMs * factor, ownTimeout ?? 0);
   const timeoutMs = Math.min(zombieMs, ownTimeout ?? Math.max(base.timeoutMs * factor, 2 * (ownInterval ?? 0)));
-  const intervalMs = ownInterval ?? Math.min(base.intervalMs * factor, timeoutMs / 2);
-  const lateMs = 1.5 * intervalMs;
+  const intervalMs = Math.min(ownInterval ?? base.intervalMs * factor, timeoutMs / 2);
   const proportional = base.warningMs * (timeoutMs / base.timeoutMs);
-  const warningMs = Math.min(timeoutMs, ownInterval === null ? proportional : Math.max(proportional, lateMs));
+  const warningMs = Math.min(
+    timeoutMs,
+    ownInterval === null ? proportional : Math.max(proportional, LATE_IN_INTERVALS * intervalMs),
+  );
+  return { intervalMs, warningMs, timeoutMs, zombieMs };
+}
+
+function compute(policy: ThresholdPolicy, own: OwnThresholds): Thresholds {
+  const silences = silencesOf(policy, own);
+  const { intervalMs, zombieMs } = silences;
   // With a threshold of a second or two the two looks must still be two: the first comes half-way at the earliest.
   const verifyMs = Math.min(policy.verify_delay_seconds * 1000, zombieMs / 2);
   return {
-    intervalMs,
-    lateMs,
-    warningMs,
-    timeoutMs,
-    zombieMs,
-    graceMs: given(policy.startup_grace_seconds) ?? zombieMs,
+    ...silences,
+    lateMs: LATE_IN_INTERVALS * intervalMs,
+    graceMs: givenMs(policy.startup_grace_seconds) ?? zombieMs,
     busyMs: zombieMs * Math.max(1, policy.busy_multiple),
     blockedMs: zombieMs * Math.max(1, policy.blocked_multiple),
     firstLookMs: zombieMs - verifyMs,
@@ -154,17 +182,22 @@ export function startupThresholds(thresholds: Thresholds): Thresholds {
 }
 
 /** By how much a worker's own wish stretches or shrinks the policy's thresholds. */
-function scaleOf(base: Base, own: OwnThresholds): number {
-  const zombie = given(own.zombie_threshold_seconds);
+function scaleOf(base: Silences, own: OwnThresholds): number {
+  const zombie = givenMs(own.zombie_threshold_seconds);
   if (zombie !== null) return zombie / base.zombieMs;
-  const timeout = given(own.timeout_seconds);
+  const timeout = givenMs(own.timeout_seconds);
   if (timeout !== null) return timeout / base.timeoutMs;
-  const interval = given(own.interval_seconds);
+  const interval = givenMs(own.interval_seconds);
   // Only a slower beat moves the thresholds: a worker that beats more often than asked is not to be judged sooner.
   return interval !== null && 2 * interval > base.timeoutMs ? interval / base.intervalMs : 1;
 }
 
-/** Seconds as milliseconds; anything that is not a positive number counts as not given. */
+function givenMs(seconds: number | null | undefined): number | null {
+  const wanted = given(seconds);
+  return wanted === null ? null : wanted * 1000;
+}
+
+/** Anything that is not a positive number counts as not given. */
 function given(seconds: number | null | undefined): number | null {
-  return typeof seconds === "number" && Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : null;
+  return typeof seconds === "number" && Number.isFinite(seconds) && seconds > 0 ? seconds : null;
 }

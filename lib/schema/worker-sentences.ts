@@ -49,7 +49,8 @@ export const CONFIGURED: FieldSentences = {
     health_score: "The reported score, less the decay for each missed interval.",
     status: "State of the worker, one of the catalogue's.",
     missed_count: "Beats missed since the last one.",
-    interval_seconds: "Seconds between two of its beats; the policy's unless given.",
+    interval_seconds:
+      "Seconds between two of its beats. Unless given, the policy's, in proportion to the thresholds given here; at most half of the time-out.",
     timeout_seconds: "Silence after which it is critical; scales the warning in proportion.",
     zombie_threshold_seconds:
       "Silence after which it is ended, once verified; scales warning and time-out in proportion.",

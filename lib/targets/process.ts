@@ -6,21 +6,19 @@
  * claims the attempt exclusively, and the second one leaves quietly.
  * @module
  */
+import { silencesOf } from "../domain/thresholds.js";
 import { ConfigurationError } from "../errors.js";
 import type { LauncherStarter } from "../platform/launcher-host.js";
 import { type LaunchRequest, startLauncher, startThroughHost } from "../platform/launching.js";
 import { isId } from "../schema/primitives.js";
 import { SETTING_BLOCKS, type WorkerSpecRecord } from "../schema/worker-spec.js";
-import { heartbeatIntervalOf } from "../store/heartbeat-interval.js";
+import { givenHeartbeatOf } from "../store/heartbeat-policy.js";
 import type { Layout } from "../store/layout.js";
 import { attemptOf } from "../store/specs.js";
 
 /** What a start knows beyond the spec. */
 export interface StartOptions {
-  /**
-   * Told to the worker as `HEALD_HEARTBEAT_INTERVAL_SECONDS` where its spec names none: the policy's interval for its type.
-   * {@link startAttempt} looks it up.
-   */
+  /** Told to the worker as `HEALD_HEARTBEAT_INTERVAL_SECONDS`. {@link startAttempt} says what the worker is judged by. */
   readonly heartbeatIntervalSeconds?: number | undefined;
   /** The incident that the attempt is to end, told to the worker and kept in the launch record. */
   readonly incidentId?: string | undefined;
@@ -44,7 +42,7 @@ export interface StartOptions {
  * @throws {EnvironmentRefused} If the spec names a variable that no shell can hand on.
  */
 export function startAttempt(layout: Layout, spec: WorkerSpecRecord, options: StartOptions = {}): void {
-  const interval = heartbeatIntervalOf(layout, spec.worker_type ?? undefined, Date.now());
+  const interval = toldIntervalOf(layout, spec, Date.now());
   const request = launchRequestOf(layout, spec, { heartbeatIntervalSeconds: interval, ...options });
   if (options.host === undefined) startLauncher(request);
   else startThroughHost(request, options.host);
@@ -77,11 +75,21 @@ export function launchRequestOf(layout: Layout, spec: WorkerSpecRecord, options:
       heartbeat: layout.heartbeat(workerId),
     },
     memoryLimitMb: spec.resources?.memory_limit_mb ?? undefined,
-    heartbeatIntervalSeconds: spec.heartbeat?.interval_seconds ?? options.heartbeatIntervalSeconds,
+    heartbeatIntervalSeconds: options.heartbeatIntervalSeconds,
     incidentId: options.incidentId,
     fallbackFile: options.fallbackFile ?? fallbackOf(layout, spec),
     nice: options.nice,
   };
+}
+
+/**
+ * Seconds between two beats, as the monitor will expect them of this attempt: a worker that obeys is never late.
+ *
+ * To the millisecond, and rather too short than too long.
+ */
+export function toldIntervalOf(layout: Layout, spec: WorkerSpecRecord, nowMs: number): number {
+  const given = givenHeartbeatOf(layout, spec.worker_type ?? "unknown", nowMs);
+  return Math.max(1, Math.floor(silencesOf(given, spec.heartbeat ?? {}).intervalMs)) / 1000;
 }
 
 const SETTING = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;

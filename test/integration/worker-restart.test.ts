@@ -154,19 +154,21 @@ describe("worker-restart as a process", () => {
     await until(() => left() === 999, "the figures say how many starts are left", 10_000);
   });
 
-  test("tells a worker the interval that the heartbeat policy wants of its type, where its spec names none", async () => {
+  test("tells a worker the interval by which it is judged: its spec's, what follows from its time-out, or the policy's for its type", async () => {
     const overrides = { sleeper: { heartbeat_interval_seconds: 7 } };
     writeJson(at("config/heartbeat-policy.json"), { heartbeat_interval_seconds: 5, overrides });
     template("named", { launch: { command: "sleep", args: ["600"] }, heartbeat: { interval_seconds: 3 } });
     template("plain", { launch: { command: "sleep", args: ["600"] } });
+    template("short", { launch: { command: "sleep", args: ["600"] }, heartbeat: { timeout_seconds: 15 } });
+    const types = ["sleeper", "named", "plain", "short"];
     await startDaemon();
-    for (const type of ["sleeper", "named", "plain"]) die(`${type}-1`, 1, { type });
-    await until(() => ["sleeper", "named", "plain"].every((type) => runs(`${type}-1`, 2)), "all are back");
+    for (const type of types) die(`${type}-1`, 1, { type });
+    await until(() => types.every((type) => runs(`${type}-1`, 2)), "all are back");
     const told = (type: string): string[] =>
       environmentOf(pidOf(`${type}-1`, 2) as number).filter((each) => each.startsWith("HEALD_HEARTBEAT_INTERVAL_"));
     const name = "HEALD_HEARTBEAT_INTERVAL_SECONDS";
-    await until(() => ["sleeper", "named", "plain"].every((type) => told(type).length > 0), "all programs have begun");
-    expect([told("sleeper"), told("named"), told("plain")]).toEqual([[`${name}=7`], [`${name}=3`], [`${name}=5`]]);
+    await until(() => types.every((type) => told(type).length > 0), "all programs have begun");
+    expect(types.flatMap(told)).toEqual([`${name}=7`, `${name}=3`, `${name}=5`, `${name}=3.75`]);
   });
 
   test("killed with -9 again and again, it starts each of twenty dead workers once and loses none", async () => {

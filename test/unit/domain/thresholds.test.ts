@@ -46,6 +46,13 @@ describe("thresholdsOf()", () => {
     expect(own).toMatchObject({ intervalMs: 120_000, timeoutMs: 480_000, zombieMs: 1_200_000 });
   });
 
+  test("expects two beats within a time-out, also of a worker whose own values contradict each other", () => {
+    expect(thresholdsOf(shipped, { interval_seconds: 100, zombie_threshold_seconds: 120 })).toMatchObject({
+      intervalMs: 60_000,
+      timeoutMs: 120_000,
+    });
+  });
+
   test("does not judge a worker sooner because it beats more often", () => {
     expect(thresholdsOf(shipped, { interval_seconds: 5 })).toMatchObject({ timeoutMs: 120_000, zombieMs: 300_000 });
   });
@@ -73,6 +80,7 @@ describe("thresholdsOf()", () => {
     fc.assert(
       fc.property(own, (wishes) => {
         const all = thresholdsOf(shipped, wishes);
+        expect(all.intervalMs).toBeLessThanOrEqual(all.timeoutMs / 2);
         expect(all.warningMs).toBeLessThanOrEqual(all.timeoutMs);
         expect(all.timeoutMs).toBeLessThanOrEqual(all.zombieMs);
         expect(all.zombieMs).toBeLessThanOrEqual(all.blockedMs);

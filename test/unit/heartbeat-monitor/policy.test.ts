@@ -32,14 +32,17 @@ describe("heartbeat-policy.json", () => {
   });
 
   test.each([
-    [{ heartbeat_interval_seconds: 5 }, { timeout: 20, zombie: 50, warning: 10, grace: 50 }],
-    [{ heartbeat_timeout_seconds: 60 }, { timeout: 60, zombie: 150, warning: 60, grace: 150 }],
-    [{ zombie_threshold_seconds: 90 }, { timeout: 90, zombie: 90, warning: 60, grace: 90 }],
-    [{ zombie_threshold_seconds: 600 }, { timeout: 120, zombie: 600, warning: 60, grace: 600 }],
-    [{ startup_grace_seconds: 900 }, { timeout: 120, zombie: 300, warning: 60, grace: 900 }],
+    [{ heartbeat_interval_seconds: 5 }, { interval: 5, timeout: 20, zombie: 50, warning: 10, grace: 50 }],
+    [{ heartbeat_timeout_seconds: 60 }, { interval: 30, timeout: 60, zombie: 150, warning: 60, grace: 150 }],
+    [{ heartbeat_timeout_seconds: 20 }, { interval: 10, timeout: 20, zombie: 50, warning: 20, grace: 50 }],
+    [{ zombie_threshold_seconds: 90 }, { interval: 30, timeout: 90, zombie: 90, warning: 60, grace: 90 }],
+    [{ zombie_threshold_seconds: 25 }, { interval: 12.5, timeout: 25, zombie: 25, warning: 25, grace: 25 }],
+    [{ zombie_threshold_seconds: 600 }, { interval: 30, timeout: 120, zombie: 600, warning: 60, grace: 600 }],
+    [{ startup_grace_seconds: 900 }, { interval: 30, timeout: 120, zombie: 300, warning: 60, grace: 900 }],
   ])("derives what is not given from %j", (raw, expected) => {
     const { settings } = read(raw).policy;
     expect({
+      interval: settings.heartbeat_interval_seconds,
       timeout: settings.heartbeat_timeout_seconds,
       zombie: settings.zombie_threshold_seconds,
       warning: settings.warning_threshold_seconds,
