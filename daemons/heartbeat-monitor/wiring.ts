@@ -81,7 +81,7 @@ const definition: Definition = {
         leases,
         ready,
       ],
-      figures: () => figuresOf(context, before + beats.received),
+      figures: () => figuresOf(context, (context.countsOn() ? before : 0) + beats.received),
       policyChanged: () => lookAtAll(context),
       reopen: () => samples.reopen(),
       // A beat that a shadow's look finds is everybody's: it is delivered once.

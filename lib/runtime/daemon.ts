@@ -7,7 +7,7 @@
  * @module
  */
 import { AlreadyRunning, UsageError } from "../errors.js";
-import { now } from "../platform/clock.js";
+import { now, utc } from "../platform/clock.js";
 import { answerCode } from "../platform/files.js";
 import { limits, tightLimits } from "../platform/host.js";
 import { newEventIdBase } from "../platform/ids.js";
@@ -23,7 +23,7 @@ import type { Policy, PolicyDefinition } from "../schema/policy.js";
 import type { DaemonName } from "../schema/records.js";
 import { openHome, resolveHome } from "../store/home.js";
 import { Layout } from "../store/layout.js";
-import { writeMetrics } from "../store/metrics.js";
+import { loadSince, writeMetrics } from "../store/metrics.js";
 import { expiring, type RetentionLimits } from "../store/retention.js";
 import type { Answer, Core, PartKind, Perform } from "./core.js";
 import type { Flags } from "./flags.js";
@@ -67,6 +67,8 @@ export interface DaemonContext<Event, Settings> {
   partsWith<T>(kind: PartKind): ReadonlyMap<string, T>;
   /** When a wake is due, on the monotonic clock, for showing; null if there is none. */
   wakeOf(key: string): number | null;
+  /** Whether its state of the last run was found, so that lifetime totals go on; known from the first figures on. */
+  countsOn(): boolean;
 }
 
 export interface DaemonBody<Event, Effect> {
@@ -151,6 +153,8 @@ class Daemon<
   readonly #policyFile: PolicyFile<Settings, Explicit>;
   readonly #journal: FileJournal;
   readonly #startedAtMs = Date.now();
+  /** Since when its lifetime totals count: an earlier run's start, unless they begin anew with this one. */
+  #totalsSinceMs = this.#startedAtMs;
   #inForce: PolicyInForce<Settings> | null = null;
   #loop: Loop<Slice, Event, Effect, Policy<Settings>> | null = null;
   #body: DaemonBody<Event, Effect> | null = null;
@@ -292,6 +296,7 @@ class Daemon<
       part: (key) => loopHolder.loop?.part(key) ?? null,
       partsWith: (kind) => loopHolder.loop?.partsWith(kind) ?? new Map(),
       wakeOf: (key) => loopHolder.loop?.wakeOf(key) ?? null,
+      countsOn: () => (loopHolder.loop?.recoveredBootId ?? null) !== null,
     };
     const body = this.#definition.open(context);
     this.#body = body;
@@ -322,6 +327,11 @@ class Daemon<
     for (const fault of loop.faults) this.#log.warn({}, fault);
     loopHolder.loop = loop;
     this.#loop = loop;
+    // Before the first figures of this run take the place of the last run's.
+    if (context.countsOn())
+      this.#shelter.run("reading the last figures", () => {
+        this.#totalsSinceMs = loadSince(this.#layout, this.#metricsName, Date.now()) ?? this.#startedAtMs;
+      });
   }
 
   #openShadow(): void {
@@ -440,9 +450,9 @@ class Daemon<
       const lagMs = this.#lag.take();
       if (this.#isRunFileOld || this.#lag.isWorthNoting(lagMs))
         this.#isRunFileOld = !this.#shelter.run("writing the run file", () => this.#writeRunFile(lagMs));
-      writeMetrics(this.#layout, this.#definition.metricsName ?? this.#definition.name, {
+      writeMetrics(this.#layout, this.#metricsName, {
         daemon: this.#definition.name,
-        since: new Date(this.#startedAtMs).toISOString().replace(/\.\d+Z$/, "Z"),
+        since: utc(this.#totalsSinceMs),
         uptime_seconds: Math.round((Date.now() - this.#startedAtMs) / 1000),
         loop_lag_ms: lagMs,
         ...this.#body?.figures(),
@@ -455,6 +465,10 @@ class Daemon<
         this.#log.warn({ cause: String(error) }, "housekeeping is put off until it can be written again");
       this.#putOff = true;
     }
+  }
+
+  get #metricsName(): string {
+    return this.#definition.metricsName ?? this.#definition.name;
   }
 
   /** @param lagMs Noted with it; the one that was noted last unless given. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { FileRefused } from "../errors.js";
 import { utc } from "../platform/clock.js";
 import { readSmall, replaceFile } from "../platform/files.js";
+import { readInstant } from "../schema/primitives.js";
 import { jsonNamesIn, lineOf } from "./entries.js";
 import type { Layout } from "./layout.js";
 import { MAX_BYTES } from "./records.js";
@@ -41,6 +42,13 @@ export function loadTotals<Name extends string>(
   const figures = readMetrics(layout, daemon);
   const totals = names.map((name) => [name, countOf(figures[name])]);
   return Object.fromEntries(totals) as Record<Name, number>;
+}
+
+/** Since when a daemon's lifetime totals count, as its last run left it; null if that is not known, or lies in the future. */
+export function loadSince(layout: Layout, daemon: string, nowMs: number): number | null {
+  const { since } = readMetrics(layout, daemon);
+  const sinceMs = typeof since === "string" ? readInstant(since) : null;
+  return sinceMs === null || sinceMs > nowMs ? null : sinceMs;
 }
 
 function countOf(value: unknown): number {

@@ -72,3 +72,23 @@ test("a daemon that is told to stop while it starts ends at once, and lets go of
   await until(() => existsSync(line.path("run", "auto-fix.pid")), "another is ready");
   expect(second.exitCode).toBeNull();
 });
+
+test("since in the figures outlives a restart, and begins anew where the state that holds the totals is gone", async () => {
+  const path = line.path("metrics", "auto-fix-daemon-metrics.json");
+  const figures = (): { since?: string; uptime_seconds?: number } =>
+    existsSync(path) ? line.read("metrics", "auto-fix-daemon-metrics.json") : {};
+  const runOnce = async (): Promise<string | undefined> => {
+    const daemon = start();
+    await until(() => figures().uptime_seconds !== undefined, "the figures of this run are written");
+    daemon.kill("SIGTERM");
+    await until(() => daemon.exitCode !== null, "it has stopped");
+    const { since } = figures();
+    writeFileSync(path, JSON.stringify({ since: "2024-01-01T00:00:00Z" }));
+    return since;
+  };
+  const firstAtMs = Date.parse((await runOnce()) as string);
+  expect(Math.abs(Date.now() - firstAtMs)).toBeLessThan(60_000);
+  expect(await runOnce()).toBe("2024-01-01T00:00:00Z");
+  rmSync(line.path("state"), { recursive: true });
+  expect(Date.parse((await runOnce()) as string)).toBeGreaterThanOrEqual(firstAtMs);
+});

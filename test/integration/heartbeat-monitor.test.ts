@@ -276,10 +276,14 @@ describe("the monitor", () => {
   });
 
   test("counts beats on from where its last run stopped", async () => {
-    writeFileSync(home.layout.metrics("heartbeat-monitor"), '{"heartbeats_received":1000000}');
+    await home.start();
+    await home.kill();
+    const last = { heartbeats_received: 1_000_000, since: "2024-01-01T00:00:00Z" };
+    writeFileSync(home.layout.metrics("heartbeat-monitor"), JSON.stringify(last));
     const received = (): unknown => home.line.read("metrics", "heartbeat-monitor-metrics.json").heartbeats_received;
     await home.start();
     await home.spawn("a", BEATS);
     await until(() => Number(received()) > 1_000_000, "beats are counted");
+    expect(home.line.read("metrics", "heartbeat-monitor-metrics.json").since).toBe("2024-01-01T00:00:00Z");
   });
 });

@@ -4,7 +4,7 @@ import { ConfigurationError } from "../../../lib/errors.js";
 import { identityOf } from "../../../lib/platform/identity.js";
 import { readDaemons } from "../../../lib/store/daemons.js";
 import { appendHistory, rotateHistory } from "../../../lib/store/history.js";
-import { promText, Totals, writeMetrics, writePrometheus } from "../../../lib/store/metrics.js";
+import { loadSince, promText, Totals, writeMetrics, writePrometheus } from "../../../lib/store/metrics.js";
 import { readBudget, returnTokens, takeLease } from "../../../lib/store/tokens.js";
 import { temporaryLayout } from "./temporary-home.js";
 
@@ -98,6 +98,19 @@ describe("metrics", () => {
     expect(totals.values()).toEqual({ restarts_attempted: 8, restarts_failed: 2 });
     writeFileSync(layout.metrics("worker-restart"), '{"restarts_attempted":');
     expect(new Totals(layout, "worker-restart", ["restarts_attempted"]).values()).toEqual({ restarts_attempted: 0 });
+  });
+
+  test("say since when they count, unless that is not known or lies ahead", () => {
+    const layout = temporaryLayout();
+    const nowMs = Date.parse("2026-11-21T21:08:04Z");
+    const since = (): number | null => loadSince(layout, "worker-restart", nowMs);
+    expect(since()).toBeNull();
+    writeMetrics(layout, "worker-restart", { since: "2026-11-20T00:00:00Z" });
+    expect(since()).toBe(Date.parse("2026-11-20T00:00:00Z"));
+    for (const bad of ["2026-11-22T00:00:00Z", "yesterday", 7, null]) {
+      writeMetrics(layout, "worker-restart", { since: bad });
+      expect(since()).toBeNull();
+    }
   });
 
   test("go to Prometheus with one family for each figure", () => {
