@@ -79,7 +79,8 @@ export const FAILURE_PATTERN: FieldSentences = {
   }),
   ...under("storage", {
     pattern_retention_days: "Days for which a pattern is kept after it was last seen.",
-    event_retention_days: "Days for which the events behind patterns are kept.",
+    event_retention_days:
+      "Days for which failure-pattern keeps its own rotated logs, and failures that were too few for a pattern. The rotated logs of other daemons are kept for 30 days.",
     max_patterns: "How many patterns are kept; the oldest are removed first.",
   }),
   ...under("failure_categories.*", {

@@ -64,7 +64,7 @@ const shape = z.strictObject({
       max_patterns: z.number().int().min(1).max(1_000_000).optional(),
     })
     .optional()
-    .describe("For how long patterns and the events behind them are kept, and how many patterns at most."),
+    .describe("For how long failure-pattern keeps patterns and logs of its own, and how many patterns at most."),
   failure_categories: z
     .record(
       z.string().regex(/^[a-z][a-z_]*$/),

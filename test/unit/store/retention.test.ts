@@ -120,6 +120,17 @@ describe("expiring()", () => {
     expect([old, ...kept].map((path) => existsSync(path))).toEqual([false, true, true, true]);
   });
 
+  test("keeps the rotated logs of a daemon for as long as that daemon says, and of all others for 30 days", () => {
+    const layout = temporaryLayout();
+    const rotated = (log: string): string =>
+      put(join(layout.archiveDir, `${log}-events.20260101T000000Z.jsonl`), 31 * DAY);
+    const logs = ["heartbeat", "worker-restart", "auto-fix", "failure-pattern"].map(rotated);
+    for (const daemon of ["heartbeat-monitor", "worker-restart", "auto-fix"] as const)
+      expire(layout, daemon, {}, Date.now());
+    expire(layout, "failure-pattern", { logDays: 90 }, Date.now());
+    expect(logs.map((path) => existsSync(path))).toEqual([false, false, false, true]);
+  });
+
   test("removes holds that have been over for a week, and no other", () => {
     const layout = temporaryLayout();
     const hold = (name: string, text: string) => writeFileSync(join(layout.holdsDir, name), text);
