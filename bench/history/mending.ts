@@ -25,6 +25,7 @@ const TEMPLATE = {
   timeouts: { task_timeout_seconds: 600 },
   processing: { batch_size: 100 },
   rate_limits: { requests_per_minute: 600 },
+  heartbeat: { interval_seconds: 30, timeout_seconds: 120, zombie_threshold_seconds: 300 },
 };
 
 export interface MendingOptions {

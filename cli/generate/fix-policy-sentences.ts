@@ -14,7 +14,8 @@ const ACTION: FieldSentences = {
   "changes[].value": "The value to set, to add, or to multiply by.",
   "changes[].max_value": "Never more than this.",
   "changes[].min_value": "Never less than this.",
-  "changes[].default_value": "The value to start from where none is written.",
+  "changes[].default_value":
+    "The value to start from where none is written. For the interval and thresholds of heartbeat the heartbeat policy's values count instead.",
   apply_to_running: "modify-worker-spec: rolling also restarts the workers that run, one after another.",
   max_workers: "scale-up: workers of the type, at most; by default twice as many as people have started.",
   min_workers: "scale-down: workers of the type, at least; 1 by default.",

@@ -6,14 +6,16 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { changeOf } from "../../lib/domain/field-change.js";
+import { silencesOf } from "../../lib/domain/thresholds.js";
 import { readTail } from "../../lib/platform/files.js";
 import { hostMemoryMb } from "../../lib/platform/memory-of-host.js";
 import { type AllowedCommands, whyNotAllowed } from "../../lib/schema/allowed-commands.js";
 import { ACTIONS, type ActionOf, type FixAction } from "../../lib/schema/fix-actions.js";
 import type { PatternRecord } from "../../lib/schema/pattern.js";
 import { isId, readInstant } from "../../lib/schema/primitives.js";
-import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
+import type { Template, WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { jsonNamesIn } from "../../lib/store/entries.js";
+import { givenHeartbeatOf } from "../../lib/store/heartbeat-policy.js";
 import { type Hold, heldBy, readHolds } from "../../lib/store/holds.js";
 import type { Layout } from "../../lib/store/layout.js";
 import { SpecStore } from "../../lib/store/specs.js";
@@ -79,6 +81,7 @@ export class FactReader {
       pattern,
       template?.kind === "ok" ? template.template : null,
       fleet.specs,
+      nowMs,
     );
     const bad = template?.kind === "bad" ? template.sentence : null;
     const hold = this.#holdOn(plan, scope, namedWorkers(plan, scope, pattern, fleet.specs), fleet.specs, nowMs);
@@ -148,15 +151,16 @@ export class FactReader {
     plan: Plan,
     scope: string,
     pattern: PatternRecord | null,
-    template: Readonly<Record<string, unknown>> | null,
+    template: Template | null,
     specs: readonly WorkerSpecRecord[],
+    nowMs: number,
   ): { fields: FieldDiff[]; diff: Diff[]; impossible: string | null } {
     const fields: FieldDiff[] = [];
     const diff: Diff[] = [];
     let impossible: string | null = null;
     for (const action of plan.actions) {
       if (action.type === "modify-worker-spec") {
-        const made = changesOf(action, template ?? {});
+        const made = changesOf(action, template ?? {}, this.#inForce(scope, template, nowMs));
         if (typeof made === "string") impossible ??= made;
         else fields.push(...made);
       } else {
@@ -166,6 +170,17 @@ export class FactReader {
     }
     const changed = fields.map(({ field, before, after }) => ({ what: field, before, after }));
     return { fields, diff: [...changed, ...diff], impossible };
+  }
+
+  /** What workers of a type are judged by, in the fields in which their template may say so: the policy's, where it is silent. */
+  #inForce(scope: string, template: Template | null, nowMs: number): Readonly<Record<string, number>> {
+    const given = givenHeartbeatOf(this.#layout, scope, nowMs);
+    const { intervalMs, timeoutMs, zombieMs } = silencesOf(given, template?.heartbeat ?? {});
+    return {
+      "heartbeat.interval_seconds": intervalMs / 1000,
+      "heartbeat.timeout_seconds": timeoutMs / 1000,
+      "heartbeat.zombie_threshold_seconds": zombieMs / 1000,
+    };
   }
 
   #whyImpossible(
@@ -289,27 +304,34 @@ function needsNoTemplate(action: FixAction): boolean {
   ].includes(action.type);
 }
 
-/** The fields that change, or why they cannot. Several values that belong together keep their proportion. */
+/**
+ * The fields that change, or why they cannot. Several values that belong together keep their proportion.
+ *
+ * @param inForce What counts for a field of which the template says nothing; `default_value` where nothing is known here either.
+ */
 export function changesOf(
   action: ActionOf<"modify-worker-spec">,
   template: Readonly<Record<string, unknown>>,
+  inForce: Readonly<Record<string, number>> = {},
 ): FieldDiff[] | string {
   const found = action.changes.map((change) => {
     const names = [change.field, ...(change.or_fields ?? [])];
     const field = names.find((name) => scalarOf(valueAt(template, name)) !== null) ?? change.field;
-    const written = scalarOf(valueAt(template, field));
-    return { change: { ...change, field }, field, written, before: written ?? change.default_value ?? null };
+    const counts = Object.hasOwn(inForce, field) ? inForce[field] : change.default_value;
+    return { change: { ...change, field }, field, before: scalarOf(valueAt(template, field)) ?? counts ?? null };
   });
   const multiplied = found.filter(({ change }) => change.operation === "multiply");
   const factor = multiplied.length < 2 ? null : commonFactor(multiplied);
   const fields: FieldDiff[] = [];
   const whys: string[] = [];
-  for (const { change, field, before, written } of found) {
-    const own = factor === null || change.operation !== "multiply" ? change : { ...change, value: factor };
+  for (const { change, field, before } of found) {
+    const isPart = factor !== null && change.operation === "multiply";
+    // Rounded to whole seconds, an interval of 1 s would double where its thresholds grow by half.
+    const own = isPart ? { ...change, value: factor, keeps_fraction: field.endsWith("_seconds") } : change;
     const changed = changeOf(before, own);
     if (changed.kind === "impossible") return changed.why;
     if (changed.kind === "same") whys.push(changed.why);
-    else fields.push({ field, before: written, after: changed.after });
+    else fields.push({ field, before, after: changed.after });
   }
   return fields.length === 0 ? whys.join("; ") : fields;
 }

@@ -8,6 +8,8 @@ export interface Change {
   readonly value: Scalar;
   readonly max_value?: number | undefined;
   readonly min_value?: number | undefined;
+  /** Whether a whole number may become a fraction. */
+  readonly keeps_fraction?: boolean;
 }
 
 export type Changed =
@@ -16,7 +18,7 @@ export type Changed =
   | { readonly kind: "same"; readonly why: string }
   | { readonly kind: "impossible"; readonly why: string };
 
-/** Computes what one field becomes. Numbers are rounded to whole ones where they were whole. */
+/** Computes what one field becomes. Numbers are rounded to whole ones where they were whole, unless told otherwise. */
 export function changeOf(before: unknown, change: Change): Changed {
   const { field, operation, value } = change;
   if (operation === "set")
@@ -29,7 +31,7 @@ export function changeOf(before: unknown, change: Change): Changed {
   // A bound never turns a change around: what lies beyond it already stays.
   const grows = raw >= before;
   const kept = grows ? Math.max(before, bounded) : Math.min(before, bounded);
-  const after = Number.isInteger(before) ? Math.round(kept) : Number(kept.toFixed(3));
+  const after = Number.isInteger(before) && change.keeps_fraction !== true ? Math.round(kept) : Number(kept.toFixed(3));
   return after === before ? { kind: "same", why: `${field} is at its bound (${before})` } : { kind: "changed", after };
 }
 

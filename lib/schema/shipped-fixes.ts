@@ -120,7 +120,7 @@ export const SHIPPED_FIXES: readonly Fix[] = [
     category: "configuration",
     name: "Adjust heartbeat interval",
     description:
-      "Workers were called dead and came back by themselves: they beat too rarely for their limits. Interval, time-out and zombie threshold grow together, in proportion. A person is asked, because real deaths are then found later.",
+      "Workers were called dead and came back by themselves: they beat too rarely for their limits. Interval, time-out and zombie threshold grow together, in proportion, from what is in force for the type: its template's values, else the heartbeat policy's. A person is asked, because real deaths are then found later.",
     patterns: ["resource:unresponsive"],
     score: 0.65,
     asks: true,
@@ -128,14 +128,13 @@ export const SHIPPED_FIXES: readonly Fix[] = [
     prerequisites: { min_pattern_confidence: 0.75, min_pattern_occurrences: 3, came_back: true },
     actions: [
       change(
-        { field: "heartbeat.interval_seconds", operation: "multiply", value: 1.5, max_value: 300, default_value: 30 },
-        { field: "heartbeat.timeout_seconds", operation: "multiply", value: 1.5, max_value: 1200, default_value: 120 },
+        { field: "heartbeat.interval_seconds", operation: "multiply", value: 1.5, max_value: 300 },
+        { field: "heartbeat.timeout_seconds", operation: "multiply", value: 1.5, max_value: 1200 },
         {
           field: "heartbeat.zombie_threshold_seconds",
           operation: "multiply",
           value: 1.5,
           max_value: 3000,
-          default_value: 300,
         },
       ),
     ],

@@ -5,8 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FactReader } from "../../../daemons/auto-fix/facts.js";
+import { whyAsk } from "../../../daemons/auto-fix/gate-question.js";
+import { autoFixPolicy } from "../../../daemons/auto-fix/policy.js";
 import type { Plan } from "../../../daemons/auto-fix/state.js";
 import type { PatternRecord } from "../../../lib/schema/pattern.js";
+import { SHIPPED_FIXES } from "../../../lib/schema/shipped-fixes.js";
 import { openHome, resolveHome } from "../../../lib/store/home.js";
 import { Layout } from "../../../lib/store/layout.js";
 
@@ -113,5 +116,57 @@ describe("a hold on one worker", () => {
   test("does not hold a fix of the whole type, which worker-restart then leaves it out of", () => {
     hold("worker", "scan-1");
     expect(heldBy(changing)).toBeNull();
+  });
+});
+
+describe("a fix of the heartbeat of a type", () => {
+  const action = SHIPPED_FIXES.find((each) => each.fix_id === "adjust-heartbeat-interval")?.actions[0];
+  const plan = { actions: [action], target: "process" } as unknown as Plan;
+  const facts = () =>
+    new FactReader(
+      layout,
+      () => ({ commands: [] }) as never,
+      () => "unknown",
+    ).read(plan, "scan-worker", null, {}, Date.now());
+  const changes = (): unknown => facts().fields.map(({ before, after }) => [before, after]);
+  const policy = (text: object): void =>
+    writeFileSync(layout.config("heartbeat-policy"), JSON.stringify(text), { mode: 0o640 });
+  const template = (heartbeat: object): void =>
+    writeFileSync(layout.template("scan-worker"), JSON.stringify({ heartbeat }), { mode: 0o640 });
+
+  test("begins from the policy in force for the type, where the template is silent", () => {
+    expect(changes()).toEqual([
+      [30, 45],
+      [120, 180],
+      [300, 450],
+    ]);
+    policy({
+      zombie_threshold_seconds: 900,
+      overrides: { "scan-worker": { heartbeat_interval_seconds: 5, zombie_threshold_seconds: 50 } },
+    });
+    expect(changes()).toEqual([
+      [5, 7.5],
+      [20, 30],
+      [50, 75],
+    ]);
+  });
+
+  test("begins from what follows from the template, where that says a part of it", () => {
+    template({ timeout_seconds: 20 });
+    expect(changes()).toEqual([
+      [5, 7.5],
+      [20, 30],
+      [50, 75],
+    ]);
+  });
+
+  test("is held to the largest change from there", () => {
+    policy({ heartbeat_interval_seconds: 5 });
+    const asked = {
+      slice: { healer: { baselines: {} } },
+      event: { scope: "scan-worker", facts: facts(), plan: { ...plan, category: "configuration", risk: "low" } },
+      settings: autoFixPolicy.complete({ limits: { max_change_from_baseline: 1.4 } }),
+    } as unknown as Parameters<typeof whyAsk>[0];
+    expect(whyAsk(asked)).toBe("a value would be 1.50 times from where it began");
   });
 });

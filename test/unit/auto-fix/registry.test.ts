@@ -268,12 +268,28 @@ describe("the changes of a template", () => {
     ]);
   });
 
-  test("begin from the defaults where nothing is written", () => {
-    expect(changesOf(heartbeat, {})).toEqual([
-      { field: "heartbeat.interval_seconds", before: null, after: 45 },
-      { field: "heartbeat.timeout_seconds", before: null, after: 180 },
-      { field: "heartbeat.zombie_threshold_seconds", before: null, after: 450 },
+  test("begin from what is in force where nothing is written, and from a default before anything else is known", () => {
+    const inForce = {
+      "heartbeat.interval_seconds": 5,
+      "heartbeat.timeout_seconds": 20,
+      "heartbeat.zombie_threshold_seconds": 50,
+    };
+    expect(changesOf(heartbeat, {}, inForce)).toEqual([
+      { field: "heartbeat.interval_seconds", before: 5, after: 7.5 },
+      { field: "heartbeat.timeout_seconds", before: 20, after: 30 },
+      { field: "heartbeat.zombie_threshold_seconds", before: 50, after: 75 },
     ]);
+    const limit = "resources.memory_limit_mb";
+    const add = { field: limit, operation: "add", value: 100, default_value: 512 } as const;
+    expect(changesOf({ type: "modify-worker-spec", changes: [add] }, {}, inForce)).toEqual([
+      { field: limit, before: 512, after: 612 },
+    ]);
+  });
+
+  test("keep the proportion of short times too, which whole seconds would not", () => {
+    expect(
+      changesOf(heartbeat, { heartbeat: { interval_seconds: 1, timeout_seconds: 2, zombie_threshold_seconds: 3 } }),
+    ).toMatchObject([{ after: 1.5 }, { after: 3 }, { after: 4.5 }]);
   });
 
   test("go where the value stands", () => {
