@@ -1,7 +1,7 @@
 /** `auto-fix-policy.json`: which fixes may be applied, how often, how far, and who is asked. @module */
 import { z } from "zod";
-import type { DialectRule } from "../../lib/schema/dialect.js";
-import { type PolicyDefinition, readPolicy } from "../../lib/schema/policy.js";
+import { type DialectRule, isPlain } from "../../lib/schema/dialect.js";
+import { type PolicyDefinition, readPolicy, type WholeFile } from "../../lib/schema/policy.js";
 import { count, positiveSeconds, seconds } from "../../lib/schema/primitives.js";
 import type { Problem } from "../../lib/schema/problems.js";
 
@@ -163,12 +163,31 @@ interface FixCategory {
   readonly reason?: string | undefined;
 }
 
+/**
+ * Whether a file is live where it does not name `dry_run`: as soon as it sets anything, at the top or for a type.
+ *
+ * Asked of the whole file and not of one type's settings: else a file of overrides alone would be live for those types while
+ * all that shows the settings at the top says dry run. An override that names `dry_run` speaks for its own type: one
+ * type that is tried live must not take the others along.
+ */
+function isLive({ top, overrides }: WholeFile<Explicit>): boolean {
+  return [top, ...Object.values(overrides).filter((own) => own.dry_run === undefined)].some(setsAnything);
+}
+
+/** An empty block sets nothing. */
+function setsAnything(value: unknown): boolean {
+  return isPlain(value) ? Object.values(value).some(setsAnything) : value !== undefined;
+}
+
 /** Fills in what was not given. Without a single setting, as without a file, nothing may be changed: a dry run. */
-export function complete(explicit: Explicit): AutoFixSettings {
+export function complete(
+  explicit: Explicit,
+  file: WholeFile<Explicit> = { top: explicit, overrides: {} },
+): AutoFixSettings {
   const { safety = {}, approval = {}, limits = {}, blast_radius = {}, verification = {}, undo = {} } = explicit;
   return {
     enabled: explicit.enabled ?? true,
-    dry_run: explicit.dry_run ?? Object.keys(explicit).length === 0,
+    dry_run: explicit.dry_run ?? !isLive(file),
     notification_enabled: explicit.notification_enabled ?? true,
     min_confidence_threshold: explicit.min_confidence_threshold ?? 0.7,
     max_fixes_per_hour: explicit.max_fixes_per_hour ?? 10,

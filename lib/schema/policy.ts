@@ -28,13 +28,19 @@ export function settingsFor<Settings>(policy: Policy<Settings>, workerType: stri
   return Object.hasOwn(policy.overrides, workerType) ? (policy.overrides[workerType] as Settings) : policy.settings;
 }
 
+/** What a file gives, before anything is filled in; remarks are left out. */
+export interface WholeFile<Explicit> {
+  readonly top: Explicit;
+  readonly overrides: Readonly<Record<string, Explicit>>;
+}
+
 export interface PolicyDefinition<Settings, Explicit> {
   /** File name under `config/` without `.json`. */
   readonly name: string;
   /** All keys, all optional, strict: what a person may write, at the top and under `overrides.<type>`. */
   readonly shape: z.ZodObject<z.ZodRawShape>;
-  /** Fills in defaults; some derive from what was given. */
-  readonly complete: (explicit: Explicit) => Settings;
+  /** Fills in defaults; some derive from what was given, and a few from what the file gives anywhere. */
+  readonly complete: (explicit: Explicit, file?: WholeFile<Explicit>) => Settings;
   /** Checks values against each other; only those given explicitly. */
   readonly check?: (explicit: Explicit) => readonly Problem[];
   /** Fields in which a secret may stand by mistake: what was got there is not repeated in a problem. */
@@ -83,18 +89,19 @@ export function readPolicy<Settings, Explicit>(
   }
   const { overrides = {}, ...rest } = read.value;
   const explicit = without(rest, REMARKS);
+  const file = { top: explicit, overrides } as WholeFile<Explicit>;
   const problems = [...(definition.check?.(explicit as Explicit) ?? [])];
   const byType: Record<string, Settings> = {};
   for (const [type, own] of Object.entries(overrides)) {
     const merged = mergeDeep(explicit, own) as Explicit;
     for (const problem of definition.check?.(merged) ?? [])
       problems.push({ ...problem, field: `overrides.${type}.${problem.field}` });
-    byType[type] = definition.complete(merged);
+    byType[type] = definition.complete(merged, file);
   }
   if (problems.length > 0) return { ok: false, problems };
   return {
     ok: true,
-    value: { policy: { settings: definition.complete(explicit as Explicit), overrides: byType }, notes },
+    value: { policy: { settings: definition.complete(explicit as Explicit, file), overrides: byType }, notes },
   };
 }
 

@@ -17,7 +17,7 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 function autoFix(raw: unknown) {
   const read = readAutoFixPolicy(raw);
   if (!read.ok) throw new Error(sentenceOf(read.problems));
-  return { settings: read.value.policy.settings, notes: read.value.notes };
+  return { ...read.value.policy, notes: read.value.notes };
 }
 
 describe("policyNamed()", () => {
@@ -126,6 +126,23 @@ describe("the auto-fix policy", () => {
     expect(autoFix({}).settings.dry_run).toBe(true);
     expect(autoFix({ enabled: true }).settings.dry_run).toBe(false);
     expect(autoFix({ enabled: true, dry_run: true }).settings.dry_run).toBe(true);
+  });
+
+  test.each([
+    ["sets something for one type alone", { "scan-worker": { max_fixes_per_hour: 5 } }, false, false],
+    ["sets nothing for a type", { "scan-worker": { safety: {} } }, true, true],
+    ["tries one type live", { "scan-worker": { dry_run: false, max_fixes_per_hour: 1 } }, true, false],
+    ["spares one type", { "scan-worker": { dry_run: true }, other: { max_fixes_per_hour: 5 } }, false, true],
+  ])("holds for every type that does not name dry_run what the top shows, where it %s", (_, overrides, top, own) => {
+    const policy = autoFix({ $schema: "./schemas/auto-fix-policy.schema.json", overrides });
+    expect(policy.settings.dry_run).toBe(top);
+    expect(policy.overrides["scan-worker"]?.dry_run).toBe(own);
+  });
+
+  test("is live for a type that has settings of its own where only the top sets anything", () => {
+    const policy = autoFix({ enabled: true, overrides: { "scan-worker": {} } });
+    expect(policy.settings.dry_run).toBe(false);
+    expect(policy.overrides["scan-worker"]?.dry_run).toBe(false);
   });
 
   test("reads the nested dialect, converts its units, and says so", () => {
