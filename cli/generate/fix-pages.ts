@@ -1,9 +1,10 @@
 /** A page for each shipped fix and healing policy, and the files in `config/` that hold them. @module */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { planOfFix } from "../../daemons/auto-fix/plans.js";
 import { rankOf } from "../../daemons/auto-fix/turns.js";
-import { packageRoot } from "../../lib/platform/package.js";
+import { failurePatternPolicy } from "../../daemons/failure-pattern/policy.js";
+import { shippedRules } from "../../daemons/failure-pattern/rules.js";
+import { classify, ruleBook } from "../../lib/domain/classify.js";
+import type { FailureFacts, FailureRule } from "../../lib/schema/failure-rules.js";
 import { ACTIONS, type FixAction } from "../../lib/schema/fix-actions.js";
 import type { Fix } from "../../lib/schema/fix-registry.js";
 import { type HealingPolicy, OPERATOR_SIGNS, policyFixId } from "../../lib/schema/healing-policies.js";
@@ -145,29 +146,34 @@ trusted. To switch it off, set \`enabled\` to false in \`config/auto-fix-registr
 `;
 }
 
-/** Which of its patterns the shipped rules name, and by what. */
+/** Which of its patterns the shipped rules name, by what, and how sure they are. */
 function evidenceWords(fix: Fix): string {
   const lines = fix.applies_to_patterns.map((key) => {
-    const stages = STAGES.filter((stage) => RULES.some((rule) => rule.classify === key && rule.stage === stage));
-    const by = stages.map((stage) => STAGE_WORDS[stage]).join(", ");
-    return `- \`${key}\`: ${by === "" ? "no shipped rule names it; a rule of yours can" : by}`;
+    const by = STAGES.flatMap((stage) => {
+      const rules = RULES.filter((rule) => rule.classify === key && rule.stage === stage);
+      const sure = [...new Set(rules.map(sureness))].sort((a, b) => b - a);
+      return sure.map((each) => `${STAGE_WORDS[stage]} (${each}${each < LEAST ? ", too little for any fix" : ""})`);
+    });
+    return `- \`${key}\`: ${by.length === 0 ? "no shipped rule names it; a rule of yours can" : by.join(", ")}`;
   });
   return `What the shipped [failure rules](../failure-rules.md) go by:\n\n${lines.join("\n")}`;
 }
 
 const STAGE_WORDS: Readonly<Record<string, string>> = {
-  kernel: "the kernel's account or our own watch (0.99)",
-  exit: "how it ended, or an event of heald (0.9)",
-  code: "an error code (0.8)",
-  stack: "a stack trace (0.7)",
-  text: "words (0.6, too little for any fix)",
+  kernel: "the kernel's account or our own watch",
+  exit: "how it ended, or an event of heald",
+  code: "an error code",
+  stack: "a stack trace",
+  text: "words",
 };
 const STAGES = Object.keys(STAGE_WORDS);
-const RULES = (
-  JSON.parse(readFileSync(join(packageRoot(), "config/failure-rules.json"), "utf8")) as {
-    readonly rules: readonly { readonly classify: string; readonly stage: string }[];
-  }
-).rules;
+const RULES = shippedRules();
+const BOOK = ruleBook(RULES);
+/** What both policies ask for before a fix is considered. */
+const LEAST = failurePatternPolicy.complete({}).detection.confidence_threshold;
+
+/** How sure a rule is of its own example. */
+const sureness = (rule: FailureRule): number => classify(BOOK, rule.examples[0] as FailureFacts).confidence;
 
 /** As `turns.ts` decides it. */
 function turnWords(fix: Fix): string {

@@ -34,7 +34,7 @@ interface ReadyRule {
 }
 
 const STAGES: readonly RuleStage[] = ["kernel", "exit", "code", "stack", "text"];
-const CONFIDENCE: Readonly<Record<RuleStage, number>> = { kernel: 0.99, exit: 0.9, code: 0.8, stack: 0.7, text: 0.6 };
+const CONFIDENCE: Readonly<Record<RuleStage, number>> = { kernel: 0.99, exit: 0.9, code: 0.8, stack: 0.6, text: 0.6 };
 
 /** Characters at the end of a log that are looked at. */
 export const TEXT_LENGTH_MAX = 65_536;

@@ -59,7 +59,7 @@ describe("a shipped fix", () => {
 
   test("is written for patterns that the shipped rules are sure enough of, but for these", () => {
     const out = keys.filter((key) => confidenceOf(key) < policy.min_confidence_threshold);
-    // Words alone (0.6) and stack traces of mixed groups lead to no fix; the rest is for rules of an operator's own.
+    // Words and stack traces (0.6) lead to no fix; the rest is for rules of an operator's own.
     expect(out.sort()).toEqual([
       "data:data_corruption",
       "data:schema_violation",
@@ -69,5 +69,14 @@ describe("a shipped fix", () => {
       "security:vulnerable_dependency_version",
       "systemic:crash_loop",
     ]);
+  });
+
+  test("is not reached by words or a stack trace, however pure the group, but for a runtime's own account of its memory", () => {
+    const printed = rules.filter(({ stage }) => stage === "stack" || stage === "text");
+    const enough = printed.filter((rule) =>
+      rule.examples.some((facts) => classify(book, facts).confidence >= detection.confidence_threshold),
+    );
+    expect(enough.map(({ rule_id }) => rule_id)).toEqual(["stack-memory"]);
+    expect(policy.min_confidence_threshold).toBeGreaterThanOrEqual(detection.confidence_threshold);
   });
 });

@@ -74,7 +74,7 @@ describe("classify()", () => {
       ["out_of_memory", "kernel", 0.99],
       ["configuration_error", "exit", 0.9],
       ["disk_full", "code", 0.8],
-      ["uncaught_exception", "text", 0.7],
+      ["uncaught_exception", "text", 0.6],
       ["command_not_found", "text", 0.6],
     ]);
   });
