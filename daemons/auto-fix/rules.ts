@@ -42,6 +42,7 @@ class Rule<Settings, Explicit> {
         const message = `${policy}.json is in force`;
         if (inForce.isFallback !== true)
           context.reporter.newsOrLog("policy_loaded", { message, data: { policy, policy_hash: inForce.hash } });
+        for (const note of inForce.notes) context.log.info({}, `${policy}.json: ${note}`);
         changed();
       },
       refused: (sentence) => {

@@ -6,14 +6,8 @@
  * @module
  */
 import { z } from "zod";
-import {
-  actionSchema,
-  type FixAction,
-  OTHER_ACTION_NAMES,
-  TARGETS,
-  targetProblems,
-  timeoutProblems,
-} from "./fix-actions.js";
+import { actionSchema, type FixAction, TARGETS, targetProblems, timeoutProblems } from "./fix-actions.js";
+import { takeOverFixes } from "./fix-dialect.js";
 import type { PolicyDefinition } from "./policy.js";
 import { idSchema, positiveSeconds } from "./primitives.js";
 import type { Problem } from "./problems.js";
@@ -76,9 +70,6 @@ export const registryShape = z.strictObject({
 });
 export type RegistryFile = z.infer<typeof registryShape>;
 
-/** What is read: the dialect seen in the field as well. */
-const readShape = z.strictObject({ fixes: z.array(z.preprocess(translated, fixSchema)).max(200).optional() });
-
 export interface RegistrySettings {
   readonly fixes: readonly Fix[];
 }
@@ -88,7 +79,8 @@ export function registryDefinition(shipped: readonly Fix[]): PolicyDefinition<Re
   return {
     name: "auto-fix-registry",
     perType: false,
-    shape: readShape,
+    shape: registryShape,
+    takeOver: takeOverFixes,
     complete: (explicit) => ({ fixes: explicit.fixes ?? shipped }),
     check,
   };
@@ -126,66 +118,4 @@ export function changeProblems(actions: readonly FixAction[], field: string): Pr
             : [],
         ),
   );
-}
-
-type Json = Readonly<Record<string, unknown>>;
-const isObject = (value: unknown): value is Json =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** Takes over a fix in the dialect seen in the field; what is not understood goes on, so that the check names it. */
-function translated(value: unknown): unknown {
-  if (!isObject(value)) return value;
-  const actions = Array.isArray(value.actions) ? value.actions : null;
-  const isForeign =
-    actions?.some((action) => isObject(action) && Object.hasOwn(OTHER_ACTION_NAMES, String(action.type))) ?? false;
-  if (!isForeign || actions === null) return value;
-  const { metadata: _metadata, prerequisites, safety, validation, rollback: _rollback, ...rest } = value;
-  return {
-    ...rest,
-    ...(isObject(prerequisites) ? { prerequisites: pick(prerequisites, PREREQUISITES) } : {}),
-    ...(isObject(safety) ? { safety: pick(safety, SAFETY) } : { safety }),
-    ...(isObject(validation) ? { validation: validationOf(validation) } : {}),
-    actions: actionsOf(actions, String(value.name ?? value.fix_id)),
-  };
-}
-
-const PREREQUISITES = ["min_pattern_confidence", "min_pattern_occurrences"];
-const SAFETY = ["safety_score", "requires_approval", "rollback_supported", "risk_level"];
-
-const pick = (from: Json, keys: readonly string[]): Json =>
-  Object.fromEntries(keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]]));
-
-function validationOf(from: Json): Json {
-  const hours = from.monitoring_period_hours;
-  const criteria = Array.isArray(from.success_criteria) ? from.success_criteria.filter(isObject) : [];
-  const decrease = criteria.find((each) => each.type === "pattern_occurrence_decrease")?.min_decrease_percent;
-  const success = criteria.find((each) => each.type === "worker_success_rate")?.min_success_rate;
-  return {
-    ...(typeof hours === "number" ? { monitoring_period_seconds: hours * 3600 } : {}),
-    ...(typeof decrease === "number" ? { min_decrease: decrease / 100 } : {}),
-    ...(typeof success === "number" ? { min_success_rate: success } : {}),
-  };
-}
-
-const CHANGE = ["field", "operation", "value", "max_value", "min_value"];
-
-function actionsOf(actions: readonly unknown[], name: string): unknown[] {
-  const made: unknown[] = [];
-  const changes: unknown[] = [];
-  for (const action of actions) {
-    const type = isObject(action) ? String(action.type) : "";
-    const known = Object.hasOwn(OTHER_ACTION_NAMES, type) ? OTHER_ACTION_NAMES[type] : undefined;
-    if (known === null) continue;
-    // A clean state brings its own restart.
-    if (known === "restart-worker" && made.some((each) => isObject(each) && each.type === "clean-state")) continue;
-    if (known === undefined || !isObject(action)) made.push(action);
-    else if (known === "modify-worker-spec") {
-      if (changes.length === 0) made.push({ type: known, changes });
-      changes.push(pick(action, CHANGE));
-    } else if (known === "clean-state") made.push({ type: known, paths: action.paths });
-    else if (known === "enable-circuit-breaker") made.push({ type: known, state: "half-open" });
-    else if (known === "ask-person") made.push({ type: known, request: `${name} (${type.replaceAll("_", " ")})` });
-    else made.push({ type: known });
-  }
-  return made;
 }

@@ -47,6 +47,8 @@ export interface PolicyDefinition<Settings, Explicit> {
   readonly hides?: (field: string) => boolean;
   /** false: its settings are not for worker types, and `overrides` is refused like any other key that nothing reads. */
   readonly perType?: false;
+  /** Reads the dialect in lists of blocks, which `dialect` does not reach; a note for each key of it. */
+  readonly takeOver?: (raw: Json) => { readonly value: Json; readonly notes: readonly string[] };
   /**
    * Keys of the nested dialect seen in the field, by path. What is left of a block of it is named by its full path: passed over
    * where the block itself has the rule null, else refused.
@@ -73,11 +75,12 @@ export function readPolicy<Settings, Explicit>(
   if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
     return { ok: false, problems: [{ field: "", message: "must be a JSON object" }] };
   }
+  const over = definition.takeOver?.(raw as Json) ?? { value: raw as Json, notes: [] };
   const {
     value,
     notes,
     problems: leftover,
-  } = translate(raw as Json, definition.dialect ?? {}, {
+  } = translate(over.value, definition.dialect ?? {}, {
     own: Object.keys(definition.shape.shape),
     remarks: REMARKS,
   });
@@ -101,7 +104,10 @@ export function readPolicy<Settings, Explicit>(
   if (problems.length > 0) return { ok: false, problems };
   return {
     ok: true,
-    value: { policy: { settings: definition.complete(explicit as Explicit, file), overrides: byType }, notes },
+    value: {
+      policy: { settings: definition.complete(explicit as Explicit, file), overrides: byType },
+      notes: [...over.notes, ...notes],
+    },
   };
 }
 

@@ -5,7 +5,7 @@ import { Series } from "../../../daemons/auto-fix/series.js";
 import { allHold, askCondition, type ConditionAnswer } from "../../../lib/domain/metric-conditions.js";
 import { allowedCommandsDefinition, whyNotAllowed } from "../../../lib/schema/allowed-commands.js";
 import type { ActionOf } from "../../../lib/schema/fix-actions.js";
-import { registryDefinition } from "../../../lib/schema/fix-registry.js";
+import { type Fix, registryDefinition } from "../../../lib/schema/fix-registry.js";
 import { type FullCondition, type HealingSettings, healingDefinition } from "../../../lib/schema/healing-policies.js";
 import { readPolicy } from "../../../lib/schema/policy.js";
 import { sentenceOf } from "../../../lib/schema/problems.js";
@@ -118,6 +118,19 @@ describe("the fix registry", () => {
     };
     const read = registry(raw);
     expect(whyOf(read)).toBe("it is accepted");
+    expect(read.ok && read.value.notes).toEqual([
+      '"fixes[].validation.monitoring_period_hours" is read as "fixes[].validation.monitoring_period_seconds"',
+      '"fixes[].validation.success_criteria[pattern_occurrence_decrease].min_decrease_percent" is read as "fixes[].validation.min_decrease"',
+      '"fixes[].rollback.type" is read as "fixes[].rollback.on_ineffective"',
+      '"fixes[].metadata" has no meaning here and is passed over',
+      '"fixes[].prerequisites.requires_worker_specs" has no meaning here and is passed over',
+      '"fixes[].prerequisites.max_memory_limit_mb" has no meaning here and is passed over',
+      '"fixes[].safety.reversible" has no meaning here and is passed over',
+      '"fixes[].actions[modify_worker_spec]" is read as "fixes[].actions[modify-worker-spec]"',
+      '"fixes[].actions[emit_event]" has no meaning here and is passed over',
+      '"fixes[].actions[rotate_secret]" is read as "fixes[].actions[ask-person]"',
+      '"fixes[].actions[rotate_secret].invalidate_old" has no meaning here and is passed over',
+    ]);
     expect(read).toMatchObject({
       value: {
         policy: {
@@ -131,6 +144,7 @@ describe("the fix registry", () => {
                   },
                 ],
                 validation: { monitoring_period_seconds: 86_400, min_decrease: 0.7 },
+                rollback: { on_ineffective: true },
               },
               { actions: [{ type: "ask-person", request: "Rotate (rotate secret)" }] },
             ],
@@ -138,6 +152,87 @@ describe("the fix registry", () => {
         },
       },
     });
+  });
+});
+
+describe("what a fix must prove, in other names", () => {
+  /** The blocks that are in force, and what is said about them. */
+  function judgedBy(blocks: object) {
+    const read = registry({ fixes: [fix(blocks)] });
+    if (!read.ok) throw new Error(sentenceOf(read.problems));
+    const { validation, rollback } = read.value.policy.settings.fixes[0] as Fix;
+    return { validation, rollback, notes: read.value.notes };
+  }
+
+  test("is read in a fix whose actions have our names, with a note for each key", () => {
+    const validation = {
+      monitoring_period: 600,
+      success_criteria: [
+        { type: "pattern_occurrence_decrease", min_decrease_percent: 60, measurement_window_hours: 24 },
+        { type: "worker_success_rate", min_success_rate: 0.8 },
+        { type: "memory_usage_decrease", min_decrease_percent: 20 },
+      ],
+    };
+    const conditions = [
+      { type: "validation_failure", action: "immediate" },
+      { type: "new_failures_detected", threshold: 5, action: "immediate" },
+      { type: "throughput_decrease", threshold_percent: 40, action: "gradual" },
+    ];
+    expect(judgedBy({ validation, rollback: { type: "restore_previous_config", conditions } })).toEqual({
+      validation: { monitoring_period_seconds: 600, min_decrease: 0.6, min_success_rate: 0.8, new_failures_max: 5 },
+      rollback: { on_ineffective: true },
+      notes: [
+        '"fixes[].validation.monitoring_period" is read as "fixes[].validation.monitoring_period_seconds"',
+        '"fixes[].validation.success_criteria[pattern_occurrence_decrease].min_decrease_percent" is read as "fixes[].validation.min_decrease"',
+        '"fixes[].validation.success_criteria[pattern_occurrence_decrease].measurement_window_hours" has no meaning here and is passed over',
+        '"fixes[].validation.success_criteria[worker_success_rate].min_success_rate" is read as "fixes[].validation.min_success_rate"',
+        '"fixes[].validation.success_criteria[memory_usage_decrease]" has no meaning here and is passed over',
+        '"fixes[].rollback.type" is read as "fixes[].rollback.on_ineffective"',
+        '"fixes[].rollback.conditions[validation_failure]" is read as "fixes[].rollback.on_ineffective"',
+        '"fixes[].rollback.conditions[new_failures_detected].threshold" is read as "fixes[].validation.new_failures_max"',
+        '"fixes[].rollback.conditions[throughput_decrease]" has no meaning here and is passed over',
+      ],
+    });
+  });
+
+  test("keeps in place what did not help where nothing is to be undone", () => {
+    expect(judgedBy({ rollback: { type: "none", reason: "it cannot be" } })).toEqual({
+      validation: undefined,
+      rollback: { on_ineffective: false },
+      notes: [
+        '"fixes[].rollback.type" is read as "fixes[].rollback.on_ineffective"',
+        '"fixes[].rollback.reason" has no meaning here and is passed over',
+      ],
+    });
+    const { rollback, notes } = judgedBy({ rollback: { type: "by_hand", conditions: [] } });
+    expect([rollback, notes]).toEqual([
+      {},
+      ['"fixes[].rollback.type[by_hand]" has no meaning here and is passed over'],
+    ]);
+  });
+
+  test("gives way to our own names where both are there", () => {
+    const { validation, rollback } = judgedBy({
+      validation: { monitoring_period_hours: 24, monitoring_period_seconds: 60 },
+      rollback: { type: "restore_previous_config", on_ineffective: false, on_inconclusive: "undo" },
+    });
+    expect(validation).toEqual({ monitoring_period_seconds: 60 });
+    expect(rollback).toEqual({ on_ineffective: false, on_inconclusive: "undo" });
+  });
+
+  test.each([
+    [
+      { validation: { monitoring_period: "24h" } },
+      'fixes.0.validation.monitoring_period_seconds must be a number, got "24h"',
+    ],
+    [
+      { validation: { success_criteria: ["worker_success_rate"] } },
+      "fixes.0.validation.success_criteria is not a known key",
+    ],
+    [{ rollback: { type: 7 } }, "fixes.0.rollback.type is not a known key"],
+    [{ rollback: { on_inefective: false } }, "fixes.0.rollback.on_inefective is not a known key"],
+  ])("is refused by name where it is not understood: %j", (blocks, why) => {
+    expect(whyOf(registry({ fixes: [fix(blocks)] }))).toContain(why);
   });
 });
 
