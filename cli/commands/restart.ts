@@ -11,7 +11,8 @@ import { refuseUnwatched, untouchableRemark } from "../unwatched.js";
 
 export const command: CommandDefinition = {
   summary: "end workers and start them again",
-  description: "Files a request with force for each; worker-restart paces them. It spends no retry.",
+  description:
+    "Files a request with force for each; worker-restart paces them. It spends no retry. One that waits already is no more for a later time, and keeps what else it says.",
   arguments: "[id...]",
   options: [
     ...CHOICE_OPTIONS,

@@ -6,10 +6,11 @@ import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { openForWriting } from "../home.js";
 import { knownIdentity } from "../identities.js";
 import { flagOption, textOption } from "../options.js";
-import { fileRequest, HOLD_GATES, wantRunning } from "../requests.js";
+import { fileRequest, HOLD_GATES, waitsUntilMs, wantRunning } from "../requests.js";
 import { daemonState } from "../running.js";
 import { note, print, printJson } from "../screen.js";
 import { findWorker, type Worker } from "../subjects.js";
+import { localTime } from "../times.js";
 import { refuseUnwatched } from "../unwatched.js";
 
 /** What only makes an automatic restart wait. Who wants it now passes it over by name. */
@@ -18,10 +19,10 @@ export const PATIENCE_GATES = ["not_before", "backoff", "retries", "budgets"];
 export const command: CommandDefinition = {
   summary: "start a worker again that failed or waits",
   description:
-    "Files a request for worker-restart; it spends no retry. Of a worker that still runs after heald stop or drain it takes that wish back, and files nothing. Gates that protect (holds, circuit breaker, rate limits, requirements) are still asked: heald why <id> tells which one it waits for. Without worker-restart the request waits in the queue.",
+    "Files a request for worker-restart; it spends no retry. What a request that waits already says stays: whose incident it is, gates to pass, its times. Of a worker that still runs after heald stop or drain it takes that wish back, and files nothing. Gates that protect (holds, circuit breaker, rate limits, requirements) are still asked: heald why <id> tells which one it waits for. Without worker-restart the request waits in the queue.",
   arguments: "<id>",
   options: [
-    { flags: "--now", description: "do not wait for back-off, retries and budgets" },
+    { flags: "--now", description: "do not wait for back-off, retries, budgets and the time that a request is for" },
     { flags: "--override-hold", description: "pass the holds, also that of a quarantined task; logged" },
     { flags: "--why <text>", description: "kept in the request" },
     JSON_OPTION,
@@ -41,9 +42,13 @@ function retry(call: Call): undefined {
     ...(flagOption(call.options, "overrideHold") ? HOLD_GATES : []),
   ];
   const order = { reason: "retry", force: false, override, why: textOption(call.options, "why") } as const;
-  const filed = fileRequest(layout, worker, order, Date.now());
+  const nowMs = Date.now();
+  const filed = fileRequest(layout, worker, order, nowMs);
   if (flagOption(call.options, "json")) printJson({ worker_id: worker.workerId, filed, override });
   else print(`${worker.workerId}  ${filed === "filed" ? "retry requested" : "the request that waited is now a retry"}`);
+  const untilMs = waitsUntilMs(layout, worker.workerId, nowMs);
+  if (untilMs !== null)
+    note(`it is for ${localTime(untilMs, nowMs)} and not before; heald retry ${worker.workerId} --now does not wait`);
   if (!daemonState(layout, "worker-restart").running)
     note("worker-restart does not run: the request waits in the queue until heald daemons start");
 }

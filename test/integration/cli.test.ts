@@ -356,6 +356,22 @@ describe("steering", () => {
     expect(request).not.toHaveProperty("deferred");
   });
 
+  test("retry leaves a request its time, and says how to pass it", async () => {
+    writeFileSync(
+      at.path("worker-specs", "failed", "w.attempt-4.json"),
+      JSON.stringify({ worker_id: "w", worker_type: "t", attempt: 4 }),
+    );
+    writeFileSync(
+      at.path("restart", "queue", "w-restart.json"),
+      JSON.stringify({ worker_id: "w", worker_type: "t", attempt: 4, not_before: "2999-06-01T12:00:00Z" }),
+    );
+    expect((await at.heald("retry", "w")).err).toMatch(
+      /it is for 2999-06-01 \d\d:\d\d:00 and not before; heald retry w --now does not wait\n/,
+    );
+    expect(at.read("restart", "queue", "w-restart.json")).toMatchObject({ not_before: "2999-06-01T12:00:00Z" });
+    expect((await at.heald("retry", "w", "--now")).err).not.toContain("not before");
+  });
+
   test.each([
     ["drain", "draining"],
     ["stop", "stopped"],

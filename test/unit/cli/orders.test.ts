@@ -131,7 +131,7 @@ describe("fileRequest()", () => {
     expect(String(queued().requested_by)).toMatch(/^person:/);
   });
 
-  const waits = (attempt: number): void => {
+  const waits = (attempt: number, more: object = {}): void => {
     const waiting = {
       worker_id: "w-1",
       worker_type: "t",
@@ -139,6 +139,7 @@ describe("fileRequest()", () => {
       incident_id: "i-9",
       ended: { exit_code: 1 },
       deferred: { gate: "backoff", next_at: "2030-01-01T00:00:00Z" },
+      ...more,
     };
     writeFileSync(layout.queueRequest("w-1"), JSON.stringify(waiting));
   };
@@ -155,6 +156,46 @@ describe("fileRequest()", () => {
     expect(fileRequest(layout, worker, order, Date.now())).toBe("changed");
     expect(queued()).toMatchObject({ attempt: 4, incident_id: "i-9" });
     expect(queued()).not.toHaveProperty("ended");
+  });
+
+  /** A trial of auto-fix, with a colleague's remark and times. */
+  const LATER = "2999-01-01T00:00:00Z";
+  const TRIAL = {
+    ...{ reason: "fix_trial", requested_by: "auto-fix", override: ["circuit_breaker", "backoff"], run_id: "r-1" },
+    ...{ not_before: LATER, expires_at: LATER, why: "after the release", ticket: "OPS-7" },
+  };
+
+  test("keeps what others have written into a request that waits, and adds its own gates to theirs", () => {
+    waits(4, TRIAL);
+    fileRequest(layout, worker, { ...order, override: ["holds", "backoff"] }, Date.now());
+    expect(queued()).toMatchObject({
+      ...{ reason: "retry", requested_by: expect.stringMatching(/^person:/), ticket: "OPS-7", run_id: "r-1" },
+      ...{ override: ["circuit_breaker", "backoff", "holds"], why: "after the release" },
+      ...{ not_before: LATER, expires_at: LATER },
+    });
+  });
+
+  test("lets what the person says now win", () => {
+    waits(4, { ...TRIAL, expires_at: "2020-01-01T00:00:00Z" });
+    fileRequest(layout, worker, { ...order, force: true, why: "the disk is free" }, Date.now());
+    expect(queued()).toMatchObject({ why: "the disk is free", force: true, ticket: "OPS-7" });
+    // A restart means now, and a request that was over is made anew.
+    expect(queued()).not.toHaveProperty("not_before");
+    expect(queued()).not.toHaveProperty("expires_at");
+  });
+
+  test("takes over nothing that was asked for a start which has happened since", () => {
+    waits(3, TRIAL);
+    fileRequest(layout, worker, order, Date.now());
+    expect(queued()).toMatchObject({ attempt: 4, override: ["backoff"], ticket: "OPS-7" });
+    for (const key of ["not_before", "expires_at", "why", "run_id"]) expect(queued()).not.toHaveProperty(key);
+  });
+
+  test("takes over nothing from a request that is about another worker", () => {
+    waits(4, { ...TRIAL, worker_id: "w-2" });
+    fileRequest(layout, worker, order, Date.now());
+    expect(queued()).toMatchObject({ worker_id: "w-1", override: ["backoff"] });
+    expect(queued()).not.toHaveProperty("run_id");
   });
 
   test("takes back an earlier wish to keep it stopped", () => {
