@@ -15,7 +15,9 @@ import { type AllowedCommands, whyNotAllowed } from "../../lib/schema/allowed-co
 import { ACTIONS, type ActionOf, type FixAction } from "../../lib/schema/fix-actions.js";
 import type { PatternRecord } from "../../lib/schema/pattern.js";
 import { isId, writeInstant } from "../../lib/schema/primitives.js";
+import { type BreakerRecord, breakerRecordSchema } from "../../lib/schema/records.js";
 import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
+import { BreakerStore, breakerLine } from "../../lib/store/breakers.js";
 import { lineOf, textOf, unlinkIfThere } from "../../lib/store/entries.js";
 import { isSpent, placeHold, readHold } from "../../lib/store/holds.js";
 import type { Layout } from "../../lib/store/layout.js";
@@ -132,7 +134,7 @@ export class Acting {
       case "modify-worker-spec":
         return this.#fieldsBefore(action, run);
       case "enable-circuit-breaker":
-        return { text: textIfThere(layout.breaker(run.scope)), written: breakerText(run, action, Date.now()) };
+        return { text: textIfThere(layout.breaker(run.scope)), written: this.#breakerText(run, action) };
       case "fallback-mode":
         return { existed: existsSync(layout.fallbackFile(run.scope)) };
       case "quarantine":
@@ -248,6 +250,20 @@ export class Acting {
     return outcome.note;
   }
 
+  #breakerText(run: RunPart, action: Of<"enable-circuit-breaker">): string {
+    const nowMs = Date.now();
+    const state = action.state ?? "open";
+    const record: BreakerRecord = {
+      worker_type: run.scope,
+      state,
+      failure_count: 0,
+      opened_at: writeInstant(nowMs),
+      ...(state === "open" ? { next_probe_at: writeInstant(nowMs + (action.open_seconds ?? 300) * 1000) } : {}),
+      reason: `auto-fix ${run.run_id}`,
+    };
+    return breakerLine(record, new BreakerStore(this.#layout).added(run.scope));
+  }
+
   #unbreak(run: RunPart, before: BeforeImage): readonly string[] {
     const path = this.#layout.breaker(run.scope);
     const wanted = stateIn(String(before.written));
@@ -258,7 +274,7 @@ export class Acting {
     if (stateIn(found) !== wanted) return [`the circuit breaker of ${run.scope}`];
     const nowMs = Date.now();
     const back = stateIn(String(before.text)) ?? "closed";
-    const record = {
+    const record: BreakerRecord = {
       worker_type: run.scope,
       state: back,
       failure_count: 0,
@@ -266,7 +282,7 @@ export class Acting {
       manual_reset: back === "closed",
       reason,
     };
-    replaceFile(path, lineOf(record), { sync: true });
+    replaceFile(path, breakerLine(record, new BreakerStore(this.#layout).added(run.scope)), { sync: true });
     return [];
   }
 
@@ -389,22 +405,10 @@ function putBack(from: string, to: string): string[] {
   return [];
 }
 
-function breakerText(run: RunPart, action: Of<"enable-circuit-breaker">, nowMs: number): string {
-  const state = action.state ?? "open";
-  return lineOf({
-    worker_type: run.scope,
-    state,
-    failure_count: 0,
-    opened_at: writeInstant(nowMs),
-    ...(state === "open" ? { next_probe_at: writeInstant(nowMs + (action.open_seconds ?? 300) * 1000) } : {}),
-    reason: `auto-fix ${run.run_id}`,
-  });
-}
-
-function stateIn(text: string | null): string | null {
+function stateIn(text: string | null): BreakerRecord["state"] | null {
   try {
-    const { state } = JSON.parse(text ?? "null") as { state?: unknown };
-    return typeof state === "string" ? state : null;
+    const read = breakerRecordSchema.shape.state.safeParse((JSON.parse(text ?? "null") as { state?: unknown }).state);
+    return read.success ? read.data : null;
   } catch {
     return null; // No file, or one that is being written.
   }

@@ -439,14 +439,21 @@ describe("steering", () => {
     );
   });
 
-  test("breaker reset writes what an operator would write by hand, on one line", async () => {
-    writeFileSync(at.path("circuit-breakers", "t.json"), '{"worker_type":"t","state":"open","failure_count":6}');
+  test("breaker reset writes what an operator would write by hand, on one line, and keeps what people have added", async () => {
+    writeFileSync(
+      at.path("circuit-breakers", "t.json"),
+      '{"worker_type":"t","state":"open","failure_count":6,"reason":"failures","ticket":"OPS-7"}',
+    );
     expect((await at.heald("breaker", "ls")).out).toMatch(/t +open +6/);
     expect((await at.heald("breaker", "reset", "t")).out).toBe("t  closed\n");
-    expect(at.read("circuit-breakers", "t.json")).toMatchObject({
+    expect(at.read("circuit-breakers", "t.json")).toEqual({
+      worker_type: "t",
       state: "closed",
       failure_count: 0,
+      last_failure: null,
+      last_reset: expect.stringMatching(/Z$/),
       manual_reset: true,
+      ticket: "OPS-7",
     });
     expect(readFileSync(at.path("circuit-breakers", "t.json"), "utf8")).toContain('"state":"closed"');
   });

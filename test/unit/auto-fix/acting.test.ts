@@ -95,6 +95,17 @@ describe("a step", () => {
     expect(everything()).toEqual(back);
   });
 
+  test("that opens a circuit breaker keeps what a person has added to its file, and so does its undo", async () => {
+    const inFile = () => JSON.parse(readFileSync(layout.breaker("press"), "utf8")) as Record<string, unknown>;
+    writeFileSync(layout.breaker("press"), '{"worker_type":"press","state":"closed","ticket":"OPS-7"}');
+    const prepared = runOf({ type: "enable-circuit-breaker" });
+    const run = { ...prepared, before: acting.prepare(prepared) };
+    await acting.apply(run, 0);
+    expect(inFile()).toMatchObject({ state: "open", ticket: "OPS-7" });
+    expect(await acting.undo(run, 0)).toEqual([]);
+    expect(inFile()).toMatchObject({ state: "closed", reason: "undone run-1", ticket: "OPS-7" });
+  });
+
   test("that holds a task replaces a hold of heald's that is over, and none of a person's", async () => {
     const path = join(layout.holdsDir, "task-task-1.json");
     const over = { scope: "target", name: "task-1", acts: ["restart"], expires_at: "2026-01-01T00:00:00Z" };

@@ -2,7 +2,7 @@
  * Guarantee: whatever happens to the breakers' folder or to the history, it is said once, and once more when it is over; and each
  * line of the history counts once, in whichever file it stands.
  */
-import { appendFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { BreakerSource } from "../../../daemons/worker-restart/breaker-source.js";
@@ -252,6 +252,19 @@ describe("a breaker of three failures, after the history was rotated", () => {
     expect(rotated.breaker).toMatchObject({ state: "closed", failure_count: 2 });
     rotated.fail();
     expect(rotated.breaker).toMatchObject({ state: "open", failure_count: 3 });
+  });
+
+  test("opens over what a person has added to its file, for whom that is no order", () => {
+    const rotated = new Rotated();
+    const { layout, breakers } = rotated.real;
+    const inFile = () => JSON.parse(readFileSync(layout.breaker("scan"), "utf8")) as Record<string, unknown>;
+    rotated.fail();
+    rotated.fail();
+    writeFileSync(layout.breaker("scan"), JSON.stringify({ ...inFile(), ticket: "OPS-7" }, null, 2));
+    breakers.scan();
+    expect(rotated.breaker).toMatchObject({ state: "closed", failure_count: 2 });
+    rotated.fail();
+    expect(inFile()).toMatchObject({ state: "open", failure_count: 3, ticket: "OPS-7" });
   });
 
   test("counts a failure that comes late to the old file once, and those of the new one no second time after a restart", () => {
