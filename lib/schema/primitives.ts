@@ -14,8 +14,9 @@ export const idSchema = z.string().refine(isId, {
 });
 
 /**
- * Reads an instant in any form that people and programs write: ISO 8601 with `Z`, `-06:00`, `-0600` or no zone (UTC),
- * with or without a fraction, or epoch seconds or milliseconds (numbers above 1e11 are milliseconds).
+ * Reads an instant in any form that people and programs write: ISO 8601, extended or basic (`20261121T210804Z`), with
+ * `Z`, `-06:00`, `-0600` or no zone (UTC), with or without a fraction, or epoch seconds or milliseconds (numbers above
+ * 1e11 are milliseconds). Dates by week (`2026-W47-6`) or day of the year (`2026-325`) are none.
  *
  * @returns Wall-clock milliseconds, or null if it is not an instant.
  */
@@ -26,11 +27,25 @@ export function readInstant(value: unknown): number | null {
   const match = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?)\s*(Z|z|[+-]\d{2}(?::?\d{2})?)?$/.exec(
     value.trim(),
   );
-  if (!match) {
-    return /^\d{4}-\d{2}-\d{2}$/.test(value) ? Date.parse(`${value}T00:00:00Z`) : null;
-  }
+  if (!match) return readRareForm(value.trim());
   const [, date, time, zone] = match;
-  const atMs = Date.parse(`${date}T${(time ?? "").replace(",", ".")}${readZone(zone)}`);
+  return parsed(`${date}T${(time ?? "").replace(",", ".")}${readZone(zone)}`);
+}
+
+/** Of date and time each may have its marks or not; a time may be hours alone, or missing. */
+const RARE_FORM =
+  /^(\d{4})(-?)(\d{2})\2(\d{2})(?:[Tt ](\d{2})(?:(:?)(\d{2})(?:\6(\d{2})(?:[.,](\d+))?)?)?\s*(Z|z|[+-]\d{2}(?::?\d{2})?)?)?$/;
+
+/** Whatever is not written as nearly everything is. */
+function readRareForm(text: string): number | null {
+  const match = RARE_FORM.exec(text);
+  if (match === null) return null;
+  const [, year, , month, day, hour = "00", , minute = "00", second = "00", fraction = "0", zone] = match;
+  return parsed(`${year}-${month}-${day}T${hour}:${minute}:${second}.${fraction}${readZone(zone)}`);
+}
+
+function parsed(iso: string): number | null {
+  const atMs = Date.parse(iso);
   return Number.isNaN(atMs) ? null : atMs;
 }
 
