@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { shortHash } from "../../lib/domain/hash.js";
 import { createExclusive, replaceFile } from "../../lib/platform/files.js";
-import { isId, writeInstant } from "../../lib/schema/primitives.js";
+import { isId, readInstant, writeInstant } from "../../lib/schema/primitives.js";
 import { holdSchema, type RestartRequest, restartRequestSchema } from "../../lib/schema/records.js";
 import type { WorkerSpecRecord } from "../../lib/schema/worker-spec.js";
 import { textOf, unlinkIfThere } from "../../lib/store/entries.js";
@@ -30,9 +30,10 @@ export function letThrough(
     ...request,
     reason,
     requested_by: "auto-fix",
-    override: OVERRIDE,
+    // What a person passes by name, and the time that the person has set, stay.
+    override: [...new Set([...(request.override ?? []), ...OVERRIDE])],
     ended: { ...request.ended, spends_retry: false },
-    not_before: writeInstant(notBeforeMs),
+    not_before: writeInstant(Math.max(notBeforeMs, readInstant(request.not_before) ?? 0)),
     run_id: runId,
   };
   replaceFile(path, textOf(record));
