@@ -12,6 +12,7 @@ import { BreakerStore } from "../lib/store/breakers.js";
 import { namesIn } from "../lib/store/entries.js";
 import { readHolds } from "../lib/store/holds.js";
 import { FORMAT, type Home } from "../lib/store/home.js";
+import { isMade, SIGNS_IN_WORDS } from "../lib/store/home-signs.js";
 import { Layout } from "../lib/store/layout.js";
 import { packageVersion } from "../lib/store/package-version.js";
 import { readRecord } from "../lib/store/records.js";
@@ -77,7 +78,9 @@ function format(layout: Layout): Finding {
     root: layout.coordination,
   });
   if (reading.kind === "absent")
-    return warning("format", "there is no VERSION yet; the first daemon, or heald init, writes it");
+    return isMade(layout)
+      ? warning("format", "there is no VERSION yet; the first daemon, or heald init, writes it")
+      : wrong("format", `this is no home of heald yet: ${SIGNS_IN_WORDS}; heald init makes it one`);
   if (reading.kind !== "ok")
     return wrong("format", reading.kind === "bad" ? reading.sentence : "VERSION is not complete");
   const { format: found, heald } = reading.value;

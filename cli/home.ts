@@ -1,8 +1,8 @@
 /** Opens the home for a command: for reading without touching anything, or for writing. @module */
 import { statSync } from "node:fs";
-import { ConfigurationError, UsageError } from "../lib/errors.js";
+import { ConfigurationError } from "../lib/errors.js";
 import { versionSchema } from "../lib/schema/records.js";
-import { FORMAT, type Home, openHome, resolveHome } from "../lib/store/home.js";
+import { checkHome, FORMAT, type Home, openHome, requireHome } from "../lib/store/home.js";
 import { Layout } from "../lib/store/layout.js";
 import { readRecord } from "../lib/store/records.js";
 import type { Call } from "./command.js";
@@ -17,11 +17,20 @@ export const NAMED_BY: Readonly<Record<Home["namedBy"], string>> = {
 
 /** @throws {UsageError} If nothing names a home. */
 export function findHome(call: Pick<Call, "homeFlag">): Home {
-  const home = resolveHome(process.env, process.cwd(), call.homeFlag);
-  if (home !== null) return home;
-  throw new UsageError(
-    `Cannot find a home: name one with --home or HEALD_HOME, or run in a folder that holds coordination/ ("heald init" makes one)`,
-  );
+  return requireHome(process.env, process.cwd(), call.homeFlag);
+}
+
+/**
+ * The home for daemons that are to be started: they make it where a variable or the flag names it, and only there.
+ *
+ * They are given it as a flag, so they cannot tell any more how it was found.
+ *
+ * @throws {ConfigurationError} If they could not use it. @throws {Refused} If it belongs to another host.
+ */
+export function homeForDaemons(call: Pick<Call, "homeFlag">): Home {
+  const home = findHome(call);
+  checkHome(new Layout(home), { create: home.namedBy !== "cwd", claimOwnership: false, refusesForeign: true });
+  return home;
 }
 
 /** Opens a home and leaves it as it is. @throws {ConfigurationError} If there is none, or its format is newer. */
@@ -39,9 +48,16 @@ export function readHome(call: Pick<Call, "homeFlag">): Layout {
   return layout;
 }
 
-/** Opens a home to write in it; makes folders of the layout that are missing, but no home. */
-export function openForWriting(call: Pick<Call, "homeFlag">): Layout {
-  return open(call, false);
+/** The folders in which a command writes. */
+export type Folders = (layout: Layout) => readonly string[];
+
+/**
+ * Opens a home to write in it; makes the folders in which the command writes, but no home.
+ *
+ * @throws {ConfigurationError} If there is no home of heald.
+ */
+export function openForWriting(call: Pick<Call, "homeFlag">, folders: Folders = () => []): Layout {
+  return open(call, folders, false);
 }
 
 /**
@@ -49,12 +65,12 @@ export function openForWriting(call: Pick<Call, "homeFlag">): Layout {
  *
  * @throws {Refused} If it belongs to another host.
  */
-export function openForProcesses(call: Pick<Call, "homeFlag">): Layout {
-  return open(call, true);
+export function openForProcesses(call: Pick<Call, "homeFlag">, folders: Folders): Layout {
+  return open(call, folders, true);
 }
 
-function open(call: Pick<Call, "homeFlag">, refusesForeign: boolean): Layout {
+function open(call: Pick<Call, "homeFlag">, folders: Folders, refusesForeign: boolean): Layout {
   const home = findHome(call);
-  openHome(home, { create: false, claimOwnership: false, refusesForeign });
+  openHome(home, { create: false, claimOwnership: false, refusesForeign, folders });
   return new Layout(home);
 }

@@ -29,7 +29,7 @@ export async function apply(call: Call): Promise<number> {
   if (!existsSync(path)) throw new NotFound(`No file ${JSON.stringify(path)}`);
   const name = policyNamed(textOption(call.options, "as") ?? path);
   if (name === null) throw new NotFound(`No policy is called ${JSON.stringify(path)}: name one with --as`);
-  const layout = openForWriting(call);
+  const layout = openForWriting(call, ({ configDir }) => [configDir]);
   const target = layout.config(name);
   refuseLink(target);
   const next = await sound(name, path);

@@ -87,6 +87,12 @@ async function missingOf(
   return answers.filter(({ met }) => !met).map(({ what }) => what);
 }
 
+/** The folders in which a worker's start leaves something. */
+export function foldersOfStart(layout: Layout): readonly string[] {
+  const { activeDir, launchesDir, exitsDir, heartbeatsDir, runDir, workerLogsDir } = layout;
+  return [activeDir, launchesDir, exitsDir, heartbeatsDir, runDir, workerLogsDir];
+}
+
 /** Starts the first attempt; takes back the spec and the tokens if the host cannot start anything, because then nothing has begun. */
 export async function launch(layout: Layout, record: WorkerSpecRecord): Promise<void> {
   try {

@@ -26,7 +26,7 @@ export const WISH_OPTIONS = [
 /** Makes the action of a command that wants workers in a state. */
 export function wish(state: DesiredState, deed: string, done: string): NonNullable<CommandDefinition["run"]> {
   return async (call: Call): Promise<undefined> => {
-    const layout = openForWriting(call);
+    const layout = openForWriting(call, ({ desiredDir }) => [desiredDir]);
     const workers = chooseWorkers(layout, call, true);
     await confirmMany(workers.length, deed, flagOption(call.options, "yes"));
     const why = textOption(call.options, "why");

@@ -30,7 +30,7 @@ export const command: CommandDefinition = {
 type Open = readonly [id: string, incident: IncidentState];
 
 function acknowledge(call: Call, text: string): undefined {
-  const layout = openForWriting(call);
+  const layout = openForWriting(call, ({ acknowledgementsDir }) => [acknowledgementsDir]);
   const [incident_id, incident] = find(openEscalations(layout), text);
   const why = textOption(call.options, "why");
   if (incident.acknowledged !== null) {

@@ -48,7 +48,7 @@ function adopt(call: Call): undefined {
   if (pid === undefined) throw new UsageError("--pid is missing");
   const [id, type] = [checkedOption(options, "id"), checkedOption(options, "type")];
   const maySignal = flagOption(options, "maySignal");
-  const layout = openForProcesses(call);
+  const layout = openForProcesses(call, ({ activeDir }) => [activeDir]);
   const specs = new SpecStore(layout);
   const identity = adoptable(layout, pid, maySignal);
   const workerType = type ?? (id === undefined ? undefined : typeOf(layout, specs, id)) ?? TYPE_UNSAID;

@@ -27,7 +27,7 @@ export const command: CommandDefinition = {
 
 function beat(call: Call): undefined {
   const workerId = checkedId(call.args[0] as string, "A worker id");
-  const layout = openForWriting(call);
+  const layout = openForWriting(call, ({ heartbeatsDir }) => [heartbeatsDir]);
   const attempt = attemptFor(call, layout, workerId);
   const percent = { min: 0, max: 100 };
   const progress = numberOption(call.options, "progress", "--progress", percent);

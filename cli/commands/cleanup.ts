@@ -38,7 +38,7 @@ interface Line {
 }
 
 async function cleanup(call: Call): Promise<number> {
-  const layout = openForProcesses(call);
+  const layout = openForProcesses(call, ({ eventsDir }) => [eventsDir]);
   const ids = [...new Set(call.args)].map((text) => checkedId(text, "A worker id"));
   const chosen = ids.length === 0 ? zombies(layout) : ids.flatMap((workerId) => zombiesOf(layout, workerId));
   const isDry = flagOption(call.options, "dryRun");

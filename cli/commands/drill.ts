@@ -10,6 +10,7 @@ import { Traces } from "../drill/traces.js";
 import { openForProcesses } from "../home.js";
 import { flagOption, secondsOption, textOption } from "../options.js";
 import { paint, print, printJson } from "../screen.js";
+import { foldersOfStart } from "../spawning.js";
 
 const TIMEOUT_SECONDS = 60;
 const ZOMBIE_AFTER_SECONDS = 5;
@@ -41,7 +42,7 @@ interface Order {
 async function drill(call: Call): Promise<number> {
   const order = orderOf(call);
   const json = flagOption(call.options, "json");
-  const layout = openForProcesses(call);
+  const layout = openForProcesses(call, (found) => [...foldersOfStart(found), found.desiredDir]);
   refuseForbidden(layout, Date.now());
   const { workerId, course, left } = await practise(layout, order, json ? () => {} : show);
   const healed = course.missing === null;

@@ -9,7 +9,7 @@ import type { Layout } from "../../lib/store/layout.js";
 import { whyNotJson } from "../../lib/store/records.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { changesOf, isFinal, printFix, stateOf, undoWordsOf } from "../fix-words.js";
-import { openForWriting, readHome } from "../home.js";
+import { type Folders, openForWriting, readHome } from "../home.js";
 import { flagOption } from "../options.js";
 import { person } from "../person.js";
 import { type Json, textIn } from "../records.js";
@@ -121,7 +121,7 @@ function aboutOf(record: Json): string {
 
 /** A move, as an operator's `mv` would do it; one of two that decide at once is told that it was late. */
 function decide(call: Call, to: "approved" | "rejected"): undefined {
-  const layout = openForWriting(call);
+  const layout = openForWriting(call, ({ autoFixDir }) => [join(autoFixDir, to)]);
   const found = find(layout, call.args[0] as string);
   if (found.where !== "pending") throw new Refused(`${found.name} does not wait any more: it is in ${found.where}/`);
   if (found.fault !== null && to === "approved") throw new Refused(`Cannot approve ${found.name}: ${found.fault}`);
@@ -134,7 +134,7 @@ function decide(call: Call, to: "approved" | "rejected"): undefined {
 }
 
 function undo(call: Call): undefined {
-  const layout = openForWriting(call);
+  const layout = openForWriting(call, undoFolder);
   const name = (call.args[0] as string).replace(/\.json$/, "");
   const run = isId(name) ? inFolder(layout, "runs").find((each) => each.name === name) : undefined;
   if (run === undefined) {
@@ -150,9 +150,11 @@ function undo(call: Call): undefined {
 }
 
 function resume(call: Call): undefined {
-  ask(openForWriting(call), "resume");
+  ask(openForWriting(call, undoFolder), "resume");
   print("auto-fix goes on");
 }
+
+const undoFolder: Folders = ({ autoFixDir }) => [join(autoFixDir, "undo")];
 
 /** Asks auto-fix by a file, as a person with an editor would. */
 function ask(layout: Layout, name: string): boolean {

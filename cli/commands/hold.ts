@@ -60,7 +60,7 @@ function add(call: Call): undefined {
   const subject = holdSubject(call.args[0] as string);
   const seconds = secondsOption(call.options, "for", "--for") ?? HOUR_SECONDS;
   const order = { seconds, acts: readActs(textOption(call.options, "acts")), why: textOption(call.options, "why") };
-  const layout = openForWriting(call);
+  const layout = openForWriting(call, ({ holdsDir }) => [holdsDir]);
   const record = addHold(layout, subject, order, Date.now());
   if (flagOption(call.options, "json")) printJson({ file: subject.file, ...record });
   else print(`${subject.file}  no ${order.acts.join(", no ")} for ${span(seconds * 1000)}`);

@@ -3,9 +3,10 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createExclusive } from "../../lib/platform/files.js";
 import { packageRoot } from "../../lib/platform/package.js";
-import { type Home, openHome, resolveHome } from "../../lib/store/home.js";
+import { type Home, homeAt, openHome, resolveHome } from "../../lib/store/home.js";
 import { Layout } from "../../lib/store/layout.js";
 import type { Call, CommandDefinition } from "../command.js";
+import { findHome } from "../home.js";
 import { print } from "../screen.js";
 
 export const command: CommandDefinition = {
@@ -17,7 +18,7 @@ export const command: CommandDefinition = {
 };
 
 function init(call: Call): undefined {
-  const home = resolveHome(process.env, process.cwd(), call.homeFlag) ?? here();
+  const home = homeToMake(call);
   openHome(home, { create: true, claimOwnership: false });
   const layout = new Layout(home);
   const made = [...copyPolicies(layout), ...copyReadme(layout)];
@@ -27,9 +28,11 @@ function init(call: Call): undefined {
   print(`next  heald up${call.homeFlag === undefined ? "" : ` --home ${call.homeFlag}`}`);
 }
 
-function here(): Home {
-  const home = resolve(process.cwd());
-  return { home, coordination: join(home, "coordination"), logs: join(home, "agents", "logs"), namedBy: "cwd" };
+/** Here, if nothing else is named; not where only a coordination/ elsewhere is: no later command would find that home. */
+function homeToMake(call: Call): Home {
+  if (process.env.HEALD_COORDINATION_DIR) return findHome(call);
+  const cwd = resolve(process.cwd());
+  return resolveHome(process.env, cwd, call.homeFlag) ?? homeAt(cwd, "cwd", process.env, cwd);
 }
 
 /** The shipped policies, as starting points for an editor; what a person wrote stays. */

@@ -36,7 +36,7 @@ function append(call: Call): undefined {
   const metrics = metricsFrom(pairs);
   const nowMs = Date.now();
   const atMs = instantFrom(call, nowMs);
-  const layout = openForWriting(call);
+  const layout = openForWriting(call, ({ metricsDir }) => [metricsDir]);
   const record: SampleRecord = {
     timestamp: writeInstant(atMs),
     at_ms: Math.round(atMs),

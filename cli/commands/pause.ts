@@ -25,7 +25,7 @@ export const command: CommandDefinition = {
 function pause(call: Call): undefined {
   const seconds = secondsOption(call.options, "for", "--for") ?? HOUR_SECONDS;
   const order = { seconds, acts: readActs(undefined), why: textOption(call.options, "why") };
-  const layout = openForWriting(call);
+  const layout = openForWriting(call, ({ holdsDir }) => [holdsDir]);
   const isJson = flagOption(call.options, "json");
   try {
     const record = addHold(layout, holdSubject("all"), order, Date.now());

@@ -26,7 +26,7 @@ export const command: CommandDefinition = {
 };
 
 async function restart(call: Call): Promise<undefined> {
-  const layout = openForWriting(call);
+  const layout = openForWriting(call, ({ queueDir }) => [queueDir]);
   const workers = chooseWorkers(layout, call);
   for (const { workerId } of workers) refuseUnwatched(layout, workerId, "restart");
   await confirmMany(workers.length, "restart", flagOption(call.options, "yes"));

@@ -32,7 +32,7 @@ export const command: CommandDefinition = {
 };
 
 function retry(call: Call): undefined {
-  const layout = openForWriting(call);
+  const layout = openForWriting(call, ({ queueDir }) => [queueDir]);
   const worker = findWorker(layout, call.args[0] as string);
   const pid = pidOf(worker, layout);
   if (pid !== null) return letRun(layout, worker.workerId, pid, call);

@@ -10,7 +10,7 @@ import { openForProcesses } from "../home.js";
 import { checkedId, flagOption, listOption, numberOption, secondsOption, textOption } from "../options.js";
 import { daemonState } from "../running.js";
 import { note, print, printJson } from "../screen.js";
-import { createWorker, launch, type Order } from "../spawning.js";
+import { createWorker, foldersOfStart, launch, type Order } from "../spawning.js";
 
 const STARTED_MS = 5000;
 const POLL_MS = 10;
@@ -47,7 +47,7 @@ export const command: CommandDefinition = {
 
 async function spawnWorker(call: Call): Promise<number> {
   const order = orderOf(call);
-  const layout = openForProcesses(call);
+  const layout = openForProcesses(call, foldersOfStart);
   const record = await createWorker(layout, order, Date.now());
   await launch(layout, record);
   const outcome = await outcomeOf(layout, record);

@@ -1,6 +1,6 @@
 /** `heald up`: all four daemons in the foreground, each its own process, with one line for each thing that happens. @module */
 import type { Call, CommandDefinition } from "../command.js";
-import { findHome } from "../home.js";
+import { homeForDaemons } from "../home.js";
 import { Supervisor } from "../supervisor.js";
 
 export const command: CommandDefinition = {
@@ -12,7 +12,7 @@ export const command: CommandDefinition = {
 };
 
 async function up(call: Call): Promise<number> {
-  const supervisor = new Supervisor(findHome(call));
+  const supervisor = new Supervisor(homeForDaemons(call));
   process.on("SIGINT", () => supervisor.stop());
   process.on("SIGTERM", () => supervisor.stop());
   process.on("SIGHUP", () => supervisor.signal("SIGHUP"));

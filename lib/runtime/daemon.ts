@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { AlreadyRunning, UsageError } from "../errors.js";
+import { AlreadyRunning } from "../errors.js";
 import { now, utc } from "../platform/clock.js";
 import { answerCode } from "../platform/files.js";
 import { limits, tightLimits } from "../platform/host.js";
@@ -21,7 +21,7 @@ import type { EventType } from "../schema/catalogue.js";
 import type { Stamp } from "../schema/events.js";
 import type { Policy, PolicyDefinition } from "../schema/policy.js";
 import type { DaemonName } from "../schema/records.js";
-import { openHome, resolveHome } from "../store/home.js";
+import { openHome, requireHome } from "../store/home.js";
 import { Layout } from "../store/layout.js";
 import { loadSince, writeMetrics } from "../store/metrics.js";
 import { expiring, type RetentionLimits } from "../store/retention.js";
@@ -179,12 +179,7 @@ class Daemon<
   });
 
   constructor(definition: DaemonDefinition<Slice, Event, Effect, Settings, Explicit>, flags: Flags) {
-    const home = resolveHome(process.env, process.cwd(), flags.home);
-    if (home === null) {
-      throw new UsageError(
-        `Cannot find a home: name one with --home or HEALD_HOME, or run in a folder that holds coordination/ ("heald init" makes one)`,
-      );
-    }
+    const home = requireHome(process.env, process.cwd(), flags.home);
     this.#definition = definition;
     this.#flags = flags;
     openHome(home, { create: home.namedBy !== "cwd", claimOwnership: true });

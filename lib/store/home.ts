@@ -1,11 +1,12 @@
 /** Finds the home of a fleet, makes its layout, and keeps other hosts and newer formats out. @module */
 import { chmodSync, statSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
-import { ConfigurationError, FileRefused, Refused } from "../errors.js";
+import { ConfigurationError, FileRefused, Refused, UsageError } from "../errors.js";
 import { bootId, hostName, pidNamespace } from "../platform/clock.js";
 import { createExclusive, ensureDirectory, readSmall, replaceFile } from "../platform/files.js";
 import { sentenceOf } from "../schema/problems.js";
 import { ownerSchema, versionSchema } from "../schema/records.js";
+import { isMade, SIGNS_IN_WORDS } from "./home-signs.js";
 import { Layout } from "./layout.js";
 import { packageVersion } from "./package-version.js";
 import { type Reading, readRecord, type SchemaOf } from "./records.js";
@@ -31,13 +32,29 @@ export interface Home {
 export function resolveHome(env: NodeJS.ProcessEnv, cwd: string, flag?: string): Home | null {
   const named = nameHome(env, cwd, flag);
   if (named === null) return null;
-  const [home, namedBy] = named;
+  return homeAt(...named, env, cwd);
+}
+
+/** The home in a folder, with its two directories where the variables put them. */
+export function homeAt(home: string, namedBy: Home["namedBy"], env: NodeJS.ProcessEnv, cwd: string): Home {
   return {
     home,
     coordination: pathFrom(env.HEALD_COORDINATION_DIR, cwd) ?? join(home, "coordination"),
     logs: pathFrom(env.HEALD_LOG_DIR, cwd) ?? join(home, "agents", "logs"),
     namedBy,
   };
+}
+
+/** Finds the home. @throws {UsageError} If nothing names one. */
+export function requireHome(env: NodeJS.ProcessEnv, cwd: string, flag?: string): Home {
+  const home = resolveHome(env, cwd, flag);
+  if (home !== null) return home;
+  const half = env.HEALD_COORDINATION_DIR
+    ? "HEALD_COORDINATION_DIR says where its coordination/ is, and not which home it belongs to; "
+    : "";
+  throw new UsageError(
+    `Cannot find a home: ${half}name one with --home or HEALD_HOME, or run in a folder that holds coordination/ ("heald init" makes one)`,
+  );
 }
 
 function nameHome(env: NodeJS.ProcessEnv, cwd: string, flag: string | undefined): [string, Home["namedBy"]] | null {
@@ -47,8 +64,8 @@ function nameHome(env: NodeJS.ProcessEnv, cwd: string, flag: string | undefined)
   if (byOwnVariable !== null) return [byOwnVariable, "HEALD_HOME"];
   const byOldVariable = pathFrom(env.COMMIT_RELAY_HOME, cwd);
   if (byOldVariable !== null) return [byOldVariable, "COMMIT_RELAY_HOME"];
-  const beside = env.HEALD_COORDINATION_DIR || join(cwd, "coordination");
-  return isDirectory(resolve(cwd, beside)) ? [resolve(cwd), "cwd"] : null;
+  // Not where HEALD_COORDINATION_DIR alone says so: any folder would be the home then, and get worker logs.
+  return isDirectory(join(cwd, "coordination")) ? [resolve(cwd), "cwd"] : null;
 }
 
 /** An empty variable is an unset one: shells write `HEALD_HOME= heald …` for that. */
@@ -63,8 +80,10 @@ function isDirectory(path: string): boolean {
 
 /** What the caller may do to a home. */
 export interface OpenOptions {
-  /** Whether missing folders may be made: `heald init`, and a daemon whose home is named by variable or flag. */
+  /** Whether a home may be made: by `heald init`, and by a daemon whose home is named by variable or flag. */
   readonly create: boolean;
+  /** The folders in which the caller writes, which are made in a home that is there; the whole layout if not given. */
+  readonly folders?: (layout: Layout) => readonly string[];
   /** Whether this host's claim is recorded; for daemons. A home of another host is refused then. */
   readonly claimOwnership: boolean;
   /** Whether a home of another host is refused without a claim of our own: for what starts or signals processes. */
@@ -72,23 +91,57 @@ export interface OpenOptions {
 }
 
 /**
- * Opens a home: checks its format and owner before anything is touched, then makes what is missing of its layout.
+ * Opens a home: checks it before anything is touched, then makes the folders that are missing.
+ *
+ * A home that was made before a folder was added to the layout gets it by whoever needs it first.
  *
  * @throws {ConfigurationError} If there is no such home, its VERSION cannot be read, or its format is newer than ours.
  * @throws {Refused} If it belongs to another host or pid namespace.
  */
 export function openHome(home: Home, options: OpenOptions): void {
   const layout = new Layout(home);
+  const isNew = checkHome(layout, options);
+  const missing = (options.folders?.(layout) ?? layout.folders).filter((folder) => !isDirectory(folder));
+  if (!options.create) checkLogs(layout, missing);
+  makeFolders(missing);
+  // A command that writes one file is not what makes a home.
+  const makesHome = options.create || options.claimOwnership;
+  if (isNew && makesHome)
+    createExclusive(layout.version, `${JSON.stringify({ format: FORMAT, heald: packageVersion() })}\n`);
+  if (options.claimOwnership) claimOwner(layout);
+}
+
+/**
+ * Checks what `openHome` would refuse, and touches nothing.
+ *
+ * @returns Whether there is no VERSION yet.
+ * @throws {ConfigurationError} If it is no home that may be used, or may be made.
+ * @throws {Refused} If it belongs to another host or pid namespace.
+ */
+export function checkHome(layout: Layout, options: Omit<OpenOptions, "folders">): boolean {
+  const { home } = layout;
   if (!options.create && !isDirectory(home.coordination)) {
     throw new ConfigurationError(
       `Cannot open ${JSON.stringify(home.coordination)}: there is no such directory; run heald init`,
     );
   }
   const isNew = checkFormat(layout);
+  if (isNew && !options.create && !isMade(layout)) {
+    throw new ConfigurationError(
+      `Cannot open ${JSON.stringify(home.coordination)}: it is no home of heald: ${SIGNS_IN_WORDS}; heald init makes it one`,
+    );
+  }
   if (options.claimOwnership || options.refusesForeign === true) checkOwner(layout);
-  makeFolders(layout);
-  if (isNew) createExclusive(layout.version, `${JSON.stringify({ format: FORMAT, heald: packageVersion() })}\n`);
-  if (options.claimOwnership) claimOwner(layout);
+  return isNew;
+}
+
+/** A log folder of another place that is not there is mistyped, as likely as not. */
+function checkLogs({ home, logs }: Layout, missing: readonly string[]): void {
+  const isElsewhere = logs !== join(home.home, "agents", "logs");
+  if (!isElsewhere || isDirectory(logs) || !missing.some((folder) => folder.startsWith(`${logs}/`))) return;
+  throw new ConfigurationError(
+    `Cannot open ${JSON.stringify(logs)}, which HEALD_LOG_DIR names: there is no such directory; heald init makes it`,
+  );
 }
 
 /** @returns Whether there is no VERSION yet. */
@@ -162,9 +215,8 @@ function textOf(path: string): string | null {
   }
 }
 
-function makeFolders(layout: Layout): void {
-  for (const folder of layout.folders) {
-    if (isDirectory(folder)) continue;
+function makeFolders(folders: readonly string[]): void {
+  for (const folder of folders) {
     ensureDirectory(folder);
     // The umask of whoever starts first must not decide who can read the fleet's files.
     chmodSync(folder, 0o750);

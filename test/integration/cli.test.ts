@@ -8,7 +8,9 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
+  rmSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
@@ -55,6 +57,53 @@ describe("the command line", () => {
     const named = await at.heald("status", "--home", elsewhere);
     expect(named).toMatchObject({ code: 78, err: expect.stringContaining("run heald init") });
     expect((await at.heald("spawn", "--home", elsewhere, ...sleeper)).code).toBe(78);
+  });
+
+  test("makes nothing in the coordination/ of another project, nor where only HEALD_COORDINATION_DIR is named", async () => {
+    const [project, elsewhere] = [join(at.home, "project"), join(at.home, "elsewhere")];
+    for (const folder of [join(project, "coordination"), elsewhere]) mkdirSync(folder, { recursive: true });
+    const run = (cwd: string, args: readonly string[], env: NodeJS.ProcessEnv) =>
+      finished(
+        spawn(process.execPath, [MAIN, ...args], { cwd, env: { PATH: process.env.PATH, ...env }, timeout: 10_000 }),
+      );
+    const acts = ["pause", "retry w-1", "beat w-1 --attempt 1", "metric a b=1", "spawn --type t -- sleep 300"];
+    for (const act of [...acts, "stop --all", "daemon auto-fix", "up"]) {
+      const ran = await run(project, act.split(" "), {});
+      expect({ act, ...ran }).toMatchObject({ act, code: 78, out: "" });
+      expect(ran.err).toMatch(/coordination": it is no home of heald: .*; heald init makes it one\n$/);
+    }
+    const named = await run(elsewhere, ["pause"], { HEALD_COORDINATION_DIR: at.coordination });
+    expect(named).toMatchObject({ code: 2, err: expect.stringContaining("name one with --home or HEALD_HOME") });
+    expect([readdirSync(project), readdirSync(join(project, "coordination"))]).toEqual([["coordination"], []]);
+    expect(readdirSync(elsewhere)).toEqual([]);
+    expect((await run(project, ["init"], {})).code).toBe(0);
+    expect((await run(project, ["pause"], {})).code).toBe(0);
+  });
+
+  test("makes for each command the folders that it needs in a home from before they were added", async () => {
+    for (const name of readdirSync(at.coordination)) if (name !== "VERSION") rmSync(at.path(name), { recursive: true });
+    const policy = join(at.home, "heartbeat-policy.json");
+    writeFileSync(policy, '{"heartbeat_interval_seconds":20}');
+    const pid = String(at.start("sleep", ["300"]).pid);
+    const acts = [
+      ...[
+        ["spawn", ...sleeper],
+        ["beat", "worker-sleepy-1"],
+        ["stop", "worker-sleepy-1"],
+        ["pause"],
+        ["metric", "a", "b=1"],
+      ],
+      ...[
+        ["adopt", "--pid", pid],
+        ["restart", "worker-sleepy-1"],
+        ["policy", "apply", policy, "--yes"],
+      ],
+    ];
+    for (const act of acts) expect({ act, ...(await at.heald(...act)) }).toMatchObject({ act, code: 0 });
+    expect(at.list()).toEqual([
+      ...["VERSION", "config", "desired", "exits", "heartbeats", "holds", "launches", "metrics", "restart", "run"],
+      "worker-specs",
+    ]);
   });
 
   test("refuses a newer format and touches nothing", async () => {

@@ -1,13 +1,17 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ConfigurationError, Refused } from "../../../lib/errors.js";
 import { bootId, hostName, pidNamespace } from "../../../lib/platform/clock.js";
-import { openHome, resolveHome } from "../../../lib/store/home.js";
+import { packageRoot } from "../../../lib/platform/package.js";
+import { type OpenOptions, openHome, requireHome, resolveHome } from "../../../lib/store/home.js";
+import { isMade } from "../../../lib/store/home-signs.js";
 import { Layout } from "../../../lib/store/layout.js";
-import { homeIn, temporaryFolder } from "./temporary-home.js";
+import { homeIn, temporaryFolder, temporaryLayout } from "./temporary-home.js";
 
 const daemon = { create: true, claimOwnership: true };
+const daemonFoundHere = { create: false, claimOwnership: true };
+const command: OpenOptions = { create: false, claimOwnership: false, folders: ({ holdsDir }) => [holdsDir] };
 
 describe("resolveHome()", () => {
   test.each([
@@ -34,6 +38,17 @@ describe("resolveHome()", () => {
     expect(resolveHome({}, folder)).toBeNull();
     mkdirSync(join(folder, "coordination"));
     expect(resolveHome({}, folder)).toMatchObject({ home: folder, namedBy: "cwd" });
+  });
+
+  test("takes no working directory for the home because a coordination directory elsewhere is named", () => {
+    const env = { HEALD_COORDINATION_DIR: temporaryLayout().coordination };
+    const folder = temporaryFolder();
+    expect(resolveHome(env, folder)).toBeNull();
+    expect(() => requireHome(env, folder)).toThrow(
+      /^Cannot find a home: HEALD_COORDINATION_DIR says where its coordination\/ is, and not which home it belongs to; name one with --home/,
+    );
+    const home = dirname(env.HEALD_COORDINATION_DIR);
+    expect(resolveHome(env, home)).toMatchObject({ home, coordination: env.HEALD_COORDINATION_DIR });
   });
 
   test("lets the two directories be named apart from the home", () => {
@@ -69,6 +84,61 @@ describe("openHome()", () => {
     const folder = temporaryFolder();
     expect(() => openHome(homeIn(folder), { create: false, claimOwnership: false })).toThrow(ConfigurationError);
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("makes for a command the folders in which it writes, and no other, in a home from before they were added", () => {
+    const { home, holdsDir, hooksDir } = temporaryLayout();
+    for (const folder of [holdsDir, hooksDir]) rmSync(folder, { recursive: true });
+    openHome(home, command);
+    expect(statSync(holdsDir).mode & 0o777).toBe(0o750);
+    expect(existsSync(hooksDir)).toBe(false);
+    openHome(home, daemonFoundHere);
+    expect(existsSync(hooksDir)).toBe(true);
+  });
+
+  test.each([
+    ["a command", command],
+    ["a daemon that was started beside it", daemonFoundHere],
+  ])("makes nothing for %s in the coordination/ of another project", (_name, options) => {
+    const home = homeIn(temporaryFolder());
+    mkdirSync(join(home.coordination, "config"), { recursive: true });
+    expect(() => openHome(home, options)).toThrow(ConfigurationError);
+    expect(() => openHome(home, options)).toThrow(
+      /it is no home of heald: it has no VERSION, worker-specs\/, restart\/queue\/ or policy of a daemon; heald init makes it one$/,
+    );
+    expect([readdirSync(home.home), readdirSync(home.coordination)]).toEqual([["coordination"], ["config"]]);
+  });
+
+  test.each(["worker-specs/active/", "restart/queue/", "config/auto-fix-policy.json"])(
+    "takes a directory without VERSION in which a person has made %s, and leaves VERSION to the first daemon",
+    (made) => {
+      const home = homeIn(temporaryFolder());
+      const path = join(home.coordination, made);
+      mkdirSync(made.endsWith("/") ? path : dirname(path), { recursive: true });
+      if (!made.endsWith("/")) writeFileSync(path, "{}\n");
+      openHome(home, command);
+      const { version, holdsDir, folders } = new Layout(home);
+      expect([existsSync(holdsDir), existsSync(version)]).toEqual([true, false]);
+      openHome(home, daemonFoundHere);
+      expect([existsSync(version), ...folders.map(existsSync)]).not.toContain(false);
+    },
+  );
+
+  test("takes the directory in a checkout of heald, beside which the daemons' scripts are", () => {
+    expect(isMade(new Layout(homeIn(packageRoot())))).toBe(true);
+  });
+
+  test("makes no log folder of another place for a command or a daemon that makes no home", () => {
+    const { home } = temporaryLayout();
+    const mistyped = { ...home, logs: join(home.home, "lgos", "fleet") };
+    for (const options of [{ ...command, folders: ({ workerLogsDir }: Layout) => [workerLogsDir] }, daemonFoundHere])
+      expect(() => openHome(mistyped, options)).toThrow(
+        /lgos\/fleet", which HEALD_LOG_DIR names: there is no such dir/,
+      );
+    openHome(mistyped, command);
+    expect(existsSync(dirname(mistyped.logs))).toBe(false);
+    openHome(mistyped, daemon);
+    expect(existsSync(mistyped.logs)).toBe(true);
   });
 
   test("refuses a newer format with exit code 78 and touches nothing", () => {
