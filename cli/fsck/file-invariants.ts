@@ -36,8 +36,8 @@ const NAMES: Readonly<Record<string, (name: string) => boolean>> = {
 /** Folders below `coordination/` whose files heald alone makes: nobody else need read them. */
 const OWN_FOLDERS =
   /^(?:events|decisions|state|patterns|launches|exits|reports|worker-specs\/(?:zombie|completed|failed|archived)|auto-fix\/(?:runs|notify)|run)(?:\/|$)/;
-/** Made for others to read: a bare number, and lock folders of a library. */
-const OPEN_NAMES = /\.pid$|\.lock(?:\/|$)/;
+/** Lock folders, whose modes are a library's choice. */
+const OPEN_NAMES = /\.lock(?:\/|$)/;
 
 export const FILE_INVARIANTS: readonly Invariant[] = [
   {

@@ -42,6 +42,12 @@ export function lastRunOf(layout: Layout, daemon: DaemonName): LastRun | null {
   }
 }
 
+/**
+ * What has no business in the home reads this one, as a monitoring of another user does; a pid is no secret, `ps` shows it.
+ * The one in `run/` is like every file of the home: nobody else gets as far as its folder.
+ */
+const EXTRA_MODE = 0o644;
+
 /** The pid file in `run/`, and a second one where the operator wants it, which the daemons of several homes may share. */
 export class PidFile {
   readonly #own: string;
@@ -60,11 +66,11 @@ export class PidFile {
   }
 
   write(): void {
-    replaceFile(this.#own, `${process.pid}\n`, { mode: 0o644 });
+    replaceFile(this.#own, `${process.pid}\n`);
     if (this.#extra === undefined) return;
     const found = this.#holderOf(this.#extra);
     if (found === "nobody") unlinkSync(this.#extra);
-    if (createExclusive(this.#extra, `${process.pid}\n`, { mode: 0o644 })) return;
+    if (createExclusive(this.#extra, `${process.pid}\n`, { mode: EXTRA_MODE })) return;
     const why =
       typeof found === "number"
         ? `names pid ${found}, the ${this.#daemon} of another home`

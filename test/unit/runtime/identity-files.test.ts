@@ -1,6 +1,6 @@
 /** Guarantee: a pid file that several homes share always names a daemon that runs, and goes on to mean the one it means. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -52,6 +52,15 @@ class Bench {
 }
 
 const mine = `${process.pid}\n`;
+
+test("the pid file of the home can be read by its user and group alone, one outside of it by everybody", () => {
+  const before = process.umask(0o022);
+  onTestFinished(() => void process.umask(before));
+  const bench = new Bench();
+  bench.write();
+  const modes = [bench.own, bench.extra].map((path) => (statSync(path).mode & 0o777).toString(8));
+  expect(modes).toEqual(["640", "644"]);
+});
 
 describe("a pid file outside of the home", () => {
   test("that names a living daemon of another home is left alone, and mentioned", async () => {
