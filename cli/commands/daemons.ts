@@ -10,7 +10,7 @@ import { checkOwner } from "../../lib/store/home.js";
 import { Layout } from "../../lib/store/layout.js";
 import { type Call, type CommandDefinition, JSON_OPTION } from "../command.js";
 import { asJson, printDaemons } from "../daemon-rows.js";
-import { findHome, readHome } from "../home.js";
+import { homeForDaemons, readHome } from "../home.js";
 import { flagOption } from "../options.js";
 import { daemonState, daemonStates } from "../running.js";
 import { note, print, printJson } from "../screen.js";
@@ -30,7 +30,11 @@ export const command: CommandDefinition = {
       description: "Waits until each is ready. Their words go to agents/logs/system/<name>-daemon.log.",
       arguments: "[name]",
       examples: ["heald daemons start --home /srv/fleet", "heald daemons start heartbeat-monitor"],
-      run: async (call) => worst(await Promise.all(chosen(call).map((name) => start(call, name)))),
+      run: async (call) => {
+        const names = chosen(call);
+        const layout = new Layout(homeForDaemons(call));
+        return worst(await Promise.all(names.map((name) => start(layout, name))));
+      },
     },
     stop: {
       summary: "stop all daemons, or one; workers go on",
@@ -47,9 +51,11 @@ export const command: CommandDefinition = {
       examples: ["heald daemons restart worker-restart"],
       run: async (call) => {
         const names = chosen(call);
+        // What could not be started again is not stopped.
+        homeForDaemons(call);
         const layout = ownHome(call);
         const stopped = await Promise.all(names.map((name) => stop(layout, name)));
-        return worst(stopped) || worst(await Promise.all(names.map((name) => start(call, name))));
+        return worst(stopped) || worst(await Promise.all(names.map((name) => start(layout, name))));
       },
     },
     status: {
@@ -78,8 +84,8 @@ function worst(codes: readonly number[]): number {
   return codes.find((code) => code !== 0) ?? 0;
 }
 
-async function start(call: Call, name: DaemonName): Promise<number> {
-  const layout = new Layout(findHome(call));
+/** The home was checked before: the file for the daemon's words must not be what touches another's. */
+async function start(layout: Layout, name: DaemonName): Promise<number> {
   const before = daemonState(layout, name);
   if (before.running) {
     print(`${name}  runs already, pid ${before.identity?.pid}`);

@@ -67,8 +67,10 @@ describe("the command line", () => {
         spawn(process.execPath, [MAIN, ...args], { cwd, env: { PATH: process.env.PATH, ...env }, timeout: 10_000 }),
       );
     const acts = ["pause", "retry w-1", "beat w-1 --attempt 1", "metric a b=1", "spawn --type t -- sleep 300"];
-    for (const act of [...acts, "stop --all", "daemon auto-fix", "up"]) {
+    for (const act of [...acts, "stop --all", "daemon auto-fix", "daemons start", "up"]) {
       const ran = await run(project, act.split(" "), {});
+      // Started all the same, they would carry no home in their environment by which the end of the test finds them.
+      if (ran.code === 0) await run(project, ["daemons", "stop"], {});
       expect({ act, ...ran }).toMatchObject({ act, code: 78, out: "" });
       expect(ran.err).toMatch(/coordination": it is no home of heald: .*; heald init makes it one\n$/);
     }
@@ -108,8 +110,13 @@ describe("the command line", () => {
 
   test("refuses a newer format and touches nothing", async () => {
     writeFileSync(at.path("VERSION"), '{"format":2,"heald":"9.0.0"}');
-    for (const args of [["status"], ["pause"], ["init"]]) expect(await at.heald(...args)).toMatchObject({ code: 78 });
-    expect(at.list("holds")).toEqual([]);
+    const before = readdirSync(at.home, { recursive: true });
+    for (const act of ["status", "pause", "init", "up", "daemons start", "daemons restart auto-fix"]) {
+      const ran = await at.heald(...act.split(" "));
+      expect({ act, ...ran }).toMatchObject({ act, code: 78, out: "" });
+      expect(ran.err).toMatch(/its format is 2.* knows? formats up to 1\n$/);
+    }
+    expect(readdirSync(at.home, { recursive: true })).toEqual(before);
   });
 
   test("starts, adopts and signals nothing in another host's home, and says whose it is", async () => {
@@ -132,6 +139,7 @@ describe("the command line", () => {
       expect(ran.err).toContain('it belongs to host "other", pid namespace 1');
     }
     expect([...at.list("worker-specs", "active"), ...at.list("launches")]).toEqual([]);
+    expect([readdirSync(join(at.home, "agents", "logs", "system")), at.list("run")]).toEqual([[], ["owner.json"]]);
     expect(readFileSync(at.path("run", "owner.json"), "utf8")).toBe(text);
     expect((await at.heald("status")).out).toContain('this home belongs to host "other", pid namespace 1');
     expect(await at.json("status")).toMatchObject({ foreign_owner: { host: "other", pid_ns: "1" } });
