@@ -135,14 +135,14 @@ The rate of the pattern must fall by ${Math.round((validation.min_decrease ?? 0.
   } of the attempts after it must succeed. ${
     safety.rollback_supported === false
       ? "It is not undone automatically."
-      : "If not, it is undone at once, field by field, where the value is still the one that was written."
+      : "If not, it is undone at once, where what was written is still there."
   }
 
 ## By hand
 
 \`heald fix ls\` shows its runs, \`heald fix show <run>\` one run with its before-image, \`heald fixes\` how far the fix is
-trusted. To switch it off, set \`enabled\` to false in \`config/auto-fix-registry.json\`. To hold it back for a while:
-\`heald hold add type:<worker type> --acts fix\`.
+trusted. To switch it off, copy \`config/auto-fix-registry.json\` of the package to the coordination directory's \`config/\`, unless a file is there, and
+set \`enabled\` of this fix to false: the file replaces the whole list. To hold it back for a while: \`heald hold add type:<worker type> --acts fix\`.
 `;
 }
 
@@ -238,7 +238,7 @@ ${policy.actions.map(actionWords).join("\n")}
 
 ## When it is over
 
-${(policy.clear_conditions ?? []).map(({ metric, operator, threshold, for_seconds }) => `- \`${metric}\` ${operator} ${threshold} for ${for_seconds ?? 180} s`).join("\n")}
+${(policy.clear_conditions ?? []).map(({ metric, operator, threshold, for_seconds }) => `- \`${metric} ${OPERATOR_SIGNS[operator]} ${threshold}\` for ${for_seconds ?? 180} s`).join("\n")}
 
 For 120 s after an action metrics do not count. If the conditions still hold after that, the policy was ineffective: the next
 one that matches runs, by priority, and after the last one a person is called. With

@@ -9,7 +9,7 @@ import { waitFor } from "../shared/waiting.js";
 
 const NAME = "6-configuration-error";
 const WORKER = "ledger-1";
-/** With these policies any other death would be retried some twenty times within it. */
+/** With these policies any other death would use up its retries within it. */
 const PATIENCE_MS = 6000;
 
 const configOf = (stage: Stage): string => join(stage.home, "ledger.conf");

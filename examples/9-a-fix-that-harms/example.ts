@@ -124,7 +124,7 @@ export const example: Example = {
   outcomes: [
     { what: "batches are doubled, the mill dies at once", expected: "verdict ineffective: worse", judge: judgeVerdict },
     { what: "the change itself", expected: `undone within its ${WINDOW_SECONDS} s`, judge: judgeUndone },
-    { what: "confidence in the fix", expected: `falls from ${SCORE} to below ${ASK_BELOW}`, judge: judgeTrust },
+    { what: "trust in the fix", expected: `falls from ${SCORE} to below ${ASK_BELOW}`, judge: judgeTrust },
     { what: "the same failure, again", expected: "a person is asked, nothing is applied", judge: judgeAsked },
   ],
   look: [

@@ -24,7 +24,7 @@ const SHOW_EVERY_MS = 100;
 
 const HELP = `Usage: npm run demo [-- --remove]
 
-Starts four daemons and twelve workers in a new folder, breaks them in thirteen ways, and shows what comes of it.
+Starts four daemons and twelve workers in a new folder, breaks them in twelve ways, leaves one row alone, and shows what comes of it.
 
   --remove   remove the folder at the end, if every outcome was as expected; else it stays for a look
   --help     print this

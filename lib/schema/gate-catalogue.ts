@@ -189,7 +189,7 @@ export const FIX_GATES = {
   concurrency: gate("not too many fixes are under way", "a fix that is under way to be judged: heald fix ls"),
   blast_radius: gate(
     "not too large a part of the fleet is touched within an hour",
-    "fewer than {wanted} workers touched within an hour, or a wider blast_radius in auto-fix-policy.json",
+    "at most {wanted} workers touched within an hour, or a wider blast_radius in auto-fix-policy.json",
   ),
   memory_commit: gate(
     "the memory limits of all workers fit into the host",

@@ -49,7 +49,7 @@ export const SHIPPED_FIXES: readonly Fix[] = [
     category: "resource",
     name: "Increase memory limit",
     description:
-      "Workers of the type meet their own memory limit. The limit in the template goes up by half, at most to 8192 MiB; a worker that leaks meets it again, and then the limit goes back.",
+      "Workers of the type reach their own memory limit. The limit in the template goes up by half, at most to 8192 MiB; a worker that leaks reaches it again, and then the limit goes back.",
     patterns: ["resource:out_of_memory"],
     score: 0.95,
     prerequisites: { min_pattern_confidence: 0.8, min_pattern_occurrences: 3 },
@@ -80,7 +80,7 @@ export const SHIPPED_FIXES: readonly Fix[] = [
     category: "configuration",
     name: "Enable retry back-off",
     description:
-      "Workers use up their restarts faster than what ails them can pass. Restarts of the type wait 30 s, doubling to 300 s.",
+      "Workers use up their restarts faster than what is wrong can pass. Restarts of the type wait 30 s, doubling to 300 s.",
     patterns: ["systemic:max_retries_exceeded", "systemic:crash_loop"],
     score: 0.93,
     prerequisites: { min_pattern_confidence: 0.8, min_pattern_occurrences: 2 },
@@ -191,7 +191,7 @@ export const SHIPPED_FIXES: readonly Fix[] = [
     category: "resource",
     name: "Free disk space",
     description:
-      "The disk is full. Our own rotated logs are compressed, logs of old attempts and what has expired are removed; nothing of the workers' is touched.",
+      "The disk is full. heald's own rotated logs are compressed, logs of old attempts and what has expired are removed; nothing of the workers' is touched.",
     patterns: ["resource:disk_full"],
     score: 0.85,
     prerequisites: { min_pattern_occurrences: 1 },
@@ -246,7 +246,7 @@ const act = (
 export const SHIPPED_POLICIES: readonly HealingPolicy[] = [
   healing({
     name: "Critical Latency Spike",
-    description: "The slowest requests take more than half a second for minutes: the service is started anew.",
+    description: "The slowest requests take more than half a second for minutes: the service is restarted.",
     priority: 10,
     conditions: [{ metric: "latency_p99", operator: "gt", threshold: 500 }],
     clear_conditions: [{ metric: "latency_p99", operator: "lt", threshold: 400, for_seconds: 60 }],
@@ -265,7 +265,7 @@ export const SHIPPED_POLICIES: readonly HealingPolicy[] = [
   }),
   healing({
     name: "Resource Exhaustion",
-    description: "Processor and memory are both used up: one more worker, and the service is started anew.",
+    description: "Processor and memory are both used up: one more worker, and the service is restarted.",
     priority: 7,
     conditions: [
       { metric: "cpu_util", operator: "gt", threshold: 0.9 },
@@ -287,7 +287,7 @@ export const SHIPPED_POLICIES: readonly HealingPolicy[] = [
   }),
   healing({
     name: "Throughput Drop",
-    description: "Less gets through than should: the service is started anew.",
+    description: "Less gets through than should: the service is restarted.",
     priority: 4,
     conditions: [{ metric: "throughput", operator: "lt", threshold: 500 }],
     clear_conditions: [{ metric: "throughput", operator: "gte", threshold: 500, for_seconds: 60 }],

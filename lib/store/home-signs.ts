@@ -8,6 +8,8 @@ import type { Layout } from "./layout.js";
 const SIGNS = [
   "worker-specs",
   "restart/queue",
+  "heartbeats",
+  "holds",
   "config/heartbeat-policy.json",
   "config/worker-restart-policy.json",
   "config/failure-pattern-policy.json",
@@ -15,7 +17,8 @@ const SIGNS = [
 ];
 
 /** Why a directory does not count as made. */
-export const SIGNS_IN_WORDS = "it has no VERSION, worker-specs/, restart/queue/ or policy of a daemon";
+export const SIGNS_IN_WORDS =
+  "it has no VERSION, worker-specs/, restart/queue/, heartbeats/, holds/ or policy of a daemon";
 
 /**
  * Whether a coordination directory without VERSION was meant for heald.

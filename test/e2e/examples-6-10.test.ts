@@ -24,7 +24,7 @@ const EXAMPLES: readonly Example[] = [
   [
     9,
     "undoes a fix that makes things worse, and trusts it less",
-    ["batches are doubled", "the change itself", "confidence in the fix", "the same failure"],
+    ["batches are doubled", "the change itself", "trust in the fix", "the same failure"],
   ],
   [
     10,

@@ -104,7 +104,7 @@ describe("openHome()", () => {
     mkdirSync(join(home.coordination, "config"), { recursive: true });
     expect(() => openHome(home, options)).toThrow(ConfigurationError);
     expect(() => openHome(home, options)).toThrow(
-      /it is no home of heald: it has no VERSION, worker-specs\/, restart\/queue\/ or policy of a daemon; heald init makes it one$/,
+      /it is no home of heald: it has no VERSION, worker-specs\/, restart\/queue\/, heartbeats\/, holds\/ or policy of a daemon; heald init makes it one$/,
     );
     expect([readdirSync(home.home), readdirSync(home.coordination)]).toEqual([["coordination"], ["config"]]);
   });
