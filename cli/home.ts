@@ -13,6 +13,7 @@ export const NAMED_BY: Readonly<Record<Home["namedBy"], string>> = {
   HEALD_HOME: "HEALD_HOME",
   COMMIT_RELAY_HOME: "COMMIT_RELAY_HOME",
   cwd: "the working directory",
+  HEALD_COORDINATION_DIR: "HEALD_COORDINATION_DIR",
 };
 
 /** @throws {UsageError} If nothing names a home. */

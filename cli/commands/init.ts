@@ -28,7 +28,7 @@ function init(call: Call): undefined {
   print(`next  heald up${call.homeFlag === undefined ? "" : ` --home ${call.homeFlag}`}`);
 }
 
-/** Here, if nothing else is named; not where only a coordination/ elsewhere is: no later command would find that home. */
+/** Here, if nothing else is named; not where only a directory elsewhere of another name is: no later command would find that home. */
 function homeToMake(call: Call): Home {
   if (process.env.HEALD_COORDINATION_DIR) return findHome(call);
   const cwd = resolve(process.cwd());

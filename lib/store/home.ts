@@ -1,6 +1,6 @@
 /** Finds the home of a fleet, makes its layout, and keeps other hosts and newer formats out. @module */
 import { chmodSync, statSync } from "node:fs";
-import { isAbsolute, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { ConfigurationError, FileRefused, Refused, UsageError } from "../errors.js";
 import { bootId, hostName, pidNamespace } from "../platform/clock.js";
 import { createExclusive, ensureDirectory, readSmall, replaceFile } from "../platform/files.js";
@@ -21,11 +21,12 @@ export interface Home {
   readonly coordination: string;
   /** `agents/logs/`, absolute. */
   readonly logs: string;
-  readonly namedBy: "flag" | "HEALD_HOME" | "COMMIT_RELAY_HOME" | "cwd";
+  readonly namedBy: "flag" | "HEALD_HOME" | "COMMIT_RELAY_HOME" | "cwd" | "HEALD_COORDINATION_DIR";
 }
 
 /**
- * Finds the home: the flag, `HEALD_HOME`, `COMMIT_RELAY_HOME`, or the working directory if it holds `coordination/`.
+ * Finds the home: the flag, `HEALD_HOME`, `COMMIT_RELAY_HOME`, the working directory if it holds `coordination/`, or the
+ * parent of a `coordination/` that `HEALD_COORDINATION_DIR` names.
  *
  * @returns null if nothing names a home: nothing may be created then.
  */
@@ -64,8 +65,12 @@ function nameHome(env: NodeJS.ProcessEnv, cwd: string, flag: string | undefined)
   if (byOwnVariable !== null) return [byOwnVariable, "HEALD_HOME"];
   const byOldVariable = pathFrom(env.COMMIT_RELAY_HOME, cwd);
   if (byOldVariable !== null) return [byOldVariable, "COMMIT_RELAY_HOME"];
-  // Not where HEALD_COORDINATION_DIR alone says so: any folder would be the home then, and get worker logs.
-  return isDirectory(join(cwd, "coordination")) ? [resolve(cwd), "cwd"] : null;
+  if (isDirectory(join(cwd, "coordination"))) return [resolve(cwd), "cwd"];
+  // The working directory would be no home: it would get worker logs, and another one tomorrow.
+  const coordination = pathFrom(env.HEALD_COORDINATION_DIR, cwd);
+  return coordination !== null && basename(coordination) === "coordination"
+    ? [dirname(coordination), "HEALD_COORDINATION_DIR"]
+    : null;
 }
 
 /** An empty variable is an unset one: shells write `HEALD_HOME= heald …` for that. */

@@ -40,15 +40,20 @@ describe("resolveHome()", () => {
     expect(resolveHome({}, folder)).toMatchObject({ home: folder, namedBy: "cwd" });
   });
 
-  test("takes no working directory for the home because a coordination directory elsewhere is named", () => {
-    const env = { HEALD_COORDINATION_DIR: temporaryLayout().coordination };
-    const folder = temporaryFolder();
-    expect(resolveHome(env, folder)).toBeNull();
-    expect(() => requireHome(env, folder)).toThrow(
+  test("takes the parent of a coordination directory that alone is named, wherever it is asked", () => {
+    const { coordination } = temporaryLayout();
+    const home = { home: dirname(coordination), coordination };
+    const env = { HEALD_COORDINATION_DIR: coordination };
+    expect(resolveHome(env, temporaryFolder())).toMatchObject({ ...home, namedBy: "HEALD_COORDINATION_DIR" });
+    expect(resolveHome(env, home.home)).toMatchObject({ ...home, namedBy: "cwd" });
+  });
+
+  test("guesses no home from a directory of another name, and says what is missing", () => {
+    const env = { HEALD_COORDINATION_DIR: "/fast/heald" };
+    expect(resolveHome(env, temporaryFolder())).toBeNull();
+    expect(() => requireHome(env, temporaryFolder())).toThrow(
       /^Cannot find a home: HEALD_COORDINATION_DIR says where its coordination\/ is, and not which home it belongs to; name one with --home/,
     );
-    const home = dirname(env.HEALD_COORDINATION_DIR);
-    expect(resolveHome(env, home)).toMatchObject({ home, coordination: env.HEALD_COORDINATION_DIR });
   });
 
   test("lets the two directories be named apart from the home", () => {
