@@ -290,6 +290,8 @@ export type Event =
       readonly suspended_ms: number;
       readonly stepped_ms: number;
       readonly late: boolean;
+      /** How late the loop came to its timer; not in records from before it was measured. */
+      readonly loop_delay_ms?: number;
       readonly cpu_pressure: number | null;
       readonly host: "running" | "stopping" | "unknown";
     }

@@ -184,7 +184,7 @@ function moveLocalHealth(turn: Turn, pulse: Extract<Event, { kind: "pulse" }>): 
   const share = suspects >= turn.policy.settings.mass_failure.min_workers ? suspects / Math.max(1, monitored) : 0;
   const health = step(turn.fleet.local_health, {
     lateTick: pulse.late,
-    loopDelayP99Ms: null,
+    loopDelayMs: pulse.loop_delay_ms ?? null,
     cpuPressure: pulse.cpu_pressure,
     suspectShare: share,
   });

@@ -16,6 +16,7 @@ import { isAlive, isCorpse, memoryOfTree, readStat } from "../../lib/platform/pr
 import { everySeconds } from "../../lib/platform/seconds.js";
 import { Stillness } from "../../lib/platform/stillness.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
+import { LoopLag } from "../../lib/runtime/loop-lag.js";
 import { piecemeal } from "../../lib/runtime/piecemeal.js";
 import type { Event, WorkerPart } from "./facts.js";
 import type { HeartbeatSettings } from "./policy.js";
@@ -51,6 +52,7 @@ export class SweepSource implements Source {
   #endPulses: () => void = () => {};
   #near: NodeJS.Timeout | null = null;
   #last: Instant | null = null;
+  readonly #lag = new LoopLag(PULSE_MS);
   #pulses = 0;
   #cursor = 0;
   /** How often all have had their turn. */
@@ -83,7 +85,11 @@ export class SweepSource implements Source {
     await this.#host.first;
     if (this.#stopped) return;
     this.#pulse();
-    this.#endPulses = everySeconds(PULSE_SECONDS, () => this.#pulse());
+    this.#lag.begin(now().monoMs);
+    this.#endPulses = everySeconds(PULSE_SECONDS, () => {
+      this.#lag.pulse(now().monoMs);
+      this.#pulse();
+    });
   }
 
   stop(): void {
@@ -126,6 +132,7 @@ export class SweepSource implements Source {
       suspended_ms: Math.round(suspendedMs),
       stepped_ms: Math.round(steppedMs),
       late: gapMs > PULSE_MS + LATE_MS,
+      loop_delay_ms: this.#lag.take(),
       cpu_pressure: this.#pressure,
       host: this.#host.state,
     });

@@ -8,7 +8,7 @@
 /** The worst local health; 0 is the best. The range is memberlist's (`awareness.go`). */
 export const LOCAL_HEALTH_MAX = 7;
 
-/** Event-loop delay, 99th percentile, above which a tick is not clean. */
+/** Delay of the event loop above which a tick is not clean. */
 const LOOP_DELAY_MS_MAX = 200;
 
 /**
@@ -30,8 +30,8 @@ const CLOCK_NOISE_MS = 1_000;
 export interface TickSigns {
   /** The tick came noticeably later than it was set for. */
   readonly lateTick: boolean;
-  /** 99th percentile of the event-loop delay since the last tick; `null` if not measured. */
-  readonly loopDelayP99Ms: number | null;
+  /** The worst delay of the event loop that was seen since the last tick; `null` if not measured. */
+  readonly loopDelayMs: number | null;
   /** `some avg10` of `/proc/pressure/cpu`, 0 to 100; `null` where the kernel does not say. */
   readonly cpuPressure: number | null;
   /** Suspect workers as a share of all watched ones, 0 to 1. */
@@ -46,7 +46,7 @@ export interface TickSigns {
 export function step(score: number, signs: TickSigns): number {
   const unclean =
     signs.lateTick ||
-    (signs.loopDelayP99Ms ?? 0) > LOOP_DELAY_MS_MAX ||
+    (signs.loopDelayMs ?? 0) > LOOP_DELAY_MS_MAX ||
     (signs.cpuPressure ?? 0) > CPU_PRESSURE_MAX ||
     signs.suspectShare > SUSPECT_SHARE_MAX;
   return Math.min(LOCAL_HEALTH_MAX, Math.max(0, score + (unclean ? 1 : -1)));

@@ -370,6 +370,18 @@ describe("limits on what is ended", () => {
 });
 
 describe("a monitor that has reason to suspect itself", () => {
+  test.each([
+    ["over 200 ms late against itself", 201, 3],
+    ["no later than that as clean", 200, 0],
+    ["at a time of which an older record does not say as clean", undefined, 0],
+  ])("counts a loop that comes %s", (_name, loop_delay_ms, health) => {
+    const { world } = openScene();
+    fleetOf(world, 1);
+    world.run(60);
+    for (let nth = 0; nth < 3; nth++) world.pulse(loop_delay_ms === undefined ? {} : { loop_delay_ms });
+    expect(world.fleet.local_health).toBe(health);
+  });
+
   test("stalled: nobody is judged by the time in which it did not run, and that is said once", () => {
     const { world, simulation } = openScene();
     const ids = fleetOf(world, 3);

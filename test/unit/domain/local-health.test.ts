@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { compareClocks, isOwnStall, step, stretch } from "../../../lib/domain/local-health.js";
 
-const clean = { lateTick: false, loopDelayP99Ms: 20, cpuPressure: 10, suspectShare: 0 };
+const clean = { lateTick: false, loopDelayMs: 20, cpuPressure: 10, suspectShare: 0 };
 
 describe("step()", () => {
   test.each([
     ["a late tick", { lateTick: true }],
-    ["an event-loop delay over 200 ms", { loopDelayP99Ms: 201 }],
+    ["an event-loop delay over 200 ms", { loopDelayMs: 201 }],
     ["a starved CPU", { cpuPressure: 81 }],
     ["more than 30 % of the workers suspect together", { suspectShare: 0.31 }],
   ])("rises by one for %s", (_, sign) => {
@@ -20,7 +20,7 @@ describe("step()", () => {
   });
 
   test("reads what could not be measured as clean", () => {
-    expect(step(1, { lateTick: false, loopDelayP99Ms: null, cpuPressure: null, suspectShare: 0.3 })).toBe(0);
+    expect(step(1, { lateTick: false, loopDelayMs: null, cpuPressure: null, suspectShare: 0.3 })).toBe(0);
   });
 });
 

@@ -81,6 +81,18 @@ describe("the pulse", () => {
     expect(pulses).toBe(1);
   });
 
+  test("tells how late the loop came to it, once", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "setTimeout", "clearInterval", "clearTimeout"] });
+    await sweep.start();
+    // The clock is the real one: as if the timer had been due after a second, and the loop had been busy since.
+    for (const end = performance.now() + 1300; performance.now() < end; );
+    await seconds(2);
+    const delays = offered.flatMap((event) => (event.kind === "pulse" ? [event.loop_delay_ms] : []));
+    const late = delays.filter((ms) => ms !== 0);
+    expect(late).toEqual([expect.any(Number)]);
+    expect(late[0]).toBeGreaterThanOrEqual(290);
+  });
+
   test("asks nobody while nobody dies, but all when there is another process, and every tenth time", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "setTimeout", "clearInterval", "clearTimeout"] });
     for (let nth = 0; nth < 1000; nth++) add(`w-${nth}`, true);
