@@ -165,7 +165,9 @@ describe("the monitor", () => {
     process.kill(-paused, "SIGSTOP");
     const meek = await home.spawn("meek", "echo the last words; sleep 601 & exec sleep 600", REQUIRED);
     const stubborn = await home.spawn("stubborn", "trap '' TERM; while :; do sleep 600; done", REQUIRED);
-    await until(() => home.requests().length === 2, "both silent ones are filed");
+    const isOver = (id: string): boolean => home.types(id).includes("zombie_cleanup_completed");
+    await until(() => isOver("meek") && isOver("stubborn"), "both silent ones are ended, and that is told");
+    expect(home.requests()).toHaveLength(2);
 
     expect(home.types("meek").filter((type) => type.startsWith("zombie_"))).toEqual([
       "zombie_detected",
