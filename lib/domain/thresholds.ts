@@ -10,7 +10,7 @@
 export interface SilencePolicy {
   /** Seconds between two beats of a worker. Default: 30, at most half of the time-out. */
   readonly heartbeat_interval_seconds?: number | null | undefined;
-  /** Silence that makes a worker critical. Default: four intervals, not before a given warning, kept under the zombie threshold. */
+  /** Silence that makes a worker critical. Default: four intervals, kept under the zombie threshold. */
   readonly heartbeat_timeout_seconds?: number | null | undefined;
   /** Silence that makes a zombie, once verified. Default: two and a half time-outs. */
   readonly zombie_threshold_seconds?: number | null | undefined;
@@ -71,7 +71,7 @@ export function completeSilences(policy: SilencePolicy) {
   const zombieGiven = given(policy.zombie_threshold_seconds);
   const timeout =
     given(policy.heartbeat_timeout_seconds) ??
-    Math.min(Math.max(TIMEOUT_IN_INTERVALS * wanted, warningGiven ?? 0), zombieGiven ?? Number.POSITIVE_INFINITY);
+    Math.min(TIMEOUT_IN_INTERVALS * wanted, zombieGiven ?? Number.POSITIVE_INFINITY);
   // A threshold shorter than two of the default intervals means that beats are expected more often than that.
   const interval = Math.min(wanted, timeout / 2);
   return {

@@ -20,9 +20,7 @@ const shape = z.strictObject({
     ),
   heartbeat_timeout_seconds: positiveSeconds
     .optional()
-    .describe(
-      "Silence in seconds after which a worker is critical. At least two intervals. Default: four intervals, not before a warning_threshold_seconds that is given, at most the zombie threshold.",
-    ),
+    .describe("Silence in seconds after which a worker is critical. At least two intervals."),
   zombie_threshold_seconds: positiveSeconds
     .optional()
     .describe("Silence in seconds after which a verified silent worker is ended and restarted."),
@@ -132,29 +130,26 @@ const shape = z.strictObject({
 /** What a person has given, at the top or for one worker type. */
 export type GivenHeartbeat = z.infer<typeof shape>;
 
-/** `2 × interval ≤ timeout ≤ zombie_threshold`, and `warning_threshold ≤ timeout`, of what was given. */
-function check(given: GivenHeartbeat): Problem[] {
+/** `2 × interval ≤ timeout ≤ zombie_threshold`, where both sides were given. */
+function check(explicit: GivenHeartbeat): Problem[] {
+  const problems: Problem[] = [];
   const {
     heartbeat_interval_seconds: interval,
     heartbeat_timeout_seconds: timeout,
     zombie_threshold_seconds: zombie,
-    warning_threshold_seconds: warning,
-  } = given;
-  // A time-out that is not given is derived, and lies between the others.
-  const [field, bound] =
-    timeout === undefined
-      ? (["zombie_threshold_seconds", zombie] as const)
-      : (["heartbeat_timeout_seconds", timeout] as const);
-  const problems: Problem[] = [];
-  if (interval !== undefined && bound !== undefined && bound < 2 * interval)
-    problems.push({ field, message: `must be >= 2 x heartbeat_interval_seconds (${2 * interval}), got ${bound}` });
-  if (timeout !== undefined && zombie !== undefined && zombie < timeout)
+  } = explicit;
+  if (interval !== undefined && timeout !== undefined && timeout < 2 * interval) {
+    problems.push({
+      field: "heartbeat_timeout_seconds",
+      message: `must be >= 2 x heartbeat_interval_seconds (${2 * interval}), got ${timeout}`,
+    });
+  }
+  if (timeout !== undefined && zombie !== undefined && zombie < timeout) {
     problems.push({
       field: "zombie_threshold_seconds",
       message: `must be >= heartbeat_timeout_seconds (${timeout}), got ${zombie}`,
     });
-  if (warning !== undefined && bound !== undefined && warning > bound)
-    problems.push({ field: "warning_threshold_seconds", message: `must be <= ${field} (${bound}), got ${warning}` });
+  }
   return problems;
 }
 
