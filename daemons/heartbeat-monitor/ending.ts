@@ -5,9 +5,10 @@ import { writeInstant } from "../../lib/schema/primitives.js";
 import type { Ending, Event, RemainsFacts, WorkerPart } from "./facts.js";
 import { file } from "./filing.js";
 import { loseCanary, settleCanary } from "./fleet.js";
-import { askGates, askPlainGates, countCleanup, holdFor, isPlainFact, sayHeld } from "./gates.js";
+import { askGates, askPlainGates, countCleanup, isPlainFact, sayHeld } from "./gates.js";
 import { type Beginning, sayExit, sayZombie } from "./telling.js";
 import { gate, type Turn } from "./turn.js";
+import { wishFor } from "./wishes.js";
 
 const MINUTE_MS = 60_000;
 const KILL_AGAIN_MS = 1000;
@@ -145,14 +146,9 @@ export function onHookAnswered(turn: Turn, later: boolean, message: string): voi
       `hooks/before_kill asks to wait: ${message}`,
       gate("before_kill", 75, 0, false, writeInstant(turn.stamp.atMs + MINUTE_MS)),
     );
-  const hold = holdFor(turn.fleet.holds, worker, "kill", turn.stamp.atMs);
-  if (hold !== null)
-    return putOff(
-      turn,
-      "holds",
-      `hold "${hold.name}" came while the hook was asked`,
-      gate("holds", hold.name, null, false, writeInstant(hold.expires_at_ms)),
-    );
+  const failed = askPlainGates(turn).find((one) => !one.passed);
+  if (failed !== undefined)
+    return putOff(turn, failed.gate, `${failed.gate} forbids it since the hook was asked`, failed);
   const killAt = turn.now + worker.spec.stop.grace_ms;
   turn.set({ ending: { ...worker.ending, phase: "stopping", kill_at_mono_ms: killAt } });
   signal(turn, worker.spec.stop.signal, worker.spec.stop.scope);
@@ -191,19 +187,39 @@ export function signal(turn: Turn, name: string, scope: "main" | "group"): void 
  */
 function mustWait(turn: Turn): boolean {
   const { ending, held_by, worker_id } = turn.worker as WorkerPart;
-  if (ending === null || ending.reason === "stopped") return false;
+  if (ending === null || isWanted(turn.worker as WorkerPart)) return false;
   const gates = askPlainGates(turn);
   const failed = gates.find((one) => !one.passed);
-  if (failed === undefined) {
-    if (held_by !== null) turn.set({ held_by: null });
-    return false;
-  }
+  if (failed === undefined) return held_by !== null && isCalledOffAfterHold(turn);
   if (held_by !== failed.gate) {
     turn.set({ held_by: failed.gate });
     const message = `What is left of ${worker_id} is not ended (${ending.reason}): ${failed.gate} forbids it`;
     turn.decide("suppressed", failed.gate, message, gates);
   }
   turn.wakeAt(turn.now + HELD_LOOK_MS);
+  return true;
+}
+
+/** Whether a person wants it down, whatever the daemons found out about it. */
+function isWanted(worker: WorkerPart): boolean {
+  const wish = wishFor(worker);
+  return worker.ending?.reason === "stopped" || wish === "stopped" || wish === "cancelled";
+}
+
+/**
+ * What waited may go on. A verdict upon silence is as old as the hold by then: it is called off, and one full time-out is
+ * observed before anything is decided.
+ */
+function isCalledOffAfterHold(turn: Turn): boolean {
+  const worker = turn.worker as WorkerPart;
+  const { ending } = worker;
+  turn.set({ held_by: null });
+  if (ending === null || ending.silent_ms === null || ending.phase !== "stopping" || ending.exit !== null) return false;
+  const until = turn.now + turn.thresholds().timeoutMs;
+  // Its stop signal cannot be taken back: where it still heeds that, it has not failed.
+  turn.set({ ending: null, asked_to_stop: true, observe_until_mono_ms: until, look_due_mono_ms: until });
+  turn.enter("critical");
+  turn.wakeAt(until);
   return true;
 }
 
@@ -225,7 +241,7 @@ export function continueEnding(turn: Turn): void {
       return gatherNow(turn);
     case "stopping":
       if (isOverdue(turn, ending) && !mustWait(turn)) return killNow(turn);
-      return gatherNow(turn);
+      return turn.worker?.ending == null ? undefined : gatherNow(turn);
     case "hook":
       if (turn.now - ending.since_mono_ms < HOOK_LOST_MS) return turn.wakeAt(ending.since_mono_ms + HOOK_LOST_MS);
       turn.set({ ending: { ...ending, since_mono_ms: turn.now } });

@@ -199,6 +199,8 @@ export interface Looked {
   readonly same_boot: boolean;
   readonly log_bytes: number | null;
   readonly launcher_alive: boolean;
+  /** Its process is gone, no launcher tells how, and worker-restart was ending it for a person's request with force. */
+  readonly restart_forced?: boolean;
   readonly exit: ExitFacts | null;
   readonly beat: BeatFacts | null;
 }

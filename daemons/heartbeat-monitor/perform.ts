@@ -105,7 +105,11 @@ export class Performer {
   #look(workerId: string, attempt: number, process: KnownProcess | null): Looked {
     const found = process === null ? null : look(process.identity);
     const presence = found?.presence;
+    // Of an adopted one no exit record will tell.
+    const isForced =
+      presence === "gone" && process?.launcher_pid === null && this.#specSource.isRestartForced(workerId, attempt);
     return {
+      ...(isForced ? { restart_forced: true } : {}),
       look: found === null ? null : processLook(found),
       same_host: presence !== "other_host",
       same_namespace: presence !== "other_namespace",

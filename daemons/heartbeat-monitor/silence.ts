@@ -400,6 +400,8 @@ function concludeDeath(turn: Turn, verdict: Verdict, looked: Looked): void {
   if (verdict.because === "host_reboot") return worker.resume_at_mono_ms === null ? afterReboot(turn) : advance(turn);
   if (waits && turn.now - since < EXIT_RECORD_PATIENCE_MS) return lookAgainIn(turn, GONE_LOOK_MS);
   if (turn.fleet.host === "stopping") return turn.wakeAt(turn.now + SHUTDOWN_LOOK_MS);
+  if (looked.restart_forced === true)
+    return beginEnding(turn, { reason: "stopped", evidence: "forced_restart", zombie: false });
   turn.openIncident();
   beginEnding(turn, { reason: "gone", evidence: verdict.because, zombie: false });
 }

@@ -207,7 +207,7 @@ export class SpecSource implements Source {
   exitOf(workerId: string, attempt: number): ExitFacts | null {
     const reading = this.#readExitRecord(workerId, attempt);
     return reading.kind === "ok"
-      ? exitFacts(reading.value, reading.mtimeMs, this.#isRestartForced(workerId, attempt))
+      ? exitFacts(reading.value, reading.mtimeMs, this.isRestartForced(workerId, attempt))
       : null;
   }
 
@@ -216,7 +216,7 @@ export class SpecSource implements Source {
    *
    * While such a request waits for anything else, the attempt lives as before, and its end is its own.
    */
-  #isRestartForced(workerId: string, attempt: number): boolean {
+  isRestartForced(workerId: string, attempt: number): boolean {
     const path = this.#context.layout.queueRequest(workerId);
     // Of one that may not be read worker-restart tells, to whom it is addressed.
     const options = { maxBytes: MAX_BYTES.request, nowMs: Date.now(), what: "request", ...ONE_BY_ONE };
@@ -400,7 +400,7 @@ export class SpecSource implements Source {
     // Launches are told at leisure, exits at once: the end of a short life must not be told before its beginning.
     if (worker.process === null && worker.spec.has_launch)
       this.#shelter.run("reading launches/", () => this.#readLaunch(workerId, attempt));
-    const exit = exitFacts(reading.value, reading.mtimeMs, this.#isRestartForced(workerId, attempt));
+    const exit = exitFacts(reading.value, reading.mtimeMs, this.isRestartForced(workerId, attempt));
     this.#context.offer({ kind: "exit", worker_id: workerId, attempt, exit, ...this.#remainsOf(workerId, attempt) });
   }
 

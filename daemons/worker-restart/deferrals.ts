@@ -81,7 +81,7 @@ function defer(question: Asked, gates: readonly Gate[], failed: FailedGate, befo
     count: waiting.count + (writes ? 1 : 0),
     files: waiting.files ?? facts.files,
     // While the old attempt is ended, the hook's word holds; any other wait may last, and it is asked anew.
-    hook_passed: failed.gate === "survivors" && waiting.hook_passed,
+    hook_passed: failed.gate === "survivors" && facts.active?.untouchable === undefined && waiting.hook_passed,
     escalated: waiting.escalated || failed.gate === "no_template",
   };
   const spent = spentAt(question, failed);

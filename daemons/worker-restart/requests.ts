@@ -52,7 +52,9 @@ export function onRequest(slice: Slice, event: StampedEvent<"request">, settings
   if (failed !== null) {
     const before = [...news, ...counted.effects];
     // What is running goes down only once the hook lets the next attempt come.
-    const endsOld = failed.gate === "survivors" && event.request.force && event.facts.active?.alive === true;
+    const { active } = event.facts;
+    const endsOld =
+      failed.gate === "survivors" && event.request.force && active?.alive === true && active.untouchable === undefined;
     if (endsOld && mustAskHook)
       return askHook(question, [...before, ...(other === null ? [] : [supersede(other, event)])], settings);
     // Of two requests for one worker the one that waits already stays, unless a person wants it whatever is in the way.

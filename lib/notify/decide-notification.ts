@@ -57,18 +57,28 @@ export function onEdge(
   const wanted = routedTo(settings, edge, incident.told);
   const quiet = isQuiet(settings.quiet_hours, atMs) && !settings.quiet_hours.let_through.includes(edge.severity);
   const awake = wanted.filter((each) => !quiet || each.inQuietHours).map((each) => each.channel);
-  const calm = calmed(state, awake, settings, atMs);
-  const { now } = calm;
+  // Whoever was told of this very incident hears of its end: a program closes an alarm by it.
+  const direct = edge.kind === "resolved" ? awake.filter((each) => knowsDirectly(incident, each)) : [];
+  const calm = calmed(
+    state,
+    awake.filter((each) => !direct.includes(each)),
+    settings,
+    atMs,
+  );
+  const now = [...direct, ...calm.now];
   const later = wanted.filter((each) => quiet && !each.inQuietHours).map((each) => each.channel);
   const collected = wanted.length === 0 ? settings.digest.channels : [];
   const quietEnd = quietUntil(settings.quiet_hours, atMs);
   const collectedDue = quietUntil(settings.quiet_hours, atMs + settings.digest.interval_seconds * 1000);
   const lines = [
-    ...calm.later.map(({ channel, dueMs }) => pending(channel, dueMs, id, message)),
+    ...calm.later.map(({ channel, dueMs }) =>
+      pending(channel, afterQuietFor(settings, edge.severity, dueMs), id, message),
+    ),
     ...later.map((channel) => pending(channel, quietEnd, id, message)),
     ...collected.map((channel) => pending(channel, collectedDue, id, message)),
   ];
-  const incidents = { ...state.incidents, [edge.incident_id]: told(incident, awake) };
+  const digested = calm.later.map(({ channel }) => channel);
+  const incidents = { ...state.incidents, [edge.incident_id]: inDigest(told(incident, awake), digested) };
   const next = withLines({ ...calm.state, incidents }, lines, settings.digest.lines_max);
   const tellings = now.map((channel) => ({ key: `${id}|${channel}`, channel, message }));
   return and({ state: next, tellings }, (after) => onTime(after, policy, atMs));
@@ -109,6 +119,19 @@ export function nextAt(state: NotificationState, policy: NotificationPolicy, atM
   return instants.length === 0 ? null : Math.min(...instants);
 }
 
+function knowsDirectly(incident: IncidentState, channel: string): boolean {
+  return incident.told.includes(channel) && incident.in_digest?.includes(channel) !== true;
+}
+
+function inDigest(incident: IncidentState, channels: readonly string[]): IncidentState {
+  if (channels.length === 0) return incident;
+  return { ...incident, in_digest: [...new Set([...(incident.in_digest ?? []), ...channels])] };
+}
+
+function afterQuietFor(settings: NotificationSettings, severity: Message["severity"], dueMs: number): number {
+  return settings.quiet_hours.let_through.includes(severity) ? dueMs : quietUntil(settings.quiet_hours, dueMs);
+}
+
 function isPressing(incident: IncidentState): boolean {
   return incident.escalated_at_ms !== null && incident.acknowledged === null && incident.resolved_at_ms === null;
 }
@@ -123,8 +146,7 @@ function pressAt(incident: IncidentState, settings: NotificationSettings): numbe
 }
 
 function afterQuiet(incident: IncidentState, settings: NotificationSettings, dueMs: number): number {
-  const through = settings.quiet_hours.let_through.includes(incident.message.severity);
-  return through ? dueMs : quietUntil(settings.quiet_hours, dueMs);
+  return afterQuietFor(settings, incident.message.severity, dueMs);
 }
 
 /** Every step that is due, or else one repeat: a daemon that was away for a day does not make up for what it did not say. */
@@ -154,7 +176,8 @@ function press(
     const calm = calmed(state, channels.filter(isNews), settings, atMs);
     state = calm.state;
     for (const channel of calm.now) tellings.push({ key: `${key}|${channel}`, channel, message: messageFor(channel) });
-    for (const { channel, dueMs } of calm.later) lines.push(pending(channel, dueMs, key, messageFor(channel)));
+    for (const { channel, dueMs } of calm.later)
+      lines.push(pending(channel, afterQuietFor(settings, was.message.severity, dueMs), key, messageFor(channel)));
     const count = step === undefined ? { repeats: incident.repeats + 1 } : { steps_done: incident.steps_done + 1 };
     incident = told({ ...incident, ...count, last_told_at_ms: atMs }, channels);
   }

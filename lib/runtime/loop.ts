@@ -77,7 +77,7 @@ interface Work {
   /** The effect that the weather stopped last, and which may have been half performed. */
   stormedAt?: number;
   /** Whether the decision's record was written before its turn; false where that was tried and may be half done. */
-  recorded?: boolean;
+  recorded?: boolean | undefined;
 }
 
 /** A part of the state and what it is now; null if it is no more. */
@@ -440,8 +440,8 @@ export class Loop<
       this.#options.perform(record as DecisionEffect, { stamp: work.stamp, again });
       work.recorded = true;
     } catch (error) {
-      // It cannot be written either: it comes in its turn.
-      if (weatherCode(error) === null) throw error;
+      // It cannot be written either: it comes in its turn, and what is wrong with its log is said then.
+      if (weatherCode(error) === null) work.recorded = undefined;
     }
   }
 

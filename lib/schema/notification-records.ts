@@ -91,6 +91,8 @@ const incidentSchema = z.looseObject({
   edges: z.array(z.string()),
   /** Channels that know of it. */
   told: z.array(z.string()),
+  /** Those of them that read of it in a storm's digest alone. */
+  in_digest: z.array(z.string()).optional(),
   escalated_at_ms: z.number().nullable(),
   steps_done: z.number().int(),
   repeats: z.number().int(),

@@ -260,14 +260,49 @@ describe("limits on what is ended", () => {
         world.run(200);
         expect(world.signals.map(({ signal }) => signal)).not.toContain("SIGKILL");
         world.removeHold("all");
-        world.run(10);
+        world.run(100);
+        expect(world.signals.map(({ signal }) => signal)).not.toContain("SIGKILL");
+        world.run(60);
       },
       same,
       7,
     );
-    expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM", "SIGKILL"]);
-    expect(world.verdicts().filter((line) => line.startsWith("suppressed"))).toEqual(["suppressed holds a"]);
+    expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM", "SIGTERM", "SIGKILL"]);
+    expect(world.verdicts()[0]).toBe("zombie hung a");
+    expect(world.verdicts().filter((line) => line === "suppressed holds a")).toHaveLength(1);
     expect(world.evidence.size).toBe(1);
+  });
+
+  test("a hold that comes during the grace time, under which the worker recovers: it is left alone after that", () => {
+    const { world } = openScene();
+    world.add("a", { stop: { signal: "SIGTERM", scope: "main", grace_ms: 5000 } });
+    world.processOf("a").ignoresTerm = true;
+    world.run(60);
+    world.silence("a");
+    while (world.signals.length === 0) world.run(1);
+    world.hold({ name: "all" });
+    world.run(20);
+    world.beatAgain("a");
+    world.run(100);
+    world.removeHold("all");
+    world.run(400);
+    expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM"]);
+    expect(world.part("a")?.state).toBe("healthy");
+    expect(world.evidence.size).toBe(0);
+  });
+
+  test("a person who wants a worker stopped that is being ended already ends it under a hold, too", () => {
+    const { world } = openScene();
+    world.add("a", { stop: { signal: "SIGTERM", scope: "main", grace_ms: 5000 } });
+    world.processOf("a").ignoresTerm = true;
+    world.run(60);
+    world.silence("a");
+    while (world.signals.length === 0) world.run(1);
+    world.hold({ name: "all" });
+    world.run(20);
+    world.want("a", "stopped");
+    world.run(10);
+    expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM", "SIGKILL"]);
   });
 
   test("a hold on kills: what a dead program left behind lives on under it, and is ended after it", async () => {

@@ -597,6 +597,18 @@ describe("a person's hand", () => {
     expect(world.types("a").at(-1)).toBe("worker_stopped");
   });
 
+  test("forces its restart, of one that was adopted: its end is no failure either, though no launcher tells of it", () => {
+    const { world } = openScene();
+    world.add("a", { process: "adopted" });
+    world.run(40);
+    world.forced.add("a");
+    world.processOf("a").launcherAlive = false;
+    world.end("a");
+    world.run(5);
+    expect(world.types("a").at(-1)).toBe("worker_stopped");
+    expect(world.queue.size).toBe(0);
+  });
+
   test("stopped, and draining before its grace time is over: it is not forced any more", () => {
     const { world } = openScene();
     world.add("a");

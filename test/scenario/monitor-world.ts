@@ -126,6 +126,8 @@ export class MonitorWorld implements World<Event, Effect> {
   readonly requested = new Map<string, number>();
   readonly signals: { readonly worker_id: string; readonly signal: string; readonly atMs: number }[] = [];
   readonly hooks: string[] = [];
+  /** Adopted workers that worker-restart ends for a person's request with force. */
+  readonly forced = new Set<string>();
   readonly tokensReturned = new Set<string>();
   holds: HoldFacts[] = [];
   readonly desired = new Map<string, DesiredState>();
@@ -480,6 +482,7 @@ export class MonitorWorld implements World<Event, Effect> {
       same_boot: process?.otherBoot !== true,
       log_bytes: process === null ? null : Math.floor(process.used().log),
       launcher_alive: process?.launcherAlive ?? false,
+      ...(process?.alive === false && this.forced.has(id) ? { restart_forced: true } : {}),
       exit: this.exits.get(`${id}.${attempt}`) ?? null,
       beat,
     };

@@ -98,6 +98,16 @@ describe("a storm of edges", () => {
     expect(story.tell(edge("resolved", { incident_id: "inc-4" }), NOON + 62_000)).toEqual(["resolved team"]);
   });
 
+  test("tells the end of each that was told by itself by itself, however many end at once", () => {
+    const story = new Story({ storm: { messages_max: 3, window_seconds: 60 } });
+    for (let n = 0; n < 5; n++) story.tell(nth(n));
+    story.passTo(NOON + 60_000);
+    const ends = Array.from({ length: 5 }, (_, n) =>
+      story.tell(edge("resolved", { incident_id: `inc-${n}`, edge_id: `end-${n}` }), NOON + 61_000),
+    );
+    expect(ends.slice(0, 3).flat()).toEqual(["resolved team", "resolved team", "resolved team"]);
+  });
+
   test("reaches a log whole, and each channel is counted by itself", () => {
     const story = new Story({
       storm,

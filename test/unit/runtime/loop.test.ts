@@ -148,6 +148,22 @@ describe("Loop", () => {
       expect(asked).toEqual([false, true]);
     });
 
+    test("goes on when the weather is over, although its record cannot be written at all", () => {
+      const world = new World();
+      let isStormy = true;
+      const perform: typeof world.perform = (effect, context) => {
+        if (effect.kind === "decision") throw new Error("its log is a link");
+        if (isStormy) throw weather("EAGAIN");
+        return world.perform(effect, context);
+      };
+      const loop = world.loop({ core, perform });
+      loop.offer({ kind: "add", account: "a", amount: 5 });
+      isStormy = false;
+      world.clock.advance(1500);
+      expect(world.performed).toEqual(["pay"]);
+      expect(loop.idle).toBe(true);
+    });
+
     test.each([1, 2, 3])("is performed and recorded once when it is killed after effect %i", (crashAfter) => {
       const world = new World();
       world.crashAfter = crashAfter;
