@@ -14,6 +14,15 @@ function fleetOf(world: Scene["world"], count: number): string[] {
   return ids;
 }
 
+/** A silent worker that heeds no stop signal has just been sent its own. */
+function signalSilent(world: Scene["world"]): void {
+  world.add("a", { stop: { signal: "SIGTERM", scope: "main", grace_ms: 5000 } });
+  world.processOf("a").ignoresTerm = true;
+  world.run(60);
+  world.silence("a");
+  while (world.signals.length === 0) world.run(1);
+}
+
 describe("the mass guard", () => {
   test("10 of 20 silent: holds, says so once, kills nobody, and asks a person", async () => {
     const { world } = await playWithCrashes(
@@ -251,11 +260,7 @@ describe("limits on what is ended", () => {
     const { world } = await playWithCrashes(
       {},
       ({ world }) => {
-        world.add("a", { stop: { signal: "SIGTERM", scope: "main", grace_ms: 5000 } });
-        world.processOf("a").ignoresTerm = true;
-        world.run(60);
-        world.silence("a");
-        while (world.signals.length === 0) world.run(1);
+        signalSilent(world);
         world.hold({ name: "all" });
         world.run(200);
         expect(world.signals.map(({ signal }) => signal)).not.toContain("SIGKILL");
@@ -275,11 +280,7 @@ describe("limits on what is ended", () => {
 
   test("a hold that comes during the grace time, under which the worker recovers: it is left alone after that", () => {
     const { world } = openScene();
-    world.add("a", { stop: { signal: "SIGTERM", scope: "main", grace_ms: 5000 } });
-    world.processOf("a").ignoresTerm = true;
-    world.run(60);
-    world.silence("a");
-    while (world.signals.length === 0) world.run(1);
+    signalSilent(world);
     world.hold({ name: "all" });
     world.run(20);
     world.beatAgain("a");
@@ -293,11 +294,7 @@ describe("limits on what is ended", () => {
 
   test("a person who wants a worker stopped that is being ended already ends it under a hold, too", () => {
     const { world } = openScene();
-    world.add("a", { stop: { signal: "SIGTERM", scope: "main", grace_ms: 5000 } });
-    world.processOf("a").ignoresTerm = true;
-    world.run(60);
-    world.silence("a");
-    while (world.signals.length === 0) world.run(1);
+    signalSilent(world);
     world.hold({ name: "all" });
     world.run(20);
     world.want("a", "stopped");
@@ -329,11 +326,7 @@ describe("limits on what is ended", () => {
 
   test("a host that goes down during the grace time: it ends the rest itself, and nothing gets SIGKILL", () => {
     const { world } = openScene();
-    world.add("a", { stop: { signal: "SIGTERM", scope: "main", grace_ms: 5000 } });
-    world.processOf("a").ignoresTerm = true;
-    world.run(60);
-    world.silence("a");
-    while (world.signals.length === 0) world.run(1);
+    signalSilent(world);
     world.host = "stopping";
     world.run(60);
     expect(world.signals.map(({ signal }) => signal)).toEqual(["SIGTERM"]);
