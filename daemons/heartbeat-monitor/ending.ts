@@ -190,10 +190,10 @@ function mustWait(turn: Turn): boolean {
   if (ending === null || isWanted(turn.worker as WorkerPart)) return false;
   const gates = askPlainGates(turn);
   const failed = gates.find((one) => !one.passed);
-  if (failed === undefined) return held_by !== null && isCalledOffAfterHold(turn);
+  if (failed === undefined) return held_by !== null && callOffAfterHold(turn);
   if (held_by !== failed.gate) {
     turn.set({ held_by: failed.gate });
-    const message = `What is left of ${worker_id} is not ended (${ending.reason}): ${failed.gate} forbids it`;
+    const message = `The ending of ${worker_id} (${ending.reason}) waits: ${failed.gate} forbids the next signal`;
     turn.decide("suppressed", failed.gate, message, gates);
   }
   turn.wakeAt(turn.now + HELD_LOOK_MS);
@@ -208,9 +208,9 @@ function isWanted(worker: WorkerPart): boolean {
 
 /**
  * What waited may go on. A verdict upon silence is as old as the hold by then: it is called off, and one full time-out is
- * observed before anything is decided.
+ * observed before anything is decided. Returns whether it was.
  */
-function isCalledOffAfterHold(turn: Turn): boolean {
+function callOffAfterHold(turn: Turn): boolean {
   const worker = turn.worker as WorkerPart;
   const { ending } = worker;
   turn.set({ held_by: null });
@@ -241,7 +241,8 @@ export function continueEnding(turn: Turn): void {
       return gatherNow(turn);
     case "stopping":
       if (isOverdue(turn, ending) && !mustWait(turn)) return killNow(turn);
-      return turn.worker?.ending == null ? undefined : gatherNow(turn);
+      // Called off after a hold, there is nothing to gather.
+      return turn.worker?.ending ? gatherNow(turn) : undefined;
     case "hook":
       if (turn.now - ending.since_mono_ms < HOOK_LOST_MS) return turn.wakeAt(ending.since_mono_ms + HOOK_LOST_MS);
       turn.set({ ending: { ...ending, since_mono_ms: turn.now } });
