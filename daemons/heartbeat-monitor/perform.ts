@@ -3,6 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import type { ProcessLook } from "../../lib/domain/verdict.js";
 import { HealdError } from "../../lib/errors.js";
 import { createExclusive, replaceFile } from "../../lib/platform/files.js";
+import { GivingWay } from "../../lib/platform/giving-way.js";
 import { oomKills, releaseMemoryLimit } from "../../lib/platform/memory-limit.js";
 import { isSame, look } from "../../lib/platform/processes.js";
 import { askHook } from "../../lib/runtime/asked-hooks.js";
@@ -32,6 +33,7 @@ export class Performer {
   readonly #specSource: SpecSource;
   readonly #remains: Remains;
   readonly #leases: LeaseSource;
+  readonly #givingWay = new GivingWay();
   /** Called when the end of an attempt is filed. */
   onFiled: () => void = () => {};
 
@@ -246,7 +248,10 @@ export class Performer {
           "the request to restart it that waits tells of its end",
         );
     };
-    return filed instanceof Promise ? filed.then(say) : say(filed);
+    if (filed instanceof Promise) return filed.then(say);
+    // Whatever tells of this end can wait for its worker's return.
+    this.#givingWay.rest();
+    return say(filed);
   }
 }
 

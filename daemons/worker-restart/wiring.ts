@@ -1,5 +1,5 @@
 /** worker-restart: its sources, wired to its core. @module */
-import { LauncherHost, type LauncherStarter } from "../../lib/platform/launcher-host.js";
+import { LauncherHost, type LauncherStarter, type StartDescription } from "../../lib/platform/launcher-host.js";
 import { frequentWords } from "../../lib/platform/launching.js";
 import { StandbyLaunchers } from "../../lib/platform/standby.js";
 import { type DaemonDefinition, type Source, startDaemon } from "../../lib/runtime/daemon.js";
@@ -7,16 +7,21 @@ import type { Flags } from "../../lib/runtime/flags.js";
 import { HostSource } from "../../lib/runtime/host-source.js";
 import { BreakerStore } from "../../lib/store/breakers.js";
 import { Mailbox } from "../../lib/store/mailbox.js";
+import { SpecStore } from "../../lib/store/specs.js";
+import { foreseeAttempt } from "../../lib/targets/process.js";
 import { BreakerSource } from "./breaker-source.js";
 import { restartCore } from "./decide.js";
 import { figuresOf } from "./figures.js";
 import type { Effect, Event } from "./messages.js";
 import { Performer } from "./perform.js";
 import { restartPolicy } from "./policy.js";
-import { QueueSource } from "./queue-source.js";
+import { type Context, QueueSource } from "./queue-source.js";
 import type { RestartSettings } from "./settings.js";
 import type { Slice, TypePart } from "./state.js";
 import { SteeringSource } from "./steering-source.js";
+
+/** Of so many workers the next start is looked at beforehand. */
+const FORESEEN_MAX = 32;
 
 type Definition = DaemonDefinition<Slice, Event, Effect, RestartSettings, Parameters<typeof restartPolicy.complete>[0]>;
 
@@ -38,6 +43,7 @@ const definition: Definition = {
     const count = (): number => context.policy().settings.standby_launchers;
     const standby = new StandbyLaunchers({
       folder: context.layout.standbyDir,
+      exits: context.layout.exitsDir,
       words: frequentWords(home, coordination),
       count,
       host,
@@ -47,7 +53,7 @@ const definition: Definition = {
     return {
       perform: new Performer(context, mailbox, queue, store, breakers, starter).perform,
       // The breakers before the queue: a request must meet them as the history has made them.
-      sources: [goingDown, launcherSource(host, standby), breakers, new SteeringSource(context, queue), queue],
+      sources: [goingDown, launcherSource(context, host, standby), breakers, new SteeringSource(context, queue), queue],
       figures: () => figuresOf(context, mailbox),
       policyChanged: () => {
         for (const [type] of [...context.partsWith<TypePart>("type:")])
@@ -60,11 +66,12 @@ const definition: Definition = {
 };
 
 /** Those that start launchers live as long as the daemon, and are there before the first request. */
-function launcherSource(host: LauncherHost, standby: StandbyLaunchers): Source {
+function launcherSource(context: Context, host: LauncherHost, standby: StandbyLaunchers): Source {
   return {
     name: "launchers",
     start: () => {
       host.open();
+      for (const start of foreseen(context)) standby.learn(start);
       standby.open();
     },
     stop: () => {
@@ -72,6 +79,18 @@ function launcherSource(host: LauncherHost, standby: StandbyLaunchers): Source {
       host.close();
     },
   };
+}
+
+/** The next starts of some of the workers that are there, so that the first launchers know what they have in common. */
+function* foreseen({ layout }: Context): Generator<StartDescription> {
+  const specs = new SpecStore(layout);
+  const ids = specs.listActive();
+  const step = Math.max(1, Math.ceil(ids.length / FORESEEN_MAX));
+  for (let nth = 0; nth < ids.length; nth += step) {
+    const reading = specs.readActive(ids[nth] as string, Date.now());
+    const start = reading.kind === "ok" ? foreseeAttempt(layout, reading.value) : null;
+    if (start !== null) yield start;
+  }
 }
 
 /** Runs until it is told to stop. Returns the exit code. */

@@ -16,11 +16,19 @@ import type { Socket } from "node:net";
 import { type LaunchFields, launcherScript } from "./launching.js";
 import { inheritedVariables } from "./worker-environment.js";
 
-/** One start. */
-export interface HostedStart extends LaunchFields {
+/** What is to be started. */
+export interface StartDescription extends LaunchFields {
   readonly variables: Readonly<Record<string, string>>;
   /** The program and its arguments. */
   readonly program: readonly string[];
+  /** The folder of the exit records. */
+  readonly exits: string;
+  /** What differs from start to start of workers of one type, as it stands in the fields; empty for none. */
+  readonly blanks: readonly string[];
+}
+
+/** One start. */
+export interface HostedStart extends StartDescription {
   /** Makes ready for a launcher that is new, and returns the fields that it needs besides. @throws {LaunchFailed} */
   readonly ofHost: () => readonly string[];
   /** The file that tells that a launcher has it. */
@@ -169,7 +177,7 @@ export class LauncherHost implements LauncherStarter {
   }
 }
 
-type Packable = Omit<HostedStart, "claim" | "itself">;
+type Packable = Omit<HostedStart, "claim" | "itself" | "exits" | "blanks">;
 
 /** The item that tells of a start; null if it cannot be one. */
 export function packed({ variables, ofLauncher, ofProgram, ofHost, program }: Packable): string | null {

@@ -19,7 +19,7 @@
 # The first word says what is wanted. `item END FIELDS` has the words in one argument, each ended by END (launcher-host.ts).
 #   start FIELD...                             starts the program that the fields tell of
 #   pipe PIPE                                  makes a named pipe, which Node cannot
-#   standby PIPE MARK UMASK BOOT SETSID WORD...  gets ready before it is known what for: that comes in two lines (standby.ts)
+#   standby PIPE EXITS END MARK UMASK BOOT SETSID WORD...  gets ready before it is known what for: that comes in a line (standby.ts)
 #   session END MARK UMASK LAUNCHER START WORD...  the child of one that stands by, in a session of its own
 #   nothing                                    a sign of life for the host
 
@@ -49,11 +49,47 @@ heald_l_with_fields() {
   "$@"
 }
 
-# Sets heald_l_line to a line from the pipe. `read` takes a microsecond for each byte, so words that are known beforehand
-# ("$@") stand in it as MARK and a letter; it begins as after a MARK.
+# Sets heald_l_line to what a line from the pipe says. `read` takes half a microsecond for each byte, so what is known
+# beforehand ("$@") is not in it: either it fills in a form, or words stand in it as MARK and a letter.
 heald_l_read_line() {
-  IFS= read -r heald_l_pieces <&3 || exit 0 # The daemon that was to write it has ended.
-  exec 3<&-
+  IFS= read -r heald_l_pieces <&4 || exit 0 # The daemon that was to write it has ended.
+  case $heald_l_pieces in
+    1*) heald_l_fill_in "$@" ;;
+    *) heald_l_put_words "$@" ;;
+  esac
+}
+
+# Sets heald_l_line to the form among "$@" whose number the line begins with, after the 1. In a form stands MARK and a letter
+# for each of the five fields that follow the number.
+heald_l_fill_in() {
+  heald_l_piece=${heald_l_pieces%%"$heald_l_end"*} heald_l_piece=${heald_l_piece#1}
+  case $heald_l_piece in '' | *[!0-9]*) exit 64 ;; esac
+  # Only a number is evaluated.
+  eval "heald_l_form=\${$heald_l_piece}"
+  [ -n "$heald_l_form" ] || exit 64
+  set -f
+  IFS=$heald_l_end
+  # shellcheck disable=SC2086 # Split into fields on purpose.
+  set -- $heald_l_pieces
+  IFS=$heald_l_mark
+  heald_l_line=
+  for heald_l_piece in $heald_l_form; do
+    case $heald_l_piece in
+      a*) heald_l_word=$2 ;;
+      b*) heald_l_word=$3 ;;
+      c*) heald_l_word=$4 ;;
+      d*) heald_l_word=$5 ;;
+      e*) heald_l_word=$6 ;;
+      *) heald_l_word= ;;
+    esac
+    heald_l_line=$heald_l_line$heald_l_word${heald_l_piece#?}
+  done
+  unset IFS
+  set +f
+}
+
+# Sets heald_l_line to the line with the words ("$@") in it. It begins as after a MARK.
+heald_l_put_words() {
   heald_l_line=
   set -f
   IFS=$heald_l_mark
@@ -218,7 +254,7 @@ heald_l_become() {
   [ -z "$heald_l_nice" ] || set -- nice -n "$heald_l_nice" "$@"
   # setsid does not fork here, since this child leads no group: the pid stays.
   [ -z "$heald_l_setsid" ] || exec 3>&- "$heald_l_setsid" -- "$@"
-  exec 3>&- "$@"
+  exec 3>&- 4<&- "$@"
 }
 
 # Sets heald_l_oom to the kernel's count of kills in the worker's cgroup (fresh for each attempt), else to nothing.
@@ -244,12 +280,13 @@ heald_l_describe() {
   heald_l_ending="$heald_l_ending,\"signal\":\"SIG$heald_l_name\",\"signal_inferred\":true"
 }
 
+# Whatever waits for a program has no error output, so that nothing is said where a redirection fails.
 heald_l_put_exit() {
   set -C
   printf '{"worker_id":"%s","attempt":%d,"pid":%s,"start_time":%s,"boot_id":"%s",%s,%s%s}\n' \
     "$heald_l_worker" "$heald_l_attempt" "$heald_l_pid" "$heald_l_start_time" "$heald_l_boot_id" \
     "$heald_l_ending" "$heald_l_clock" "$heald_l_oom" >"$heald_l_exit"
-} 2>/dev/null
+}
 
 # Writes the exit record, however long that takes: only a removed coordination directory ends the wait (after a minute).
 heald_l_record_exit() {
@@ -268,34 +305,37 @@ heald_l_record_exit() {
     fi
     command -p sleep 1
   done
-} 2>/dev/null
+}
 
-# Writes how the program ended, if it ever began: the claim has the sign then. $1 is its status.
+# Writes how the program ended, if it ever began: the claim says who it was then. $1 is its status.
 heald_l_conclude() {
   heald_l_read_clock
   read -r heald_l_line </proc/self/fd/3
   case $heald_l_line in
-    *"$heald_l_sign"*)
+    *\"pid\":*)
       heald_l_pid=${heald_l_line#*\"pid\":} heald_l_pid=${heald_l_pid%%,*}
       heald_l_start_time=${heald_l_line#*\"start_time\":} heald_l_start_time=${heald_l_start_time%%,*}
       ;;
     *) exit 75 ;; # Somebody took the claim away before anything began.
   esac
+  heald_l_describe_and_record "$1"
+}
+
+heald_l_describe_and_record() {
   heald_l_describe "$1"
   heald_l_count_oom
   heald_l_write_clock ended
   heald_l_record_exit
 }
 
-# The fields that whoever waits for the program needs. $1 is the number of variables among those that come last, $2 the
-# name of both records, <id>.attempt-<n>.
+# The first fields. $1 is the number of variables among those that come last, $2 the name of both records, <id>.attempt-<n>.
 heald_l_take_fields() {
   heald_l_variables=$1
   heald_l_worker=${2%.attempt-*} heald_l_attempt=${2##*.attempt-} heald_l_claim=$3/$2.json heald_l_exit=$4/$2.json
   heald_l_boot_at_ms=$5 heald_l_counters=$6
 }
 
-# Those that whoever becomes the program needs too. limited, procs: see heald_l_join · static: JSON members
+# Those that only whoever becomes the program needs. limited, procs: see heald_l_join · static: JSON members
 heald_l_take_more_fields() {
   heald_l_log=$1 heald_l_nice=$2 heald_l_cwd=$3 heald_l_limited=$4 heald_l_procs=$5 heald_l_static=$6
 }
@@ -306,7 +346,6 @@ heald_l_start() {
   heald_l_take_more_fields "$@"
   heald_l_umask=$7 heald_l_boot_id=$8 heald_l_setsid=$9
   shift 9
-  heald_l_sign='"pid":'
   heald_l_create_claim
   heald_l_claim_attempt
   (
@@ -319,9 +358,9 @@ heald_l_start() {
 heald_l_standby() {
   # Opened for both first, which does not wait for the daemon's end: if the daemon is gone, so is the line that is read.
   [ -p "$1" ] || exit 75
-  exec 4<>"$1" 3</proc/self/fd/4 4<&-
-  heald_l_mark=$2 heald_l_umask=$3 heald_l_boot_id=$4 heald_l_setsid=$5
-  shift 5
+  exec 3<>"$1" 4</proc/self/fd/3 3<&-
+  heald_l_exits=$2 heald_l_end=$3 heald_l_mark=$4 heald_l_umask=$5 heald_l_boot_id=$6 heald_l_setsid=$7
+  shift 7
   heald_l_read_self
   # In the foreground: what a shell starts in the background can never again be interrupted.
   (
@@ -330,17 +369,24 @@ heald_l_standby() {
       "$heald_l_pid" "$heald_l_start_time" "$@"
   )
   heald_l_status=$?
-  # Its own line is the second; of the first it could only do the same.
-  heald_l_read_line "$@"
+  # What its session has said of itself: nothing if it began nothing, and what the daemon says is not from it.
+  IFS= read -r heald_l_line <&4 || exit 0
   heald_l_with_fields heald_l_conclude_standby
 }
 
 heald_l_conclude_standby() {
-  heald_l_take_fields "$@"
-  # The claim may be somebody else's, or nobody's.
-  { command exec 3<"$heald_l_claim"; } 2>/dev/null || exit 75
-  heald_l_sign="\"launcher_pid\":$heald_l_pid,"
-  heald_l_conclude "$heald_l_status"
+  [ "$1" = began ] || exit 75
+  heald_l_worker=${2%.attempt-*} heald_l_attempt=${2##*.attempt-} heald_l_exit=$heald_l_exits/$2.json
+  heald_l_pid=$3 heald_l_start_time=$4 heald_l_boot_at_ms=$5 heald_l_counters=$6
+  heald_l_read_clock
+  heald_l_describe_and_record "$heald_l_status"
+}
+
+# Tells the launcher of whom it is to write how it ended: the claim is its own by now, and has its identity.
+heald_l_say_began() {
+  heald_l_line=began$heald_l_end$heald_l_worker.attempt-$heald_l_attempt$heald_l_end$heald_l_pid$heald_l_end
+  printf '%s\n' "$heald_l_line$heald_l_start_time$heald_l_end$heald_l_boot_at_ms$heald_l_end$heald_l_counters" \
+    >/proc/self/fd/4
 }
 
 heald_l_session() {
@@ -366,6 +412,7 @@ heald_l_start_in_session() {
   [ -e "/proc/$heald_l_launcher/exe" ] || exit 75 # Its launcher is gone, reaped or not.
   heald_l_create_claim
   heald_l_claim_started
+  heald_l_say_began
   heald_l_become "$@"
 }
 

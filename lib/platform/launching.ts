@@ -24,7 +24,7 @@ import { spawn } from "node:child_process";
 import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { bootId, hostName, now, pidNamespace } from "./clock.js";
-import type { HostedStart, LauncherStarter } from "./launcher-host.js";
+import type { HostedStart, LauncherStarter, StartDescription } from "./launcher-host.js";
 import { type MemoryLimit, type MemoryLimitEnforcer, prepareMemoryLimit, releaseMemoryLimit } from "./memory-limit.js";
 import { packageRoot } from "./package.js";
 import { inheritedVariables, OWN_VARIABLES, type WorkerEnvironment, workerVariables } from "./worker-environment.js";
@@ -45,7 +45,7 @@ export interface LaunchRequest extends WorkerEnvironment {
 
 /** What the launcher reads, in its order. */
 export interface LaunchFields {
-  /** Needed by the one that waits for the program. */
+  /** Needed by the one that waits for the program, and by the one that becomes it. */
   readonly ofLauncher: readonly string[];
   /** Needed by the one that becomes the program. */
   readonly ofProgram: readonly string[];
@@ -158,9 +158,8 @@ function start<Result>(request: LaunchRequest, how: (launch: HostedStart) => Res
   let limit: MemoryLimit | null = null;
   try {
     limit = memoryLimitOf(request);
-    const fields = renderFields(request, limit);
-    const { ofLauncher, ofProgram } = fields;
-    const program = [request.command, ...request.args];
+    const described = describe(request, variables, limit);
+    const { ofLauncher, ofProgram, program } = described;
     const ofHost = (): readonly string[] => prepareHost(request);
     const itself = (): number =>
       spawnDetached(
@@ -168,13 +167,39 @@ function start<Result>(request: LaunchRequest, how: (launch: HostedStart) => Res
         [launcherScript(), "start", "0", ...ofLauncher, ...ofProgram, ...ofHost(), ...program],
         variables,
       );
-    return how({ variables, ...fields, ofHost, program, claim: request.paths.claim, itself });
+    return how({ ...described, ofHost, claim: request.paths.claim, itself });
   } catch (error) {
     if (limit?.folder !== undefined) releaseMemoryLimit(limit.folder);
     if (error instanceof LaunchFailed) throw error;
     // Preparing reads /proc: without a descriptor left, that fails before the start does.
     throw failed(request, codeOf(error), "the launcher could not be started", error);
   }
+}
+
+/**
+ * What the next start of a worker will look like, for whoever makes launchers beforehand; null where that is known only then.
+ *
+ * @throws {EnvironmentRefused} If the spec names a variable that no shell can hand on.
+ */
+export function foreseeStart(request: LaunchRequest): StartDescription | null {
+  return request.memoryLimitMb === undefined ? describe(request, workerVariables(request), null) : null;
+}
+
+function describe(
+  request: LaunchRequest,
+  variables: Readonly<Record<string, string>>,
+  limit: MemoryLimit | null,
+): StartDescription {
+  const { atMs, bootMs } = now();
+  const bootAtMs = String(Math.round(atMs - bootMs));
+  const { workerId, attempt, taskId, incidentId } = request;
+  return {
+    variables,
+    ...renderFields(request, bootAtMs, limit),
+    program: [request.command, ...request.args],
+    exits: dirname(request.paths.exit),
+    blanks: [workerId, String(attempt), taskId ?? "", incidentId ?? "", bootAtMs],
+  };
 }
 
 /** The shell program that is every launcher. */
@@ -207,15 +232,14 @@ export function frequentWords(home: string, coordinationDir: string): readonly s
   return [...folders, host, ...members, '"],"cwd":"', '","log":"', ...OWN_VARIABLES.map((name) => `${name}=`)];
 }
 
-function renderFields(request: LaunchRequest, limit: MemoryLimit | null): LaunchFields {
-  const { atMs, bootMs } = now();
+function renderFields(request: LaunchRequest, bootAtMs: string, limit: MemoryLimit | null): LaunchFields {
   const cwd = resolve(request.home, request.cwd ?? ".");
   return {
     ofLauncher: [
       basename(request.paths.claim, ".json"),
       dirname(request.paths.claim),
       dirname(request.paths.exit),
-      String(Math.round(atMs - bootMs)),
+      bootAtMs,
       limit?.countersFile ?? "",
     ],
     ofProgram: [

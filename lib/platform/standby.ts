@@ -3,8 +3,8 @@
  *
  * From the decision to a program's first instruction, a launcher costs the start of a shell, the start of `setsid`, and a
  * shell's reading of its script: half of a recovery (docs/decisions/standby-launchers.md). One that stands by has all of
- * that behind it: its child waits, in a session of its own, for a line in a named pipe. Two lines are written: the child
- * reads the first, claims the attempt and becomes the program; the launcher reads the second when the program has ended.
+ * that behind it: its child waits, in a session of its own, for a line in a named pipe. It claims the attempt, leaves a line in the pipe
+ * for the launcher, which reads it when the program has ended, and becomes the program.
  *
  * Those that stand by end when the daemon ends, since it has the pipe's other end. What cannot be told in a line (a line
  * break in an argument), and what comes when none is left (many deaths at once), is left to whoever starts launchers
@@ -25,17 +25,20 @@ import {
 import { join } from "node:path";
 import { systemCode } from "../errors.js";
 import { bootId } from "./clock.js";
-import { fieldsOf, type HostedStart, joined, type LauncherHost, type LauncherStarter } from "./launcher-host.js";
+import type { HostedStart, LauncherHost, LauncherStarter, StartDescription } from "./launcher-host.js";
 import { findSetsid, ownUmask } from "./launching.js";
+import {
+  type Form,
+  Forms,
+  LINE_FIELD_END,
+  lineFilledIn,
+  lineWithWords,
+  MARK,
+  type Shorten,
+  shortener,
+  textOf,
+} from "./standby-lines.js";
 
-/** Comes before each letter that stands for a word, since every byte of a line costs a microsecond. */
-const MARK = "\u001d";
-/** Letters that stand for words; launcher.sh knows as many. */
-const LETTERS = "abcdefghijklmnopqrstuv";
-/** What a line begins with; no letter of a word. */
-const BEGINNING = "0";
-/** So many bytes are written to a pipe whole or not at all (PIPE_BUF). */
-const LINES_BYTES_MAX = 4096;
 /** After a start none is made for so long: what follows a recovery comes first. */
 const REST_MS = 10;
 /** A pipe that is made, or a launcher that opens it, is looked for after this long, then after twice as long, up to the longest. */
@@ -51,6 +54,8 @@ const CLAIMED_WITHIN_MS = 1000;
 export interface StandbyOptions {
   /** Made if it is not there: pipes are in it while their launchers are made. */
   readonly folder: string;
+  /** Where the exit records of all starts are. */
+  readonly exits: string;
   /** Words that stand in most starts; the longest that fits is written as a letter. */
   readonly words: readonly string[];
   /** How many stand by. Asked each time. */
@@ -63,10 +68,18 @@ export interface StandbyOptions {
   readonly onTrouble: (sentence: string) => void;
 }
 
+/** One that stands by. */
+interface Standing {
+  /** The descriptor of its pipe. */
+  readonly pipe: number;
+  /** The forms that it was given. */
+  readonly forms: readonly Form[];
+}
+
 export class StandbyLaunchers implements LauncherStarter {
   readonly #options: StandbyOptions;
-  /** The pipes of those that stand by. */
-  readonly #pipes: number[] = [];
+  /** Those that stand by, the one that is used next first. */
+  readonly #standing: Standing[] = [];
   /** The pipe of the one that is being made. */
   #held: number | null = null;
   /** Starts that were told a moment ago. */
@@ -78,6 +91,7 @@ export class StandbyLaunchers implements LauncherStarter {
   #closed = false;
 
   readonly #shorten: Shorten;
+  readonly #forms = new Forms();
 
   constructor(options: StandbyOptions) {
     this.#options = options;
@@ -86,7 +100,7 @@ export class StandbyLaunchers implements LauncherStarter {
 
   /** How many stand by. */
   get size(): number {
-    return this.#pipes.length;
+    return this.#standing.length;
   }
 
   /** Makes as many as are wanted. */
@@ -96,15 +110,20 @@ export class StandbyLaunchers implements LauncherStarter {
 
   /** Makes as many as are wanted, one after another, while nothing else is to be done; ends those that are too many. */
   refill(): void {
-    for (const pipe of this.#pipes.splice(this.#options.count())) closeSync(pipe);
-    if (this.#closed || this.#timer !== null || this.#pipes.length >= this.#options.count()) return;
+    for (const { pipe } of this.#standing.splice(this.#options.count())) closeSync(pipe);
+    if (this.#closed || this.#timer !== null || this.#standing.length >= this.#options.count()) return;
     this.#later(Math.max(1, this.#notBeforeMs - performance.now()), () => this.#make());
+  }
+
+  /** Whoever is made from now on knows what a start as this has in common with others. */
+  learn(start: StartDescription): void {
+    const text = textOf(start);
+    if (text !== null) this.#forms.learn(text, start.blanks);
   }
 
   start(start: HostedStart): boolean {
     this.#notBeforeMs = Math.max(this.#notBeforeMs, performance.now() + REST_MS);
-    const lines = this.#pipes.length === 0 ? null : linesOf(start, this.#shorten);
-    const isTold = lines !== null && this.#tell(lines);
+    const isTold = this.#standing.length > 0 && this.#tell(start);
     if (isTold) {
       this.#told.add(start);
       setTimeout(() => this.#see(start), CLAIMED_WITHIN_MS).unref();
@@ -118,7 +137,7 @@ export class StandbyLaunchers implements LauncherStarter {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    for (const pipe of this.#pipes.splice(0)) closeSync(pipe);
+    for (const { pipe } of this.#standing.splice(0)) closeSync(pipe);
     this.#letGo();
     this.#clear();
     for (const start of this.#told) this.#see(start);
@@ -139,10 +158,24 @@ export class StandbyLaunchers implements LauncherStarter {
     }
   }
 
-  #tell(lines: string): boolean {
-    for (let pipe = this.#pipes.shift(); pipe !== undefined; pipe = this.#pipes.shift())
-      if (told(pipe, lines)) return true;
-    return false;
+  #tell(start: HostedStart): boolean {
+    const text = start.exits === this.#options.exits ? textOf(start) : null;
+    if (text === null) return false;
+    const { blanks } = start;
+    const form = this.#forms.find(text, blanks);
+    // Its worker does not wait for what only the next one gains by.
+    if (form === null) setImmediate(() => this.#forms.learn(text, blanks));
+    for (;;) {
+      // Whoever knows the form has less to read.
+      const knowing = form === null ? -1 : this.#standing.findIndex(({ forms }) => forms.includes(form));
+      const standing = this.#standing[Math.max(0, knowing)];
+      if (standing === undefined) return false;
+      const nth = this.#options.words.length + standing.forms.indexOf(form as Form) + 1;
+      const line = knowing === -1 ? lineWithWords(text, this.#shorten) : lineFilledIn(nth, blanks);
+      if (line === null) return false;
+      this.#standing.splice(this.#standing.indexOf(standing), 1);
+      if (told(standing.pipe, line)) return true;
+    }
   }
 
   #later(ms: number, action: () => void): void {
@@ -157,23 +190,26 @@ export class StandbyLaunchers implements LauncherStarter {
     const setsid = findSetsid();
     if (setsid === null) return this.#pause();
     const path = join(this.#options.folder, `${process.pid}-${++this.#made}`);
-    const words = ["standby", path, MARK, ownUmask(), bootId(), setsid, ...this.#options.words];
-    if (!this.#options.host.ask(["pipe", path])) return this.#pause();
+    const { exits, words, host } = this.#options;
+    const forms = this.#forms.known;
+    const known = ["standby", path, exits, LINE_FIELD_END, MARK, ownUmask(), bootId(), setsid, ...words];
+    for (const { text } of forms) known.push(text);
+    if (!host.ask(["pipe", path])) return this.#pause();
     this.#await(path, () => {
       this.#held = openEnd(path);
       if (this.#held === null) return false;
       // Whoever opens the pipe reads from it for as long as this process has it open.
-      if (this.#options.host.ask(words)) this.#await(path, () => this.#connect(path));
+      if (host.ask(known)) this.#await(path, () => this.#connect(path, forms));
       else this.#giveUp(path);
       return true;
     });
   }
 
   /** A second end can be opened only while somebody reads: then a launcher stands by. */
-  #connect(path: string): boolean {
+  #connect(path: string, forms: readonly Form[]): boolean {
     const pipe = openForReader(path);
     if (pipe === null) return false;
-    this.#pipes.push(pipe);
+    this.#standing.push({ pipe, forms });
     this.#remove(path);
     this.refill();
     return true;
@@ -226,32 +262,6 @@ export class StandbyLaunchers implements LauncherStarter {
   }
 }
 
-export type Shorten = (text: string) => string;
-
-/** Writes a letter for each word that a text has. @throws {RangeError} If there are more words than letters. */
-export function shortener(words: readonly string[]): Shorten {
-  if (words.length > LETTERS.length) throw new RangeError(`Only ${LETTERS.length} words have letters`);
-  if (words.length === 0) return (text) => `${BEGINNING}${text}`;
-  const letters = new Map(words.map((word, nth) => [word, `${MARK}${LETTERS[nth]}`]));
-  const longestFirst = [...words].sort((a, b) => b.length - a.length).map((word) => word.replace(/\W/g, "\\$&"));
-  const pattern = new RegExp(longestFirst.join("|"), "g");
-  return (text) => `${BEGINNING}${text.replace(pattern, (word) => letters.get(word) as string)}`;
-}
-
-/** The two lines that tell of a start; null if it cannot be told in lines. The launcher needs less than the session. */
-export function linesOf(
-  { variables, ofLauncher, ofProgram, program }: Omit<HostedStart, "claim" | "itself" | "ofHost">,
-  shorten: Shorten,
-): string | null {
-  const ofSession = fieldsOf(variables, [...ofLauncher, ...ofProgram], program);
-  // A shell might take it for an option of its own.
-  if (ofSession === null || program[0]?.startsWith("-")) return null;
-  const fields = [joined(ofSession), joined(["0", ...ofLauncher])];
-  if (fields.some((each) => each.includes("\n") || each.includes(MARK))) return null;
-  const lines = fields.map((each) => `${shorten(each)}\n`).join("");
-  return Buffer.byteLength(lines) > LINES_BYTES_MAX ? null : lines;
-}
-
 /** Opens a pipe for writing; null while it is not there. */
 function openEnd(path: string): number | null {
   // Only while there is a reader can it be opened for writing alone, so this process is one for a moment.
@@ -278,9 +288,9 @@ function open(path: string, mode: number): number | null {
 }
 
 /** False if whoever stood by is gone. */
-function told(pipe: number, lines: string): boolean {
+function told(pipe: number, line: string): boolean {
   try {
-    writeSync(pipe, lines);
+    writeSync(pipe, line);
     return true;
   } catch (error) {
     if (systemCode(error) === null) throw error;

@@ -8,8 +8,9 @@
  */
 import { silencesOf } from "../domain/thresholds.js";
 import { ConfigurationError } from "../errors.js";
-import type { LauncherStarter } from "../platform/launcher-host.js";
-import { type LaunchRequest, startLauncher, startThroughHost } from "../platform/launching.js";
+import type { LauncherStarter, StartDescription } from "../platform/launcher-host.js";
+import { foreseeStart, type LaunchRequest, startLauncher, startThroughHost } from "../platform/launching.js";
+import { EnvironmentRefused } from "../platform/worker-environment.js";
 import { isId } from "../schema/primitives.js";
 import { SETTING_BLOCKS, type WorkerSpecRecord } from "../schema/worker-spec.js";
 import { givenHeartbeatOf } from "../store/heartbeat-policy.js";
@@ -42,10 +43,25 @@ export interface StartOptions {
  * @throws {EnvironmentRefused} If the spec names a variable that no shell can hand on.
  */
 export function startAttempt(layout: Layout, spec: WorkerSpecRecord, options: StartOptions = {}): void {
-  const interval = toldIntervalOf(layout, spec, Date.now());
-  const request = launchRequestOf(layout, spec, { heartbeatIntervalSeconds: interval, ...options });
+  const request = toldRequestOf(layout, spec, options);
   if (options.host === undefined) startLauncher(request);
   else startThroughHost(request, options.host);
+}
+
+/** What the next start of a worker will look like but for what differs each time; null where that is known only then. */
+export function foreseeAttempt(layout: Layout, spec: WorkerSpecRecord): StartDescription | null {
+  try {
+    return foreseeStart(toldRequestOf(layout, spec, { incidentId: "inc-to-come" }));
+  } catch (error) {
+    // It cannot be started as it is, which is said when it is to be.
+    if (error instanceof ConfigurationError || error instanceof EnvironmentRefused) return null;
+    throw error;
+  }
+}
+
+function toldRequestOf(layout: Layout, spec: WorkerSpecRecord, options: StartOptions): LaunchRequest {
+  const interval = toldIntervalOf(layout, spec, Date.now());
+  return launchRequestOf(layout, spec, { heartbeatIntervalSeconds: interval, ...options });
 }
 
 /** What the launcher is asked for; pure, so that `--dry-run` and tests can show it. */

@@ -128,7 +128,7 @@ describe("LauncherHost", () => {
     const script = readFileSync(launcherScript(), "utf8");
     const unpack = script.slice(
       script.indexOf("heald_l_with_fields() {"),
-      script.indexOf("# Sets heald_l_line to a line"),
+      script.indexOf("# Sets heald_l_line to what a line"),
     );
     const show = `${unpack}show() { for field; do printf '[%s]' "$field"; done; }
       heald_l_end=$1 heald_l_line=$2; heald_l_with_fields show`;

@@ -17,7 +17,17 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type HostedStart, LauncherHost } from "../../lib/platform/launcher-host.js";
 import { frequentWords, type LaunchRequest, launcherScript, startThroughHost } from "../../lib/platform/launching.js";
-import { linesOf, StandbyLaunchers, shortener } from "../../lib/platform/standby.js";
+import { StandbyLaunchers } from "../../lib/platform/standby.js";
+import {
+  Form,
+  Forms,
+  LINE_FIELD_END,
+  lineFilledIn,
+  lineWithWords,
+  MARK,
+  shortener,
+  textOf,
+} from "../../lib/platform/standby-lines.js";
 import {
   childrenOf,
   commandOf,
@@ -62,6 +72,7 @@ async function open(folder: string): Promise<void> {
   host.open();
   standby = new StandbyLaunchers({
     folder: pipesIn(folder),
+    exits: exitsIn(folder),
     words: wordsIn(folder),
     count: () => count,
     host,
@@ -73,6 +84,10 @@ async function open(folder: string): Promise<void> {
 
 function pipesIn(folder: string): string {
   return join(folder, "coordination", "run", "standby");
+}
+
+function exitsIn(folder: string): string {
+  return join(folder, "coordination", "exits");
 }
 
 function wordsIn(folder: string): readonly string[] {
@@ -192,7 +207,10 @@ describe("a program that was started by a launcher that stood by", () => {
     await until(() => !processes.some(isAlive), "those that stood by have ended");
     expect(isAlive(pid)).toBe(true);
     writeFileSync(join(home.folder, "go"), "");
-    expect(await ended(request)).toMatchObject({ pid, start_time, worker_id: "w-1", attempt: 1, exit_code: 4 });
+    const end = await ended(request);
+    expect(end).toMatchObject({ pid, start_time, worker_id: "w-1", attempt: 1, exit_code: 4 });
+    expect(Math.abs(end.ended_at_ms - Date.now())).toBeLessThan(5000);
+    expect(Math.abs(Date.parse(end.ended_at) - Date.now())).toBeLessThan(5000);
     expect(troubles).toEqual([]);
   });
 
@@ -297,6 +315,7 @@ describe("StandbyLaunchers", () => {
     const folder = join(home.folder, "others");
     const none = new StandbyLaunchers({
       folder,
+      exits: exitsIn(home.folder),
       words: [],
       count: () => 1,
       host: { ask },
@@ -386,7 +405,9 @@ describe("StandbyLaunchers", () => {
     for (const isThere of [false, true]) {
       const pipe = join(pipesIn(home.folder), "1-1");
       if (isThere) execFileSync("mkfifo", [pipe]);
-      const words = ["standby", pipe, "\u001d", "022", "boot", "setsid", "word", ""].join("\u001f");
+      const words = ["standby", pipe, "exits", LINE_FIELD_END, MARK, "022", "boot", "setsid", "word", ""].join(
+        "\u001f",
+      );
       const { status } = spawnSync("/bin/sh", [launcherScript(), "item", "\u001f", words], { timeout: 10_000 });
       expect(status).toBe(isThere ? 0 : 75);
     }
@@ -403,8 +424,9 @@ describe("StandbyLaunchers", () => {
     for (let round = 0; round < 30; round++) {
       close();
       host = new LauncherHost(onTrouble);
-      const options = { folder: pipesIn(home.folder), words: wordsIn(home.folder), count: () => 3, host, onTrouble };
-      standby = new StandbyLaunchers(options);
+      const folder = pipesIn(home.folder);
+      const exits = exitsIn(home.folder);
+      standby = new StandbyLaunchers({ folder, exits, words: wordsIn(home.folder), count: () => 3, host, onTrouble });
       host.open();
       standby.open();
       await pause(round);
@@ -419,7 +441,8 @@ describe("StandbyLaunchers", () => {
     writeFileSync(join(bare.folder, "coordination", "run"), "");
     const onTrouble = (sentence: string): void => void troubles.push(sentence);
     const folder = pipesIn(bare.folder);
-    const none = new StandbyLaunchers({ folder, words: [], count: () => 1, host, onTrouble });
+    const exits = exitsIn(bare.folder);
+    const none = new StandbyLaunchers({ folder, exits, words: [], count: () => 1, host, onTrouble });
     none.open();
     expect(none.size).toBe(0);
     none.close();
@@ -427,40 +450,104 @@ describe("StandbyLaunchers", () => {
     await bare.close();
   });
 
-  test("takes no start that cannot be told in a line", () => {
-    const start = { variables: {}, ofLauncher: ["a"], ofProgram: ["b"], program: ["sh"] };
-    const shorten = shortener(["/home", "/home/ops"]);
-    expect(linesOf(start, shorten)).toBe("00\u001fa\u001fb\u001fsh\u001f\n00\u001fa\u001f\n");
-    expect(linesOf({ ...start, program: ["/home/ops/x", "/home/x"] }, shorten)).toContain(
-      "b\u001f\u001db/x\u001f\u001da/x\u001f\n",
-    );
-    expect(linesOf({ ...start, variables: { IFS: "x" } }, shorten)).toBeNull();
-    expect(linesOf({ ...start, program: ["-x"] }, shorten)).toBeNull();
-    for (const word of ["two\nlines", "\u001f", "\u001d", "x".repeat(5000)])
-      expect(linesOf({ ...start, program: ["sh", word] }, shorten)).toBeNull();
+  test("is told only what differs from earlier starts, where it was made after one of them", async () => {
+    const first = home.request("w-1", "exit 1");
+    start(first);
+    expect((await ended(first)).exit_code).toBe(1);
+    await ready(2);
+    const knowing = waiting().filter(({ session }) => commandOf(session).includes(`${MARK}a.attempt-${MARK}b`));
+    expect(knowing).toHaveLength(1);
+    const second = home.request("w-2", "exit 1");
+    start(second);
+    expect((await ended(second)).exit_code).toBe(1);
+    const record = await started(second);
+    expect(record).toMatchObject({ worker_id: "w-2", attempt: 1, args: ["-c", "exit 1"], log: second.paths.log });
+    expect([record.launcher_pid, record.pid]).toEqual([knowing[0]?.launcher, knowing[0]?.session]);
   });
 
-  test("hands over whatever it takes, to the letter", () => {
-    const words = frequentWords("/home/ops a*b$(x)", "/home/ops a*b$(x)/coordination");
-    const piece = fc.constantFrom(...words, ..." \t'\"$`\\*?[]{}~-=;&|<>aébtz0\u00a0");
-    const field = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(""));
-    // The launcher's own way of reading a line and taking it apart, and then each field in brackets.
+  test("takes no start that cannot be told in a line", () => {
+    const start = { variables: {}, ofLauncher: ["a"], ofProgram: ["b"], program: ["sh"], exits: "", blanks: [] };
+    expect(textOf(start)).toBe(["0", "a", "b", "sh", ""].join(LINE_FIELD_END));
+    const shorten = shortener(["/home", "/home/ops"]);
+    expect(lineWithWords("/home/ops/x /home/x", shorten)).toBe(`0${MARK}b/x ${MARK}a/x\n`);
+    expect(lineWithWords("x".repeat(5000), shorten)).toBeNull();
+    expect(lineFilledIn(23, ["w-1", "7"])).toBe(["123", "w-1", "7", "\n"].join(LINE_FIELD_END));
+    expect(lineFilledIn(23, ["x".repeat(5000)])).toBeNull();
+    expect(textOf({ ...start, variables: { IFS: "x" } })).toBeNull();
+    expect(textOf({ ...start, program: ["-x"] })).toBeNull();
+    for (const word of ["two\nlines", "\u001f", LINE_FIELD_END, MARK]) {
+      expect(textOf({ ...start, program: ["sh", word] })).toBeNull();
+      if (word !== "\u001f") expect(textOf({ ...start, blanks: [word] })).toBeNull();
+    }
+  });
+
+  test("remembers the forms that were needed last, and no more than fit", () => {
+    const forms = new Forms();
+    for (const each of ["a", "b", "c", "b"]) forms.learn(each.repeat(3000), ["w-1"]);
+    expect(forms.known.map(({ text }) => text[1])).toEqual(["c", "b"]);
+    expect(forms.find("c".repeat(3000), ["w-1"])).toBe(forms.known[0]);
+    expect(forms.find("a".repeat(3000), ["w-1"])).toBeNull();
+    forms.learn("d".repeat(9000), ["w-1"]);
+    expect(forms.known).toEqual([]);
+  });
+
+  test("knows a start by the form of an earlier one, whatever is different in them, and no other", () => {
+    const forms = new Forms();
+    forms.learn("0 w-1.7 /w-1/7.log t-w-1 x7 inc-1 1795", ["w-1", "7", "t-w-1", "inc-1", "1795"]);
+    const [form] = forms.known as [Form];
+    expect(form.text.replaceAll(MARK, "$")).toBe("00 $a.$b /$a/$b.log $c x7 $d $e");
+    expect(form.fits("0 shard.12 /shard/12.log  x7 i 9", ["shard", "12", "", "i", "9"])).toBe(true);
+    expect(form.fits("0 shard.12 /shard/12.log  x8 i 9", ["shard", "12", "", "i", "9"])).toBe(false);
+    expect(form.fits("0 shard.12 /shard/12.log  x7 i 9.", ["shard", "12", "", "i", "9"])).toBe(false);
+    expect(form.fits("", [])).toBe(false);
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: fc.constantFrom("a", "1", "-", ".") })), fc.string(), (blanks, text) => {
+        fc.pre(![...blanks, text].some((each) => each.includes(MARK)));
+        expect(new Form(text, blanks).fits(text, blanks)).toBe(true);
+      }),
+    );
+  });
+
+  describe.each(["words", "form"] as const)("with a %s", (way) => {
+    test("hands over whatever it takes, to the letter", () => {
+      const words = frequentWords("/home/ops a*b$(x)", "/home/ops a*b$(x)/coordination");
+      const blanks = ["w-1.x", "12", "", "inc-1", "1795968409633"];
+      const piece = fc.constantFrom(...words, ...blanks, ..." \t'\"$`\\*?[]{}~-=;&|<>aébtz0\u00a0");
+      const field = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(""));
+      // The launcher's own way of reading a line and taking it apart, and then each field in brackets.
+      const script = readFileSync(launcherScript(), "utf8");
+      const read = script.slice(script.indexOf("heald_l_with_fields() {"), script.indexOf("# Sets heald_l_boot_ms"));
+      const show =
+        "show() { for field; do printf '[%s]' \"$field\"; done; }; heald_l_end=$1 heald_l_mark=$2; exec 4<&0; shift 2";
+      const program = `${read}${show}\nheald_l_read_line "$@"; heald_l_with_fields show`;
+      const shorten = shortener(words);
+      fc.assert(
+        fc.property(fc.array(field, { maxLength: 6 }), (fields) => {
+          const told = { variables: {}, ofLauncher: [], ofProgram: [], program: ["sh", ...fields], exits: "", blanks };
+          const text = textOf(told) as string;
+          const known = way === "form" ? [...words, "another form", new Form(text, blanks).text] : words;
+          const line = way === "form" ? lineFilledIn(known.length, blanks) : lineWithWords(text, shorten);
+          const { stdout } = spawnSync("sh", ["-c", program, "sh", LINE_FIELD_END, MARK, ...known], {
+            encoding: "utf8",
+            input: line ?? "",
+          });
+          expect(stdout).toBe(["0", "sh", ...fields].map((each) => `[${each}]`).join(""));
+        }),
+        { numRuns: 60 },
+      );
+    });
+  });
+
+  test("starts nothing where a form's number is none", () => {
     const script = readFileSync(launcherScript(), "utf8");
     const read = script.slice(script.indexOf("heald_l_with_fields() {"), script.indexOf("# Sets heald_l_boot_ms"));
-    const show =
-      "show() { for field; do printf '[%s]' \"$field\"; done; }; heald_l_end=$1 heald_l_mark=$2; exec 3<&0; shift 2";
-    const program = `${read}${show}\nheald_l_read_line "$@"; heald_l_with_fields show`;
-    const shorten = shortener(words);
-    fc.assert(
-      fc.property(fc.array(field, { maxLength: 6 }), (fields) => {
-        const lines = linesOf({ variables: {}, ofLauncher: [], ofProgram: [], program: ["sh", ...fields] }, shorten);
-        const { stdout } = spawnSync("sh", ["-c", program, "sh", "\u001f", "\u001d", ...words], {
-          encoding: "utf8",
-          input: lines ?? "",
-        });
-        expect(stdout).toBe(["0", "sh", ...fields].map((each) => `[${each}]`).join(""));
-      }),
-      { numRuns: 60 },
-    );
+    for (const number of ["", "x", "2}$(echo evil)", "-1", "7"]) {
+      const program = `${read}heald_l_end=$1 heald_l_mark=$2; exec 4<&0; heald_l_read_line "$@"; echo went on`;
+      const { stdout, status } = spawnSync("sh", ["-c", program, "sh", LINE_FIELD_END, MARK], {
+        encoding: "utf8",
+        input: `1${number}${LINE_FIELD_END}w-1${LINE_FIELD_END}\n`,
+      });
+      expect([stdout, status]).toEqual(["", 64]);
+    }
   });
 });

@@ -16,7 +16,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { identityOf } from "../../lib/platform/processes.js";
-import { end, endAll, environmentOf, isAlive, until } from "./support/launched.js";
+import { MARK } from "../../lib/platform/standby-lines.js";
+import { commandOf, end, endAll, environmentOf, isAlive, until } from "./support/launched.js";
 
 const MAIN = resolve("dist/daemons/worker-restart/main.js");
 const POLICY = {
@@ -169,6 +170,26 @@ describe("worker-restart as a process", () => {
     const name = "HEALD_HEARTBEAT_INTERVAL_SECONDS";
     await until(() => types.every((type) => told(type).length > 0), "all programs have begun");
     expect(types.flatMap(told)).toEqual([`${name}=7`, `${name}=3`, `${name}=5`, `${name}=3.75`]);
+  });
+
+  test("makes its first launchers with what the next starts of the workers have in common", async () => {
+    const FORM = `${MARK}a.attempt-${MARK}b`;
+    const spec = { worker_id: "w-0", worker_type: "sleeper", task_id: null, attempt: 1, status: "running" };
+    mkdirSync(at("worker-specs/active"), { recursive: true });
+    writeJson(at("worker-specs/active/w-0.json"), { ...spec, launch: { command: "sleep", args: ["600"] } });
+    const standing = (): string[] =>
+      readdirSync("/proc")
+        .filter((name) => /^\d+$/.test(name))
+        .map((name) => commandOf(Number(name)))
+        .filter((command) => command.includes("launcher.sh session") && command.includes(home));
+    await startDaemon();
+    await until(() => standing().length === 4, "launchers stand by");
+    expect(standing().map((command) => command.split(FORM).length)).toEqual([2, 2, 2, 2]);
+    // The form was foreseen as it is needed: whoever is made after a start knows no other.
+    die("w-1", 1);
+    await until(() => runs("w-1", 2), "w-1 runs again");
+    await until(() => standing().length === 4, "another one stands by");
+    expect(standing().map((command) => command.split(FORM).length)).toEqual([2, 2, 2, 2]);
   });
 
   test("killed with -9 again and again, it starts each of twenty dead workers once and loses none", async () => {

@@ -1,0 +1,28 @@
+/** Leaves a small host's processor to the process that a worker waits for. @module */
+import { availableParallelism } from "node:os";
+
+/** As long as worker-restart and a launcher take to bring a worker back on a host with two cores (docs/performance.md). */
+const REST_MS = 4;
+/** Of deaths that follow each other more closely, only the first is given way for: the next one waits to be seen. */
+const APART_MS = 50;
+/** With more cores, there is one for whoever is needed. */
+const CORES_MAX = 2;
+const SLEEPER = new Int32Array(new SharedArrayBuffer(4));
+
+export class GivingWay {
+  readonly #isNeeded: boolean;
+  #lastMs = Number.NEGATIVE_INFINITY;
+
+  constructor(cores: number = availableParallelism()) {
+    this.#isNeeded = cores <= CORES_MAX;
+  }
+
+  /** Stands still for {@link REST_MS}, unless there are cores enough or it did so a moment ago. Returns whether it did. */
+  rest(): boolean {
+    const nowMs = performance.now();
+    if (!this.#isNeeded || nowMs - this.#lastMs < APART_MS) return false;
+    Atomics.wait(SLEEPER, 0, 0, REST_MS);
+    this.#lastMs = performance.now();
+    return true;
+  }
+}
