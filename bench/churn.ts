@@ -1,8 +1,8 @@
 /**
  * Many at once: a large fleet of which one in a hundred fails every minute; lag, memory, descriptors.
  *
- * The *lag* is the daemons' own: from the exit record, which the dead worker's launcher has written, until worker-restart has
- * told the next launcher. What comes before and after it is the kernel's and the programs': the end of a process, and the start of one.
+ * Beside the whole, from the kill until the replacement runs, stand two parts of it: until a launcher was told, and of that what the daemons
+ * take, from the exit record on. What comes before the record and after the telling are the end and the start of processes.
  * @module
  */
 import { readdirSync, readFileSync, statSync } from "node:fs";
@@ -52,7 +52,8 @@ export async function churn(workers: number, seconds: number): Promise<Result> {
       const killedAtMs = Date.now();
       recoveries.push(await killOne(heald, id));
       attempts.set(id, attempt + 1);
-      deaths.push({ id, attempt, killedAtMs, recordedAtMs: statSync(lab.layout.exit(id, attempt)).mtimeMs });
+      const recordedAtMs = statSync(lab.layout.exit(id, attempt), { throwIfNoEntry: false })?.mtimeMs ?? null;
+      deaths.push({ id, attempt, killedAtMs, recordedAtMs });
       if (nth % 10 === 0) memories.push(memory());
       await until(from + everyMs / 2);
       bareRecoveries.push(await killOne(bare, `bench-${nth % BARE_WORKERS}`));
@@ -67,7 +68,7 @@ export async function churn(workers: number, seconds: number): Promise<Result> {
       ...compared(recoveries, bareRecoveries),
       over_100_ms: recoveries.filter((ms) => ms > 100).length,
       baseline_over_100_ms: bareRecoveries.filter((ms) => ms > 100).length,
-      ...lagsOf(lab, deaths),
+      ...partsOf(lab, deaths),
       ready_ms: round(readyMs, 0),
       pss_mib_first_third: round(percentile(memories.slice(0, third), 0.5), 1),
       pss_mib_last_third: round(percentile(memories.slice(-third), 0.5), 1),
@@ -84,32 +85,37 @@ interface Death {
   readonly id: string;
   readonly attempt: number;
   readonly killedAtMs: number;
-  /** When its exit record was written. */
-  readonly recordedAtMs: number;
+  /** When its exit record was written, to the kernel's tick: up to 4 ms too early. Null if there was none yet. */
+  readonly recordedAtMs: number | null;
 }
 
-/** From the exit record, and from the kill, until a launcher was told, by what worker-restart says of it. */
-function lagsOf(lab: Lab, deaths: readonly Death[]): Record<string, number> {
+/** Until a launcher was told, by what worker-restart says of it. Deaths of which it says nothing are counted. */
+function partsOf(lab: Lab, deaths: readonly Death[]): Record<string, number> {
   const told = new Map<string, number>();
-  for (const line of readFileSync(lab.layout.eventLog("worker-restart"), "utf8").split("\n")) {
+  // Behind the last end of a line is one that is being written.
+  const lines = readFileSync(lab.layout.eventLog("worker-restart"), "utf8").split("\n").slice(0, -1);
+  for (const line of lines) {
     if (!line.includes('"worker_restart_started"')) continue;
     const { worker_id, attempt, at_ms } = eventSchema.parse(JSON.parse(line));
     told.set(`${worker_id} ${attempt}`, at_ms as number);
   }
-  const toldAt = ({ id, attempt }: Death): number => told.get(`${id} ${attempt + 1}`) ?? Number.NaN;
-  const lags = deaths.map((death) => toldAt(death) - death.recordedAtMs);
-  const fromKill = deaths.map((death) => toldAt(death) - death.killedAtMs);
+  const fromKill: number[] = [];
+  const fromRecord: number[] = [];
+  for (const { id, attempt, killedAtMs, recordedAtMs } of deaths) {
+    const toldAtMs = told.get(`${id} ${attempt + 1}`);
+    if (toldAtMs === undefined) continue;
+    fromKill.push(toldAtMs - killedAtMs);
+    if (recordedAtMs !== null) fromRecord.push(toldAtMs - recordedAtMs);
+  }
+  const figures = (name: string, samples: readonly number[]): Record<string, number> => ({
+    [`${name}_p50_ms`]: round(percentile(samples, 0.5)),
+    [`${name}_p99_ms`]: round(percentile(samples, 0.99)),
+    [`${name}_max_ms`]: round(Math.max(...samples)),
+    [`${name}_over_100_ms`]: samples.filter((ms) => ms > 100).length,
+  });
   return {
-    lag_p50_ms: round(percentile(lags, 0.5)),
-    lag_p99_ms: round(percentile(lags, 0.99)),
-    lag_max_ms: round(Math.max(...lags)),
-    lag_over_100_ms: lags.filter((ms) => !(ms <= 100)).length,
-    kill_to_told_p99_ms: round(percentile(fromKill, 0.99)),
-    record_p99_ms: round(
-      percentile(
-        deaths.map((death) => death.recordedAtMs - death.killedAtMs),
-        0.99,
-      ),
-    ),
+    ...figures("kill_to_told", fromKill),
+    ...figures("record_to_told", fromRecord),
+    untold: deaths.length - fromKill.length,
   };
 }

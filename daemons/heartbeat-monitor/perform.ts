@@ -250,7 +250,7 @@ export class Performer {
     };
     if (filed instanceof Promise) return filed.then(say);
     // Whatever tells of this end can wait for its worker's return.
-    this.#givingWay.rest();
+    if (filed === "filed") this.#givingWay.rest();
     return say(filed);
   }
 }

@@ -71,7 +71,12 @@ function launcherSource(context: Context, host: LauncherHost, standby: StandbyLa
     name: "launchers",
     start: () => {
       host.open();
-      for (const start of foreseen(context)) standby.learn(start);
+      try {
+        for (const start of foreseen(context)) standby.learn(start);
+      } catch (error) {
+        // Starts are a little slower without; what is wrong is said by whoever needs the files.
+        context.log.warn({ error: String(error) }, "What the next starts have in common is not known beforehand");
+      }
       standby.open();
     },
     stop: () => {

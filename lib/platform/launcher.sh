@@ -49,14 +49,18 @@ heald_l_with_fields() {
   "$@"
 }
 
-# Sets heald_l_line to what a line from the pipe says. `read` takes half a microsecond for each byte, so what is known
-# beforehand ("$@") is not in it: either it fills in a form, or words stand in it as MARK and a letter.
+# Waits for the line that says what to start, and sets heald_l_line to it. `read` takes half a microsecond for each byte, so
+# what is known beforehand is not in it: either it fills in a form, or words ("$@") stand in it as MARK and a letter. Lines that come
+# before it are forms; they are added to the words.
 heald_l_read_line() {
-  IFS= read -r heald_l_pieces <&4 || exit 0 # The daemon that was to write it has ended.
-  case $heald_l_pieces in
-    1*) heald_l_fill_in "$@" ;;
-    *) heald_l_put_words "$@" ;;
-  esac
+  while IFS= read -r heald_l_pieces <&4; do
+    case $heald_l_pieces in
+      2*) set -- "$@" "${heald_l_pieces#2}" ;;
+      1*) heald_l_fill_in "$@" && return 0 ;;
+      *) heald_l_put_words "$@" && return 0 ;;
+    esac
+  done
+  exit 0 # The daemon that was to write it has ended.
 }
 
 # Sets heald_l_line to the form among "$@" whose number the line begins with, after the 1. In a form stands MARK and a letter
@@ -186,7 +190,6 @@ heald_l_claim_attempt() {
 } 2>/dev/null
 
 # The same for one that stood by: its session's first process creates the claim, and writes all of it in one go.
-# In the first line is what the launcher reads back byte by byte.
 heald_l_claim_started() {
   heald_l_write_clock started
   printf '{"pid":%d,"start_time":%d,"launcher_pid":%d,\n"launcher_start_time":%d,%s,"memory_limit_enforced_by":%s,"has_log":%s,\n%s}\n' \
@@ -369,13 +372,13 @@ heald_l_standby() {
       "$heald_l_pid" "$heald_l_start_time" "$@"
   )
   heald_l_status=$?
-  # What its session has said of itself: nothing if it began nothing, and what the daemon says is not from it.
+  # What its session has said of itself: nothing if it began nothing. What the daemon says has no such beginning anywhere.
   IFS= read -r heald_l_line <&4 || exit 0
   heald_l_with_fields heald_l_conclude_standby
 }
 
 heald_l_conclude_standby() {
-  [ "$1" = began ] || exit 75
+  [ "$1" = "${heald_l_mark}BEGAN" ] || exit 75
   heald_l_worker=${2%.attempt-*} heald_l_attempt=${2##*.attempt-} heald_l_exit=$heald_l_exits/$2.json
   heald_l_pid=$3 heald_l_start_time=$4 heald_l_boot_at_ms=$5 heald_l_counters=$6
   heald_l_read_clock
@@ -384,9 +387,10 @@ heald_l_conclude_standby() {
 
 # Tells the launcher of whom it is to write how it ended: the claim is its own by now, and has its identity.
 heald_l_say_began() {
-  heald_l_line=began$heald_l_end$heald_l_worker.attempt-$heald_l_attempt$heald_l_end$heald_l_pid$heald_l_end
-  printf '%s\n' "$heald_l_line$heald_l_start_time$heald_l_end$heald_l_boot_at_ms$heald_l_end$heald_l_counters" \
-    >/proc/self/fd/4
+  heald_l_line="${heald_l_mark}BEGAN$heald_l_end$heald_l_worker.attempt-$heald_l_attempt$heald_l_end$heald_l_pid$heald_l_end"
+  heald_l_line=$heald_l_line$heald_l_start_time$heald_l_end$heald_l_boot_at_ms$heald_l_end$heald_l_counters
+  { printf '%s\n' "$heald_l_line" >/proc/self/fd/4; } 2>/dev/null && return 0
+  heald_l_say 'cannot tell its launcher that it began: how it ends will not be recorded'
 }
 
 heald_l_session() {

@@ -14,7 +14,8 @@
  *
  * Removing or replacing a claim is safe at any time: the launcher's child checks, as its last act before it becomes the
  * program, that its launcher lives and that the claim is still the file it created, and otherwise starts nothing.
- * The *exit record* is written by the launcher when the program ends; if the launcher was killed, there is none.
+ * The *exit record* is written by the launcher when the program ends; if the launcher was killed, there is none, nor if the
+ * session of one that stood by was killed between its claim and its becoming the program.
  *
  * Host weather throws {@link LaunchFailed}; what is wrong with the program itself (not found, not executable, no such
  * working directory) becomes an exit record with 127 or 126, and a line in the attempt's log.
@@ -45,7 +46,7 @@ export interface LaunchRequest extends WorkerEnvironment {
 
 /** What the launcher reads, in its order. */
 export interface LaunchFields {
-  /** Needed by the one that waits for the program, and by the one that becomes it. */
+  /** Of the attempt and its records. */
   readonly ofLauncher: readonly string[];
   /** Needed by the one that becomes the program. */
   readonly ofProgram: readonly string[];

@@ -2,14 +2,15 @@
  * The line that tells a launcher which stands by what to start.
  *
  * A shell reads a line byte by byte, half a microsecond each: with five hundred bytes that was the longest part of a start. So what a
- * launcher knows from its making is not sent. Either a line fills in a *form*, which holds everything that starts of
- * workers of one type have in common; or, where there is no form for it yet, letters stand in it for words that are frequent.
- * launcher.sh reads both.
+ * launcher knows is not sent. Either a line fills in a *form*, which holds everything that starts of workers of one type have
+ * in common, and which the launcher's session was told while it had nothing to do; or, where there is no form for it yet, letters stand in it for
+ * words that are frequent. launcher.sh reads all of these. Forms hold what workers have in their environment, so
+ * they go through the pipe and are no argument of a process.
  * @module
  */
 import { fieldsOf, type StartDescription } from "./launcher-host.js";
 
-/** Ends each field. Another than that between the words of an item, since a launcher is given its forms in one. */
+/** Ends each field. */
 export const LINE_FIELD_END = "\u001c";
 /** Comes before each letter that stands for a word or a blank. */
 export const MARK = "\u001d";
@@ -19,10 +20,12 @@ const LETTERS = "abcdefghijklmnopqrstuv";
 const WITH_WORDS = "0";
 /** What a line begins with that fills in a form. */
 const FILLED_IN = "1";
+/** What a line begins with that is a form. */
+const A_FORM = "2";
 /** So many bytes are written to a pipe whole or not at all (PIPE_BUF). */
 const LINE_BYTES_MAX = 4096;
-/** Each launcher that stands by has its forms twice in memory. */
-const FORMS_CHARS_MAX = 8192;
+/** A session reads and keeps that many characters; two milliseconds of a processor, before it is needed. */
+const FORMS_CHARS_MAX = 4096;
 
 const UNTELLABLE = new RegExp(`[\n${MARK}${LINE_FIELD_END}]`);
 
@@ -55,6 +58,11 @@ export function lineWithWords(text: string, shorten: Shorten): string | null {
 /** The line that fills in the form with this number among what a launcher knows; null if it is too long. */
 export function lineFilledIn(nth: number, blanks: readonly string[]): string | null {
   return withinPipe(`${joined([`${FILLED_IN}${nth}`, ...blanks])}\n`);
+}
+
+/** The line that tells a session of a form; null if it is too long. */
+export function lineOfForm(form: Form): string | null {
+  return withinPipe(`${A_FORM}${form.text}\n`);
 }
 
 function joined(fields: readonly string[]): string {
@@ -98,10 +106,10 @@ export class Form {
   }
 }
 
-/** The forms that launchers are given when they are made: those that were needed last. */
+/** The forms that launchers are told of when they are made: those that were needed last. */
 export class Forms {
-  /** Replaced when it changes, so that each launcher keeps the list that it was given. */
-  #known: readonly Form[] = [];
+  /** The one that was needed last first. */
+  #known: Form[] = [];
 
   get known(): readonly Form[] {
     return this.#known;
@@ -109,16 +117,23 @@ export class Forms {
 
   /** The form of a text, if it is known. */
   find(text: string, blanks: readonly string[]): Form | null {
-    return this.#known.find((form) => form.fits(text, blanks)) ?? null;
+    const nth = this.#known.findIndex((form) => form.fits(text, blanks));
+    if (nth === -1) return null;
+    const [form] = this.#known.splice(nth, 1) as [Form];
+    this.#known.unshift(form);
+    return form;
   }
 
+  /** Forgets those that were not needed for longest, if they are too many. A text that would take all the room has no form. */
   learn(text: string, blanks: readonly string[]): void {
-    if (this.find(text, blanks) !== null) return;
+    if (text.length > FORMS_CHARS_MAX || this.find(text, blanks) !== null) return;
+    this.#known.unshift(new Form(text, blanks));
     let chars = 0;
-    this.#known = [new Form(text, blanks), ...this.#known].filter((form) => {
+    const end = this.#known.findIndex((form) => {
       chars += form.text.length;
-      return chars <= FORMS_CHARS_MAX;
+      return chars > FORMS_CHARS_MAX;
     });
+    if (end !== -1) this.#known.splice(end);
   }
 }
 

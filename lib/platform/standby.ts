@@ -32,6 +32,7 @@ import {
   Forms,
   LINE_FIELD_END,
   lineFilledIn,
+  lineOfForm,
   lineWithWords,
   MARK,
   type Shorten,
@@ -72,7 +73,7 @@ export interface StandbyOptions {
 interface Standing {
   /** The descriptor of its pipe. */
   readonly pipe: number;
-  /** The forms that it was given. */
+  /** The forms that its session was told, in that order. */
   readonly forms: readonly Form[];
 }
 
@@ -191,25 +192,23 @@ export class StandbyLaunchers implements LauncherStarter {
     if (setsid === null) return this.#pause();
     const path = join(this.#options.folder, `${process.pid}-${++this.#made}`);
     const { exits, words, host } = this.#options;
-    const forms = this.#forms.known;
     const known = ["standby", path, exits, LINE_FIELD_END, MARK, ownUmask(), bootId(), setsid, ...words];
-    for (const { text } of forms) known.push(text);
     if (!host.ask(["pipe", path])) return this.#pause();
     this.#await(path, () => {
       this.#held = openEnd(path);
       if (this.#held === null) return false;
       // Whoever opens the pipe reads from it for as long as this process has it open.
-      if (host.ask(known)) this.#await(path, () => this.#connect(path, forms));
+      if (host.ask(known)) this.#await(path, () => this.#connect(path));
       else this.#giveUp(path);
       return true;
     });
   }
 
   /** A second end can be opened only while somebody reads: then a launcher stands by. */
-  #connect(path: string, forms: readonly Form[]): boolean {
+  #connect(path: string): boolean {
     const pipe = openForReader(path);
     if (pipe === null) return false;
-    this.#standing.push({ pipe, forms });
+    this.#standing.push({ pipe, forms: tellForms(pipe, this.#forms.known) });
     this.#remove(path);
     this.refill();
     return true;
@@ -287,16 +286,29 @@ function open(path: string, mode: number): number | null {
   }
 }
 
+/** Tells a session of forms while it waits. Returns those that it was told. */
+function tellForms(pipe: number, forms: readonly Form[]): readonly Form[] {
+  return forms.filter((form) => {
+    const line = lineOfForm(form);
+    return line !== null && written(pipe, line);
+  });
+}
+
 /** False if whoever stood by is gone. */
 function told(pipe: number, line: string): boolean {
+  const isWritten = written(pipe, line);
+  closeSync(pipe);
+  return isWritten;
+}
+
+/** A line is written whole or not at all. */
+function written(pipe: number, line: string): boolean {
   try {
     writeSync(pipe, line);
     return true;
   } catch (error) {
     if (systemCode(error) === null) throw error;
     return false;
-  } finally {
-    closeSync(pipe);
   }
 }
 

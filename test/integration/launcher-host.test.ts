@@ -126,10 +126,7 @@ describe("LauncherHost", () => {
     const field = fc.string({ unit: fc.constantFrom(..." \n\t'\"$`\\*?[]{}~-=;&|<>aé\u00a0"), maxLength: 12 });
     // The launcher's own way of taking an item apart, and then each field in brackets.
     const script = readFileSync(launcherScript(), "utf8");
-    const unpack = script.slice(
-      script.indexOf("heald_l_with_fields() {"),
-      script.indexOf("# Sets heald_l_line to what a line"),
-    );
+    const unpack = script.slice(script.indexOf("heald_l_with_fields() {"), script.indexOf("# Waits for the line"));
     const show = `${unpack}show() { for field; do printf '[%s]' "$field"; done; }
       heald_l_end=$1 heald_l_line=$2; heald_l_with_fields show`;
     fc.assert(

@@ -23,6 +23,7 @@ import {
   Forms,
   LINE_FIELD_END,
   lineFilledIn,
+  lineOfForm,
   lineWithWords,
   MARK,
   shortener,
@@ -454,15 +455,38 @@ describe("StandbyLaunchers", () => {
     const first = home.request("w-1", "exit 1");
     start(first);
     expect((await ended(first)).exit_code).toBe(1);
+    const [before] = waiting();
     await ready(2);
-    const knowing = waiting().filter(({ session }) => commandOf(session).includes(`${MARK}a.attempt-${MARK}b`));
-    expect(knowing).toHaveLength(1);
+    const [after] = waiting().filter(({ launcher }) => launcher !== before?.launcher);
+    // It would be the second's turn; the first was made before anything was known.
     const second = home.request("w-2", "exit 1");
     start(second);
     expect((await ended(second)).exit_code).toBe(1);
     const record = await started(second);
     expect(record).toMatchObject({ worker_id: "w-2", attempt: 1, args: ["-c", "exit 1"], log: second.paths.log });
-    expect([record.launcher_pid, record.pid]).toEqual([knowing[0]?.launcher, knowing[0]?.session]);
+    expect([record.launcher_pid, record.pid]).toEqual([after?.launcher, after?.session]);
+  });
+
+  test("shows nobody what a worker has in its environment", async () => {
+    const request = home.request("w-1", WAIT, { env: { SECRET: "xyzzy" } });
+    start(request);
+    const { launcher_pid } = await started(request);
+    await ready(2);
+    const commands = [launcher_pid, ...waiting().flatMap(({ launcher, session }) => [launcher, session])].map(
+      commandOf,
+    );
+    for (const command of commands) expect(command).not.toContain("xyzzy");
+    expect(commands).toHaveLength(5);
+  });
+
+  test("records no end of which anybody but its own session tells", async () => {
+    const { launcher, session } = waiting()[0] as Waiting;
+    process.kill(session, "SIGKILL");
+    // What may be left of a line that the session had not read to its end.
+    for (const sign of ["began", "BEGAN"])
+      writeFileSync(`/proc/${launcher}/fd/4`, [sign, "w-9.attempt-1", "1", "1", "1", "\n"].join(LINE_FIELD_END));
+    await until(() => !isAlive(launcher), "the launcher has ended");
+    expect(readdirSync(exitsIn(home.folder))).toEqual([]);
   });
 
   test("takes no start that cannot be told in a line", () => {
@@ -483,12 +507,14 @@ describe("StandbyLaunchers", () => {
 
   test("remembers the forms that were needed last, and no more than fit", () => {
     const forms = new Forms();
-    for (const each of ["a", "b", "c", "b"]) forms.learn(each.repeat(3000), ["w-1"]);
+    for (const each of ["a", "b", "c", "b"]) forms.learn(each.repeat(1500), ["w-1"]);
+    expect(forms.known.map(({ text }) => text[1])).toEqual(["b", "c"]);
+    expect(forms.find("c".repeat(1500), ["w-1"])).toBe(forms.known[0]);
+    expect(forms.find("a".repeat(1500), ["w-1"])).toBeNull();
+    forms.learn("d".repeat(5000), ["w-1"]);
     expect(forms.known.map(({ text }) => text[1])).toEqual(["c", "b"]);
-    expect(forms.find("c".repeat(3000), ["w-1"])).toBe(forms.known[0]);
-    expect(forms.find("a".repeat(3000), ["w-1"])).toBeNull();
-    forms.learn("d".repeat(9000), ["w-1"]);
-    expect(forms.known).toEqual([]);
+    expect(forms.find("b".repeat(1500), ["w-1"])).toBe(forms.known[0]);
+    expect(forms.known.map(({ text }) => text[1])).toEqual(["b", "c"]);
   });
 
   test("knows a start by the form of an earlier one, whatever is different in them, and no other", () => {
@@ -525,11 +551,12 @@ describe("StandbyLaunchers", () => {
         fc.property(fc.array(field, { maxLength: 6 }), (fields) => {
           const told = { variables: {}, ofLauncher: [], ofProgram: [], program: ["sh", ...fields], exits: "", blanks };
           const text = textOf(told) as string;
-          const known = way === "form" ? [...words, "another form", new Form(text, blanks).text] : words;
-          const line = way === "form" ? lineFilledIn(known.length, blanks) : lineWithWords(text, shorten);
-          const { stdout } = spawnSync("sh", ["-c", program, "sh", LINE_FIELD_END, MARK, ...known], {
+          const other = new Form("another", ["w-1"]);
+          const forms = [other, new Form(text, blanks)].map(lineOfForm);
+          const filledIn = [...forms, lineFilledIn(words.length + 2, blanks)].join("");
+          const { stdout } = spawnSync("sh", ["-c", program, "sh", LINE_FIELD_END, MARK, ...words], {
             encoding: "utf8",
-            input: line ?? "",
+            input: way === "form" ? filledIn : (lineWithWords(text, shorten) ?? ""),
           });
           expect(stdout).toBe(["0", "sh", ...fields].map((each) => `[${each}]`).join(""));
         }),
