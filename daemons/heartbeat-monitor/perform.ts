@@ -240,7 +240,8 @@ export class Performer {
   }
 
   #fileRequest(effect: Extract<Effect, { kind: "file_request" }>): undefined | Promise<undefined> {
-    const filed = fileRequest(this.#context.layout, this.#queue, effect.request as RestartRequest);
+    const request = effect.request as RestartRequest;
+    const filed = fileRequest(this.#context.layout, this.#queue, request);
     const say = (how: Filed): undefined => {
       if (how === "merged")
         this.#context.log.info(
@@ -249,8 +250,8 @@ export class Performer {
         );
     };
     if (filed instanceof Promise) return filed.then(say);
-    // Whatever tells of this end can wait for its worker's return.
-    if (filed === "filed") this.#givingWay.rest();
+    // Whatever tells of a crash can wait for its worker's return. A worker that was ended has waited for seconds.
+    if (filed === "filed" && request.ended?.by_itself === true) this.#givingWay.rest();
     return say(filed);
   }
 }
