@@ -52,7 +52,7 @@ export class QueueSource implements Source {
   readonly scanEverySeconds = 30;
   readonly #context: Context;
   readonly #mailbox: Mailbox;
-  readonly #reader: FactReader;
+  readonly reader: FactReader;
   /** The version of each file that was looked at last. */
   readonly #seen = new Map<string, string>();
   /** The request that was read last under each name. */
@@ -79,7 +79,7 @@ export class QueueSource implements Source {
     this.#shelter = new Shelter(context.log, (error) =>
       systemCode(error) === "ENOENT" ? "ENOENT" : weatherCode(error),
     );
-    this.#reader = new FactReader(context.layout, host);
+    this.reader = new FactReader(context.layout, host);
   }
 
   start(): void {
@@ -156,13 +156,13 @@ export class QueueSource implements Source {
     this.#seen.set(name, version);
     this.#read.set(name, { version, record: reading.value });
     const request = requestOf(reading.value, reading.mtimeMs);
-    const found = this.#reader.find(namedSubject(reading.value), request.attempt, nowMs);
+    const found = this.reader.find(namedSubject(reading.value), request.attempt, nowMs);
     const mistaken = whyMistaken(reading.value, found);
     if (mistaken !== null)
       return { kind: "request-unreadable", name, why: `Cannot read request ${JSON.stringify(path)}: ${mistaken}` };
     this.#noteTime(name, reading.value, reading.mtimeMs);
     this.#found.set(name, found);
-    const facts = this.#reader.read(found, request, this.#otherOf(found.subject.worker_id, name), nowMs);
+    const facts = this.reader.read(found, request, this.#otherOf(found.subject.worker_id, name), nowMs);
     const eventOf = (known: Awaited<typeof facts>): Event => ({
       kind: "request",
       ...found.subject,
@@ -190,7 +190,7 @@ export class QueueSource implements Source {
 
   /** What the latest look found; looked for anew where there was none, as after a crash. */
   foundFor(name: string, subject: Subject, endedAttempt: number): Found & { readonly why?: string | null } {
-    return this.#found.get(name) ?? this.#reader.find(subject, endedAttempt, Date.now());
+    return this.#found.get(name) ?? this.reader.find(subject, endedAttempt, Date.now());
   }
 
   /** Hands over the request that was read last under a name, to whoever claims it. */
@@ -211,7 +211,7 @@ export class QueueSource implements Source {
     this.lookAtWaiting(({ waiting }) => {
       if (waiting?.gate !== "exit_class") return false;
       const found = this.#found.get(waiting.name);
-      return found === undefined || this.#reader.filesOf(found) !== waiting.files;
+      return found === undefined || this.reader.filesOf(found) !== waiting.files;
     });
   }
 

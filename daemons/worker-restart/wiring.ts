@@ -16,6 +16,7 @@ import type { Effect, Event } from "./messages.js";
 import { Performer } from "./perform.js";
 import { restartPolicy } from "./policy.js";
 import { type Context, QueueSource } from "./queue-source.js";
+import { Rehearsal } from "./rehearsal.js";
 import type { RestartSettings } from "./settings.js";
 import type { Slice, TypePart } from "./state.js";
 import { SteeringSource } from "./steering-source.js";
@@ -53,7 +54,14 @@ const definition: Definition = {
     return {
       perform: new Performer(context, mailbox, queue, store, breakers, starter).perform,
       // The breakers before the queue: a request must meet them as the history has made them.
-      sources: [goingDown, launcherSource(context, host, standby), breakers, new SteeringSource(context, queue), queue],
+      sources: [
+        goingDown,
+        launcherSource(context, host, standby),
+        breakers,
+        new SteeringSource(context, queue),
+        queue,
+        new Rehearsal(context, queue.reader),
+      ],
       figures: () => figuresOf(context, mailbox),
       policyChanged: () => {
         for (const [type] of [...context.partsWith<TypePart>("type:")])

@@ -34,10 +34,20 @@ export function watchDirectory(
   return new FolderWatch(path, (name) => !name.startsWith("."), onHint, onError);
 }
 
+/** The same, with hints only of what is written into files, and none when they are created, renamed or removed. */
+export function watchContents(
+  path: string,
+  onHint: (name: string | null) => void,
+  onError: (error: unknown) => void,
+): Watch {
+  const isWanted = (name: string, event: string): boolean => event === "change" && !name.startsWith(".");
+  return new FolderWatch(path, isWanted, onHint, onError);
+}
+
 class FolderWatch implements Watch {
   readonly #path: string;
   readonly #ownName: string;
-  readonly #isWanted: (name: string) => boolean;
+  readonly #isWanted: (name: string, event: string) => boolean;
   readonly #onHint: (name: string | null) => void;
   readonly #onError: (error: unknown) => void;
   readonly #stopChecks: () => void;
@@ -48,7 +58,7 @@ class FolderWatch implements Watch {
 
   constructor(
     path: string,
-    isWanted: (name: string) => boolean,
+    isWanted: (name: string, event: string) => boolean,
     onHint: (name: string | null) => void,
     onError: (error: unknown) => void,
   ) {
@@ -71,7 +81,7 @@ class FolderWatch implements Watch {
   #arm(): boolean {
     try {
       const found = statSync(this.#path);
-      const watcher = watch(this.#path, (_event, name) => this.#noticed(name));
+      const watcher = watch(this.#path, (event, name) => this.#noticed(name, event));
       watcher.on("error", (error) => this.#failed(error));
       this.#watcher = watcher;
       this.#armedOn = found;
@@ -97,11 +107,11 @@ class FolderWatch implements Watch {
     this.#onError(error);
   }
 
-  #noticed(name: string | null): void {
+  #noticed(name: string | null, event: string): void {
     if (this.#closed) return;
     // The kernel reports the end of the folder itself under the folder's own name.
     if (name === this.#ownName) this.#check(true);
-    else if (name === null || this.#isWanted(name)) this.#onHint(name);
+    else if (name === null || this.#isWanted(name, event)) this.#onHint(name);
   }
 
   #check(suspect: boolean): void {

@@ -62,6 +62,8 @@ export interface DaemonContext<Event, Settings> {
   readonly startedAtMs: number;
   policy(): Policy<Settings>;
   offer(event: Event): void;
+  /** See {@link Loop.rehearse}. */
+  rehearse(event: Event): void;
   /** Parts of the state, for showing. */
   part<T>(key: string): T | null;
   partsWith<T>(kind: PartKind): ReadonlyMap<string, T>;
@@ -288,6 +290,7 @@ class Daemon<
       startedAtMs: this.#startedAtMs,
       policy: () => (this.#inForce as PolicyInForce<Settings>).policy,
       offer: (event) => loopHolder.loop?.offer(event),
+      rehearse: (event) => loopHolder.loop?.rehearse(event),
       part: (key) => loopHolder.loop?.part(key) ?? null,
       partsWith: (kind) => loopHolder.loop?.partsWith(kind) ?? new Map(),
       wakeOf: (key) => loopHolder.loop?.wakeOf(key) ?? null,

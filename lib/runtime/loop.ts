@@ -10,6 +10,7 @@ import { weatherCode } from "../platform/files.js";
 import type { DecisionDraft, Stamp } from "../schema/events.js";
 import type { Answer, Core, Decided, PartKind, Perform, Stamped, Wake } from "./core.js";
 import type { Journal, JournalEntry, Progress } from "./journal.js";
+import { textOfEntry } from "./texts.js";
 import { WakeQueue } from "./wake-queue.js";
 
 export interface LoopClock {
@@ -157,6 +158,24 @@ export class Loop<
   /** Gives the loop a fact. It is decided upon at once, unless the loop is in the middle of another. */
   offer(event: Event): void {
     this.#hear(event, null);
+  }
+
+  /**
+   * Decides upon an event that may come, and forgets it: nothing is changed, written or done, and nobody is told.
+   *
+   * Only so that code and data are at hand when it comes.
+   */
+  rehearse(event: Event): void {
+    if (this.#draining || this.#stopped) return;
+    const { atMs, monoMs } = this.#options.clock.now();
+    const stamp = { id: "rehearsed", atMs: Math.round(atMs), monoMs };
+    const stamped = { ...event, stamp };
+    const address = this.#core.address(stamped);
+    const slice = this.#sliceAt(address);
+    const decided = this.#core.decide(slice, stamped, this.#policy);
+    const parts = Object.fromEntries(this.#changes(address, slice, decided.slice));
+    const effects = this.#durable(slice, stamped, decided);
+    textOfEntry({ seq: this.#seq, lane: laneOf(address), stamp, parts, effects });
   }
 
   #hear(event: Event, progress: Progress | null): void {

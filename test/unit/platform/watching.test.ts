@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { replaceFile } from "../../../lib/platform/files.js";
-import { watchDirectory, watchFew } from "../../../lib/platform/watching.js";
+import { watchContents, watchDirectory, watchFew } from "../../../lib/platform/watching.js";
 import { temporaryFolder, until } from "./helpers.js";
 
 interface Watched {
@@ -20,6 +20,24 @@ function watchFolder(path: string): Watched {
   onTestFinished(() => watch.close());
   return watched;
 }
+
+describe("watchContents()", () => {
+  test("hints at what is written into a file, and not at one that is created or moved there", async () => {
+    const folder = temporaryFolder();
+    const hints: (string | null)[] = [];
+    const watch = watchContents(
+      folder,
+      (name) => hints.push(name),
+      () => undefined,
+    );
+    onTestFinished(() => watch.close());
+    writeFileSync(join(folder, "empty.json"), "");
+    renameSync(join(folder, "empty.json"), join(folder, "moved.json"));
+    writeFileSync(join(folder, "written.json"), "{}");
+    await until("a hint comes", () => hints.length > 0);
+    expect(new Set(hints)).toEqual(new Set(["written.json"]));
+  });
+});
 
 describe("watchDirectory()", () => {
   test("hints at a file that was replaced, and not at its temporary name", async () => {

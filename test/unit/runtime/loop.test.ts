@@ -177,6 +177,20 @@ describe("Loop", () => {
     });
   });
 
+  test("forgets an event that it rehearsed: nothing is journaled, done or told, and the state is as it was", () => {
+    const world = new World();
+    const loop = world.loop();
+    loop.offer({ kind: "add", account: "a", amount: 3 });
+    const before = [world.journal.bytes, [...world.performed], [...world.records], loop.part<Account>("account:a")];
+    const ids = world.nextId;
+    loop.rehearse({ kind: "add", account: "a", amount: 4 });
+    const after = [world.journal.bytes, world.performed, world.records, loop.part<Account>("account:a")];
+    expect(after).toEqual(before);
+    expect([world.nextId, loop.idle]).toEqual([ids, true]);
+    loop.offer({ kind: "add", account: "a", amount: 4 });
+    expect(world.performed.length).toBeGreaterThan((before[1] as string[]).length);
+  });
+
   test("journals a decision before anything of it is done", () => {
     const world = new World();
     let linesAtPay = -1;
