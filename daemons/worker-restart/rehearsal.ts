@@ -47,8 +47,10 @@ export class Rehearsal implements Source {
   #hint(name: string | null): void {
     const nowMs = performance.now();
     const died = name === null ? null : readAttemptName(name);
-    if (died === null || nowMs - this.#lastMs < APART_MS) return;
+    if (died === null) return;
+    const sinceMs = nowMs - this.#lastMs;
     this.#lastMs = nowMs;
+    if (sinceMs < APART_MS) return;
     try {
       this.#rehearse(died.workerId, died.attempt);
     } catch (error) {
