@@ -39,7 +39,7 @@ const definition: Definition = {
     const queue = new QueueSource(context, mailbox, () => goingDown.state);
     const breakers = new BreakerSource(context, store);
     const onTrouble = (sentence: string): void => context.log.warn({}, sentence);
-    const host = new LauncherHost(onTrouble);
+    const host = new LauncherHost({ folder: context.layout.startsDir, onTrouble });
     const { home, coordination } = context.layout.home;
     const count = (): number => context.policy().settings.standby_launchers;
     const standby = new StandbyLaunchers({

@@ -8,13 +8,18 @@
  * A host may fail at any time (its daemon's limit of processes, a launcher that was killed, which xargs takes as a
  * reason to stop). It says so on its error output, or ends; what it was given and nobody has claimed is then started
  * without it. Starting twice is harmless, because a launcher claims its attempt exclusively.
+ *
+ * An argument is open to every user of the host, so the variables that a worker is given by its spec stand in a file that only
+ * we may read; the launcher takes them from there before it claims the attempt.
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import type { Socket } from "node:net";
+import { systemCode } from "../errors.js";
 import { type LaunchFields, launcherScript } from "./launching.js";
-import { inheritedVariables } from "./worker-environment.js";
+import { PrivateFiles } from "./private-files.js";
+import { inheritedVariables, OWN_VARIABLES } from "./worker-environment.js";
 
 /** What is to be started. */
 export interface StartDescription extends LaunchFields {
@@ -55,12 +60,32 @@ const OF_THE_SHELL: ReadonlySet<string> = new Set([
   "OPTARG",
   "LINENO",
 ]);
-/** For so long a start that was handed over is remembered; a launcher takes a few milliseconds to claim it. */
-const REMEMBERED_MS = 10_000;
+/** What the launcher's own variables begin with. */
+const OF_THE_LAUNCHER = "heald_l_";
+const OWN: ReadonlySet<string> = new Set(OWN_VARIABLES);
+/** For so long a start that was handed over and not claimed is remembered; a launcher takes a few milliseconds to claim it. */
+const REMEMBERED_MS = 60_000;
 /** After a failure starts do without a host for so long. */
 const PAUSE_MS = 10_000;
 /** xargs notices that launchers have ended when it starts the next. */
 const REAP_EVERY_MS = 10_000;
+
+export interface HostOptions {
+  /** For the variables of starts; made if it is not there. */
+  readonly folder: string;
+  /** Told in one sentence when the host failed; starts go on without it. */
+  readonly onTrouble: (sentence: string) => void;
+  /** For so long at most a launcher that has ended waits to be reaped. */
+  readonly reapEveryMs?: number;
+}
+
+/** A start that was handed over. */
+interface Recent {
+  readonly start: HostedStart;
+  /** With the variables that nobody else may read. */
+  readonly file: string | null;
+  readonly atMs: number;
+}
 
 /** Starts launchers in place of the daemon. */
 export interface LauncherStarter {
@@ -69,22 +94,18 @@ export interface LauncherStarter {
 }
 
 export class LauncherHost implements LauncherStarter {
-  readonly #onTrouble: (sentence: string) => void;
-  readonly #reapEveryMs: number;
+  readonly #options: HostOptions;
+  readonly #files: PrivateFiles;
   #child: ChildProcess | null = null;
-  #recent: { readonly start: HostedStart; readonly atMs: number }[] = [];
+  #recent: Recent[] = [];
   #pausedUntilMs = 0;
   #closed = false;
   #startedSince = false;
-  #reaper: NodeJS.Timeout | null = null;
+  #timer: NodeJS.Timeout | null = null;
 
-  /**
-   * @param onTrouble Told in one sentence when the host failed; starts go on without it.
-   * @param reapEveryMs For so long at most a launcher that has ended waits to be reaped.
-   */
-  constructor(onTrouble: (sentence: string) => void, reapEveryMs = REAP_EVERY_MS) {
-    this.#onTrouble = onTrouble;
-    this.#reapEveryMs = reapEveryMs;
+  constructor(options: HostOptions) {
+    this.#options = options;
+    this.#files = new PrivateFiles(options.folder);
   }
 
   /** Its process, while there is one. */
@@ -110,16 +131,22 @@ export class LauncherHost implements LauncherStarter {
     child.unref();
     for (const stream of [child.stdin, child.stderr]) (stream as Socket | null)?.unref();
     this.#child = child;
-    this.#reaper ??= setInterval(() => this.#reap(), this.#reapEveryMs).unref();
+    if (this.#timer !== null) return;
+    this.#tidy(() => this.#files.clear());
+    this.#timer = setInterval(() => this.#lookAround(), this.#options.reapEveryMs ?? REAP_EVERY_MS).unref();
   }
 
   start(start: HostedStart): boolean {
-    const item = packed(start);
-    if (item === null || !this.#run(item)) return false;
-    const nowMs = performance.now();
-    while ((this.#recent[0]?.atMs ?? nowMs) < nowMs - REMEMBERED_MS) this.#recent.shift();
-    this.#recent.push({ start, atMs: nowMs });
-    return true;
+    const packed = pack(start);
+    if (packed === null) return false;
+    const { fields, secret } = packed;
+    const file = secret === null ? null : this.#keep(secret);
+    if (file === null && secret !== null) return false;
+    const isTold = this.#run(itemOf(file === null ? ["start", ...fields] : ["start_with", file, ...fields]));
+    const recent = { start, file, atMs: performance.now() };
+    if (isTold) this.#recent.push(recent);
+    else this.#forget(recent);
+    return isTold;
   }
 
   /** Has a launcher do what the words say (see launcher.sh). False if it cannot be told. */
@@ -139,11 +166,43 @@ export class LauncherHost implements LauncherStarter {
   /** Ends the host; what it has started goes on. */
   close(): void {
     this.#closed = true;
-    if (this.#reaper !== null) clearInterval(this.#reaper);
+    if (this.#timer !== null) clearInterval(this.#timer);
     const child = this.#child;
     this.#child = null;
     this.#startUnclaimed();
     child?.kill("SIGKILL");
+  }
+
+  /** Null where it cannot be written, as on a full disk: then the daemon starts the launcher itself. */
+  #keep(secret: string): string | null {
+    try {
+      return this.#files.write(secret);
+    } catch (error) {
+      if (systemCode(error) === null) throw error;
+      return null;
+    }
+  }
+
+  #forget({ file }: Recent): void {
+    if (file !== null) this.#tidy(() => this.#files.remove(file));
+  }
+
+  /** What cannot be removed is removed at the next start. */
+  #tidy(remove: () => void): void {
+    try {
+      remove();
+    } catch (error) {
+      if (systemCode(error) === null) throw error;
+      this.#options.onTrouble(`Cannot tidy "${this.#options.folder}": ${messageOf(error)}`);
+    }
+  }
+
+  #lookAround(): void {
+    const sinceMs = performance.now() - REMEMBERED_MS;
+    const isPast = ({ start, atMs }: Recent): boolean => atMs < sinceMs || existsSync(start.claim);
+    for (const each of this.#recent) if (isPast(each)) this.#forget(each);
+    this.#recent = this.#recent.filter((each) => !isPast(each));
+    this.#reap();
   }
 
   /** An item that starts nothing makes xargs wait for the launchers that have ended. */
@@ -158,20 +217,23 @@ export class LauncherHost implements LauncherStarter {
     this.#child = null;
     this.#pausedUntilMs = performance.now() + PAUSE_MS;
     child.kill("SIGKILL");
-    this.#onTrouble(
+    this.#options.onTrouble(
       `The process that starts launchers failed (${why}); starting them without it for ${PAUSE_MS / 1000} s`,
     );
     this.#startUnclaimed();
   }
 
   #startUnclaimed(): void {
-    for (const { start } of this.#recent.splice(0)) {
-      if (existsSync(start.claim)) continue;
+    const recent = this.#recent;
+    this.#recent = [];
+    for (const each of recent) {
+      this.#forget(each);
+      if (existsSync(each.start.claim)) continue;
       try {
-        start.itself();
+        each.start.itself();
       } catch (error) {
         // Its spec says "pending" and nobody has claimed it: heartbeat-monitor starts it again.
-        this.#onTrouble(error instanceof Error ? error.message : String(error));
+        this.#options.onTrouble(messageOf(error));
       }
     }
   }
@@ -179,11 +241,25 @@ export class LauncherHost implements LauncherStarter {
 
 type Packable = Omit<HostedStart, "claim" | "itself" | "exits" | "blanks">;
 
-/** The item that tells of a start; null if it cannot be one. */
-export function packed({ variables, ofLauncher, ofProgram, ofHost, program }: Packable): string | null {
-  const fields = fieldsOf(variables, [...ofLauncher, ...ofProgram, ...ofHost()], program);
-  const item = fields === null ? null : itemOf(["start", ...fields]);
-  return item === null || Buffer.byteLength(item) > ITEM_BYTES_MAX ? null : item;
+/** What a launcher takes apart: fields for everybody to see, and variables that are none of anybody's business. */
+export interface Packed {
+  readonly fields: readonly string[];
+  readonly secret: string | null;
+}
+
+/** What is to be told of a start; null if it cannot be. */
+export function pack({ variables, ofLauncher, ofProgram, ofHost, program }: Packable): Packed | null {
+  const own: Record<string, string> = {};
+  const given: string[] = [];
+  for (const [name, value] of Object.entries(variables))
+    if (OWN.has(name)) own[name] = value;
+    else if (isForShell(name) || unsendable(value)) return null;
+    else given.push(`${name}=${value}`);
+  const fields = fieldsOf(own, [...ofLauncher, ...ofProgram, ...ofHost()], program);
+  // A launcher reads lines, and takes a line break that ends one for none of its own.
+  const secret = given.length === 0 ? null : `${joined(given)}\n`;
+  const bytes = Buffer.byteLength(joined(fields ?? [])) + Buffer.byteLength(secret ?? "");
+  return fields === null || bytes > ITEM_BYTES_MAX ? null : { fields, secret };
 }
 
 /** What a launcher takes apart; null if it could not. */
@@ -193,7 +269,7 @@ export function fieldsOf(
   program: readonly string[],
 ): readonly string[] | null {
   const names = Object.keys(variables);
-  if (names.some((name) => OF_THE_SHELL.has(name))) return null;
+  if (names.some(isForShell)) return null;
   const fields = [String(names.length), ...own, ...names.map((name) => `${name}=${variables[name]}`), ...program];
   return fields.some(unsendable) ? null : fields;
 }
@@ -207,6 +283,14 @@ function itemOf(fields: readonly string[]): string {
   return `${joined(fields)}\0`;
 }
 
+function isForShell(name: string): boolean {
+  return OF_THE_SHELL.has(name) || name.startsWith(OF_THE_LAUNCHER);
+}
+
 function unsendable(field: string): boolean {
   return field.includes(FIELD_END) || field.includes("\0");
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -18,6 +18,7 @@
 #
 # The first word says what is wanted. `item END FIELDS` has the words in one argument, each ended by END (launcher-host.ts).
 #   start FIELD...                             starts the program that the fields tell of
+#   start_with FILE FIELD...                   the same, with variables that stand in a file (launcher-host.ts)
 #   pipe PIPE                                  makes a named pipe, which Node cannot
 #   standby PIPE EXITS END MARK UMASK BOOT SETSID WORD...  gets ready before it is known what for: that comes in a line (standby.ts)
 #   session END MARK UMASK LAUNCHER START WORD...  the child of one that stands by, in a session of its own
@@ -241,6 +242,10 @@ $heald_l_clock,$heald_l_line"
   printf '{%-270s\n' "$heald_l_line" 1<>/proc/self/fd/3 || exit 73
 }
 
+heald_l_export() {
+  for heald_l_line; do export "$heald_l_line"; done
+}
+
 # Becomes the program, through the words before it, if any.
 heald_l_become() {
   while [ "$heald_l_variables" -gt 0 ]; do
@@ -343,6 +348,17 @@ heald_l_take_more_fields() {
   heald_l_log=$1 heald_l_nice=$2 heald_l_cwd=$3 heald_l_limited=$4 heald_l_procs=$5 heald_l_static=$6
 }
 
+# Reads the file before anything is claimed: whoever wrote it removes it when there is a claim.
+heald_l_start_with() {
+  while IFS= read -r heald_l_line; do
+    heald_l_private="$heald_l_private$heald_l_line
+"
+  done <"$1" || exit 75
+  heald_l_private=${heald_l_private%?}
+  shift
+  heald_l_start "$@"
+}
+
 heald_l_start() {
   heald_l_take_fields "$@"
   shift 6
@@ -353,6 +369,8 @@ heald_l_start() {
   heald_l_claim_attempt
   (
     heald_l_identify
+    heald_l_line=$heald_l_private
+    heald_l_with_fields heald_l_export
     heald_l_become "$@"
   )
   heald_l_conclude $?
@@ -421,10 +439,11 @@ heald_l_start_in_session() {
 }
 
 heald_l_do() {
-  heald_l_wanted=$1
+  heald_l_private= heald_l_wanted=$1
   shift
   case $heald_l_wanted in
     start) heald_l_start "$@" ;;
+    start_with) heald_l_start_with "$@" ;;
     pipe) command -p mkfifo -m 600 -- "$1" ;;
     standby) heald_l_standby "$@" ;;
     session) heald_l_session "$@" ;;

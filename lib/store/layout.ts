@@ -66,6 +66,8 @@ export class Layout {
   readonly runDir: string;
   /** Pipes of launchers that are being made to stand by. */
   readonly standbyDir: string;
+  /** Variables of workers that are being started, for their launchers alone. */
+  readonly startsDir: string;
   readonly workerLogsDir: string;
   readonly daemonLogsDir: string;
 
@@ -113,6 +115,7 @@ export class Layout {
     this.hooksDir = at("hooks");
     this.runDir = at("run");
     this.standbyDir = join(this.runDir, "standby");
+    this.startsDir = join(this.runDir, "starts");
     this.owner = join(this.runDir, "owner.json");
     this.history = join(this.metricsDir, "worker-restart-history.jsonl");
     this.fixHistory = join(this.metricsDir, "auto-fix-history.jsonl");

@@ -1,10 +1,10 @@
 /** Guarantee: a start through the host is the same start, and one that the host cannot make is made without it, once. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { LauncherHost, packed } from "../../lib/platform/launcher-host.js";
+import { joined, LauncherHost, type Packed, pack } from "../../lib/platform/launcher-host.js";
 import { launcherScript, startThroughHost } from "../../lib/platform/launching.js";
 import {
   ended,
@@ -21,10 +21,12 @@ import {
 let home: Home;
 let host: LauncherHost;
 let troubles: string[];
+let starts: string;
 beforeEach(() => {
   home = makeHome();
   troubles = [];
-  host = new LauncherHost((sentence) => troubles.push(sentence), 50);
+  starts = join(home.folder, "coordination", "run", "starts");
+  host = new LauncherHost({ folder: starts, onTrouble: (sentence) => troubles.push(sentence), reapEveryMs: 50 });
   host.open();
 });
 afterEach(async () => {
@@ -47,6 +49,50 @@ describe("a program that was started through a host", () => {
     expect(words).toMatch(/SigBlk:\t0+\nSigIgn:\t0+\n/);
     expect(words).toContain("GREETING=two words $(false) `false` \"'\\ é");
     expect(troubles).toEqual([]);
+  });
+
+  test("gets variables that nobody else can read, to the letter, in no command line and in no file that stays", async () => {
+    const value = fc.string({ unit: fc.constantFrom(..." \n\t'\"$`\\*?[]{}~-=#aé\u0081\u0088\u00a0"), maxLength: 12 });
+    const values = [...fc.sample(value, 40), "", "\n", "\n\n", "a\n", "\\"];
+    const env = Object.fromEntries(values.map((each, nth) => [`SECRET_${nth}`, `s3cr3t${each}`]));
+    const request = home.request("w-1", "while :; do sleep 1; done", { env });
+    startThroughHost(request, host);
+    const { pid, launcher_pid } = await started(request);
+    await until(() => fieldsOf(pid)?.[3] === String(pid), "the program leads a session");
+    expect(environmentOf(pid)).toEqual(
+      expect.arrayContaining(Object.entries(env).map(([name, word]) => `${name}=${word}`)),
+    );
+    for (const each of [pid, launcher_pid, host.pid as number])
+      expect(readFileSync(`/proc/${each}/cmdline`, "utf8")).not.toContain("s3cr3t");
+    await until(() => readdirSync(starts).length === 0, "the file is gone");
+    expect(troubles).toEqual([]);
+  });
+
+  test("does not begin when the file with its variables is gone, and leaves the attempt to the next start", async () => {
+    const hostPid = host.pid as number;
+    process.kill(hostPid, "SIGSTOP");
+    const request = home.request("w-1", "exit 3", { env: { GREETING: "hello" } });
+    startThroughHost(request, host);
+    const [name] = readdirSync(starts);
+    const file = join(starts, name as string);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    rmSync(file);
+    process.kill(hostPid, "SIGCONT");
+    const other = home.request("w-2", "exit 0");
+    startThroughHost(other, host);
+    expect((await ended(other)).exit_code).toBe(0);
+    expect(existsSync(request.paths.claim)).toBe(false);
+    startThroughHost(request, host);
+    expect(await ended(request)).toMatchObject({ exit_code: 3 });
+    expect(troubles).toEqual([]);
+  });
+
+  test("is started all the same where its variables cannot be written to a file", async () => {
+    mkdirSync(dirname(starts), { recursive: true });
+    writeFileSync(starts, "in the way");
+    const request = home.request("w-1", "[ $GREETING = hello ]", { env: { GREETING: "hello" } });
+    startThroughHost(request, host);
+    expect((await ended(request)).exit_code).toBe(0);
   });
 
   test("runs in a session of its own, and its launcher's command line names the worker", async () => {
@@ -116,10 +162,21 @@ describe("LauncherHost", () => {
 
   test("takes no start whose variables mean something to a shell, or that is too long", () => {
     const start = { variables: {}, ofLauncher: ["a"], ofProgram: [], ofHost: () => [], program: ["sh"] };
-    expect(packed(start)).not.toBeNull();
-    expect(packed({ ...start, variables: { IFS: "x" } })).toBeNull();
-    expect(packed({ ...start, program: ["sh", "x".repeat(70_000)] })).toBeNull();
-    expect(packed({ ...start, program: ["sh", "\u001f"] })).toBeNull();
+    expect(pack(start)).not.toBeNull();
+    for (const name of ["IFS", "heald_l_variables"]) expect(pack({ ...start, variables: { [name]: "x" } })).toBeNull();
+    expect(pack({ ...start, variables: { A: "x".repeat(70_000) } })).toBeNull();
+    expect(pack({ ...start, variables: { A: "\u001f" } })).toBeNull();
+    expect(pack({ ...start, program: ["sh", "x".repeat(70_000)] })).toBeNull();
+    expect(pack({ ...start, program: ["sh", "\u001f"] })).toBeNull();
+  });
+
+  test("has removed what an earlier life has left", () => {
+    host.close();
+    mkdirSync(starts, { recursive: true });
+    writeFileSync(join(starts, "1-1"), "A=b");
+    host = new LauncherHost({ folder: starts, onTrouble: (sentence) => troubles.push(sentence) });
+    host.open();
+    expect(readdirSync(starts)).toEqual([]);
   });
 
   test("hands over whatever it takes, to the letter", () => {
@@ -131,12 +188,11 @@ describe("LauncherHost", () => {
       heald_l_end=$1 heald_l_line=$2; heald_l_with_fields show`;
     fc.assert(
       fc.property(fc.array(field, { maxLength: 6 }), (program) => {
-        const item = packed({ variables: {}, ofLauncher: [], ofProgram: [], ofHost: () => [], program });
-        expect(item).not.toBeNull();
-        const words = spawnSync("sh", ["-c", show, "sh", "\u001f", (item as string).slice(0, -1)], {
-          encoding: "utf8",
-        }).stdout;
-        expect(words).toBe(["start", "0", ...program].map((each) => `[${each}]`).join(""));
+        const packed = pack({ variables: {}, ofLauncher: [], ofProgram: [], ofHost: () => [], program });
+        expect(packed).not.toBeNull();
+        const item = joined((packed as Packed).fields);
+        const words = spawnSync("sh", ["-c", show, "sh", "\u001f", item], { encoding: "utf8" }).stdout;
+        expect(words).toBe(["0", ...program].map((each) => `[${each}]`).join(""));
       }),
       { numRuns: 60 },
     );

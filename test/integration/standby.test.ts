@@ -69,7 +69,7 @@ async function open(folder: string): Promise<void> {
   left = [];
   count = 2;
   const onTrouble = (sentence: string): void => void troubles.push(sentence);
-  host = new LauncherHost(onTrouble, 50);
+  host = new LauncherHost({ folder: startsIn(folder), onTrouble, reapEveryMs: 50 });
   host.open();
   standby = new StandbyLaunchers({
     folder: pipesIn(folder),
@@ -85,6 +85,10 @@ async function open(folder: string): Promise<void> {
 
 function pipesIn(folder: string): string {
   return join(folder, "coordination", "run", "standby");
+}
+
+function startsIn(folder: string): string {
+  return join(folder, "coordination", "run", "starts");
 }
 
 function exitsIn(folder: string): string {
@@ -424,7 +428,7 @@ describe("StandbyLaunchers", () => {
     const onTrouble = (sentence: string): void => void troubles.push(sentence);
     for (let round = 0; round < 30; round++) {
       close();
-      host = new LauncherHost(onTrouble);
+      host = new LauncherHost({ folder: startsIn(home.folder), onTrouble });
       const folder = pipesIn(home.folder);
       const exits = exitsIn(home.folder);
       standby = new StandbyLaunchers({ folder, exits, words: wordsIn(home.folder), count: () => 3, host, onTrouble });
