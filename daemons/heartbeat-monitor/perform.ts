@@ -6,6 +6,7 @@ import { createExclusive, replaceFile } from "../../lib/platform/files.js";
 import { GivingWay } from "../../lib/platform/giving-way.js";
 import { oomKills, releaseMemoryLimit } from "../../lib/platform/memory-limit.js";
 import { isSame, look } from "../../lib/platform/processes.js";
+import { type DeathNotes, Rush } from "../../lib/platform/rush.js";
 import { askHook } from "../../lib/runtime/asked-hooks.js";
 import type { Perform, PerformContext } from "../../lib/runtime/core.js";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
@@ -25,6 +26,12 @@ import type { Remains } from "./remains.js";
 import { type Filed, fileRequest } from "./requesting.js";
 import { isClosed, launcherLives, type SpecSource } from "./spec-source.js";
 
+/** What keeps the processor free for those who wait for a worker's return. */
+export interface ForOthers {
+  readonly deaths: DeathNotes;
+  readonly givingWay: Pick<GivingWay, "rest">;
+}
+
 export class Performer {
   readonly #context: DaemonContext<Event, HeartbeatSettings>;
   readonly #specs: SpecStore;
@@ -33,7 +40,7 @@ export class Performer {
   readonly #specSource: SpecSource;
   readonly #remains: Remains;
   readonly #leases: LeaseSource;
-  readonly #givingWay = new GivingWay();
+  readonly #forOthers: ForOthers;
   /** Called when the end of an attempt is filed. */
   onFiled: () => void = () => {};
 
@@ -43,8 +50,10 @@ export class Performer {
     specSource: SpecSource,
     remains: Remains,
     leases: LeaseSource,
+    forOthers: ForOthers = { deaths: new Rush(), givingWay: new GivingWay() },
   ) {
     const { layout } = context;
+    this.#forOthers = forOthers;
     this.#remains = remains;
     this.#leases = leases;
     this.#context = context;
@@ -241,6 +250,7 @@ export class Performer {
 
   #fileRequest(effect: Extract<Effect, { kind: "file_request" }>): undefined | Promise<undefined> {
     const request = effect.request as RestartRequest;
+    this.#forOthers.deaths.died();
     const filed = fileRequest(this.#context.layout, this.#queue, request);
     const say = (how: Filed): undefined => {
       if (how === "merged")
@@ -251,7 +261,7 @@ export class Performer {
     };
     if (filed instanceof Promise) return filed.then(say);
     // Whatever tells of a crash can wait for its worker's return. A worker that was ended has waited for seconds.
-    if (filed === "filed" && request.ended?.by_itself === true) this.#givingWay.rest();
+    if (filed === "filed" && request.ended?.by_itself === true) this.#forOthers.givingWay.rest();
     return say(filed);
   }
 }

@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { relative } from "node:path";
 import { systemCode } from "../../lib/errors.js";
 import { weatherCode } from "../../lib/platform/files.js";
+import { type DeathNotes, Rush } from "../../lib/platform/rush.js";
 import { type Watch, watchDirectory } from "../../lib/platform/watching.js";
 import type { DaemonContext, Source } from "../../lib/runtime/daemon.js";
 import { Shelter } from "../../lib/runtime/shelter.js";
@@ -70,10 +71,17 @@ export class QueueSource implements Source {
   /** Called when a request begins to wait for an active spec to go. */
   onWaitsForSpec: () => void = () => {};
   #watch: Watch | null = null;
+  readonly #deaths: DeathNotes;
   /** Against a lack of descriptors, permissions or a queue. */
   readonly #shelter: Shelter;
 
-  constructor(context: Context, mailbox: Mailbox, host: () => NonNullable<Facts["host"]>) {
+  constructor(
+    context: Context,
+    mailbox: Mailbox,
+    host: () => NonNullable<Facts["host"]>,
+    deaths: DeathNotes = new Rush(),
+  ) {
+    this.#deaths = deaths;
     this.#context = context;
     this.#mailbox = mailbox;
     this.#shelter = new Shelter(context.log, (error) =>
@@ -260,7 +268,10 @@ export class QueueSource implements Source {
   #hint(name: string): void {
     if (!name.endsWith(".json") || name.startsWith(".")) return;
     const seen = this.#seen.get(name);
-    if (seen === undefined) return this.#offer(name);
+    if (seen === undefined) {
+      this.#deaths.died();
+      return this.#offer(name);
+    }
     const stat = statSync(this.#mailbox.pathOf(name), { throwIfNoEntry: false });
     if (stat === undefined) this.#gone(name);
     else if (seen !== versionOf(stat)) this.#offer(name);

@@ -23,3 +23,12 @@ export function limitHeapGrowth(percent: number): void {
 export function collectAlone(): void {
   setFlagsFromString("--no-parallel-scavenge");
 }
+
+/**
+ * Lets functions that run often be compiled anew, by V8's optimizing compiler in threads beside this one, or not.
+ *
+ * What is compiled already stays.
+ */
+export function compileInBackground(allowed: boolean): void {
+  setFlagsFromString(allowed ? "--turbofan" : "--no-turbofan");
+}
