@@ -84,6 +84,13 @@ interface Work {
 /** A part of the state and what it is now; null if it is no more. */
 type Change = readonly [key: string, part: unknown];
 
+/** An object without a class of its own, which V8 would make for every worker's name. */
+function byKey(changes: readonly Change[]): Readonly<Record<string, unknown>> {
+  const parts: Record<string, unknown> = Object.create(null);
+  for (const [key, part] of changes) parts[key] = part;
+  return parts;
+}
+
 const RETRY_MS = 1000;
 const NO_PARTS: ReadonlyMap<string, unknown> = new Map();
 /** The number of a decision whose effects are only questions. */
@@ -173,7 +180,7 @@ export class Loop<
     const address = this.#core.address(stamped);
     const slice = this.#sliceAt(address);
     const decided = this.#core.decide(slice, stamped, this.#policy);
-    const parts = Object.fromEntries(this.#changes(address, slice, decided.slice));
+    const parts = byKey(this.#changes(address, slice, decided.slice));
     const effects = this.#durable(slice, stamped, decided);
     textOfEntry({ seq: this.#seq, lane: laneOf(address), stamp, parts, effects });
   }
@@ -290,7 +297,7 @@ export class Loop<
     const lasting = isNews || effects.some((effect) => !this.#core.transient?.has(effect.kind));
     if (lasting) {
       const progress = heard.progress === null ? {} : { progress: heard.progress };
-      const parts = Object.fromEntries(changed);
+      const parts = byKey(changed);
       const entry = { seq: this.#seq + 1, lane, stamp: event.stamp, parts, effects, ...progress };
       if (!this.#guarded("journal", () => this.#journal(entry))) return this.#park(lane, heard);
       this.#seq = entry.seq;

@@ -28,6 +28,11 @@ const OWNERS: Readonly<Record<EventLog, DaemonName>> = {
   "auto-fix": "auto-fix",
 };
 
+/** What was reported is said in the daemon's own log when nothing more has come for so long, */
+const QUIET_MS = 25;
+/** and after so long at most. */
+const SAID_WITHIN_MS = 1000;
+
 export class Reporter {
   readonly #layout: Layout;
   readonly #daemon: DaemonName;
@@ -38,6 +43,9 @@ export class Reporter {
   readonly #listeners: ((record: EventRecord) => void)[] = [];
   /** Reported, and not yet in the daemon's own log. */
   #unsaid: EventRecord[] = [];
+  /** Until they are said. */
+  #timer: NodeJS.Timeout | null = null;
+  #sayBeforeMs = 0;
 
   constructor(layout: Layout, daemon: DaemonName, log: Log, newStamp: () => Stamp) {
     this.#layout = layout;
@@ -67,14 +75,19 @@ export class Reporter {
     for (const listener of this.#listeners) listener(record);
   }
 
-  /** The daemon's own log tells of it once what is in hand is done: nobody waits for it, and a worker waits for the rest. */
+  /** The daemon's own log tells of it once it is quiet: nobody waits for it, and in a wave of deaths workers wait for the rest. */
   #sayLater(record: EventRecord): void {
     this.#unsaid.push(record);
-    if (this.#unsaid.length === 1) setImmediate(() => this.flush());
+    if (this.#timer === null) {
+      this.#sayBeforeMs = performance.now() + SAID_WITHIN_MS;
+      this.#timer = setTimeout(() => this.flush(), QUIET_MS);
+    } else if (performance.now() < this.#sayBeforeMs) this.#timer.refresh();
   }
 
   /** Says in the daemon's own log what was reported and is not said yet. */
   flush(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
     for (const record of this.#unsaid.splice(0)) {
       const { event_type, worker_id, attempt, incident_id, reason, data } = record;
       const level = record.severity === "info" ? "info" : "warn";

@@ -2,12 +2,15 @@
  * Writes what a daemon journals and what it records of a decision, each part of the state once.
  *
  * A part that a decision changed is written into the journal; the next decision reads it, and has it in its slice, which stands in the
- * journal and in the decision record. The parts of a core are never changed in place, so that their texts can be kept.
+ * journal and in the decision record, as what its gates said does. The parts of a core are never changed in place, so that their texts can be kept.
  *
  * @module
  */
 import type { JournalEntry } from "./journal.js";
 import type { DecisionEffect } from "./loop.js";
+
+/** What a decision record shares with the effect that it is made of. */
+type Recorded = Pick<DecisionEffect, "slice" | "event"> & Pick<DecisionEffect["draft"], "gates">;
 
 /** Texts that are kept: a few decisions' worth, whatever the size of the fleet. */
 const TEXTS_MAX = 32;
@@ -53,11 +56,13 @@ export function textOfEntry(entry: JournalEntry): string {
 }
 
 function decisionText(effect: object): string {
-  const { slice, event } = effect as DecisionEffect;
-  return withTexts(effect, { slice: membersOf(slice), event: textOf(event) });
+  const { draft, slice, event } = effect as DecisionEffect;
+  const drafted = withTexts(draft, { gates: textOf(draft.gates) });
+  return withTexts(effect, { draft: drafted, slice: membersOf(slice), event: textOf(event) });
 }
 
 /** A decision record's line: exactly what `JSON.stringify` makes of it. */
-export function textOfDecision(record: Pick<DecisionEffect, "slice" | "event">): string {
-  return withTexts(record, { slice: membersOf(record.slice), event: textOf(record.event) });
+export function textOfDecision(record: Recorded): string {
+  const { slice, event, gates } = record;
+  return withTexts(record, { slice: membersOf(slice), event: textOf(event), gates: textOf(gates) });
 }

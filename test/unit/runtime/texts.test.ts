@@ -12,9 +12,13 @@ const stamp = fc.record({
   monoMs: fc.double({ noNaN: true, noDefaultInfinity: true }),
 });
 
+const draft = fc.record(
+  { subject: fc.string(), verdict: fc.string(), gates: fc.array(record, { maxLength: 3 }), incident_id: member },
+  { requiredKeys: ["subject"] },
+);
 const decision = fc.record({
   kind: fc.constant("decision"),
-  draft: record,
+  draft,
   slice: record,
   event: record,
   policyHash: fc.string(),
@@ -51,10 +55,17 @@ describe("textOfEntry() and textOfDecision()", () => {
       fc.property(entry, record, (each, event) => {
         textOfEntry(each);
         const slice = { ...each.parts, more: each.parts };
-        const decided = { kind: "decision", draft: {}, slice, event, policyHash: "x" } as unknown as DecisionEffect;
+        const gates = [{ gate: "holds", value: each.parts, threshold: null, passed: true }];
+        const decided = {
+          kind: "decision",
+          draft: { subject: "s", gates },
+          slice,
+          event,
+          policyHash: "x",
+        } as unknown as DecisionEffect;
         const next = { ...each, effects: [decided, ...each.effects] };
         expect(textOfEntry(next)).toBe(JSON.stringify(next));
-        const recorded = { decision_id: "d", slice, event, mode: "live" };
+        const recorded = { decision_id: "d", gates, slice, event, mode: "live" };
         expect(textOfDecision(recorded)).toBe(JSON.stringify(recorded));
       }),
     );
