@@ -34,6 +34,7 @@ export async function hang(workers: number, hangs: number): Promise<Result> {
     await lab.awaitStarted(ids.length, 120_000);
     beating.start();
     await lab.start("heartbeat-monitor");
+    await lab.settled("heartbeat-monitor");
     const verdicts = (): Map<string, number> => verdictsIn(lab.layout.eventLog("zombie-cleanup"), '"zombie_detected"');
     const ours = await lagsOf(chosen(ids, hangs, 0), beating, verdicts);
     await lab.stop("heartbeat-monitor");

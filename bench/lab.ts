@@ -31,6 +31,9 @@ export const OPEN_RESTART_POLICY = {
 /** The same for workers that are killed once: a new attempt is a success after a while, as by default, and not at once. */
 export const STEADY_RESTART_POLICY = { ...OPEN_RESTART_POLICY, success_after_seconds: 30, retry_reset_seconds: 600 };
 
+/** What a daemon's log says of its warm-up. */
+const WARMED_UP = /"practised on made-up deaths"|"no warm-up, |"the warm-up was broken off/;
+
 export const TYPE = "bench-worker";
 
 export interface Policies {
@@ -106,6 +109,14 @@ export class Lab {
       );
     }
     return performance.now() - from;
+  }
+
+  /** Waits until daemons that have started have nothing more to do for that: each has warmed up. */
+  async settled(...names: readonly DaemonName[]): Promise<void> {
+    for (const name of names) {
+      const log = this.layout.daemonLog(name);
+      await until(() => WARMED_UP.test(readFileSync(log, "utf8")), 60_000, `${name} has warmed up`);
+    }
   }
 
   /** Ends a daemon as an operator would, and waits for it. */

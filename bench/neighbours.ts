@@ -78,6 +78,7 @@ async function openHeald(onOpen: OnOpen): Promise<Side> {
   for (const id of ids()) lab.addWorker(id, { launch: true });
   const side = await sideOf(lab);
   await lab.start("heartbeat-monitor", "worker-restart");
+  await lab.settled("heartbeat-monitor", "worker-restart");
   return side;
 }
 

@@ -67,7 +67,7 @@ export async function mass(workers: number, waves: number): Promise<Result> {
   }
   return {
     name: "mass",
-    what: `SIGKILL to ${workers} of ${workers} workers at once until the last replacement runs; ${waves} times, each the daemons' first; ${standby} launchers stand by; default_standby: the same with as many as by default`,
+    what: `SIGKILL to ${workers} of ${workers} workers at once until the last replacement runs; ${waves} times, each the daemons' first, after their warm-up; ${standby} launchers stand by; default_standby: the same with as many as by default`,
     policy: lifted,
     leaves_out:
       "the default pacing and rate limits, lifted by policy; the time in which launchers are made that stand by",
@@ -95,6 +95,7 @@ class Pair {
     const heald = { lab, pids: new Map((await lab.awaitStarted(workers, 60_000)).map((one) => [one.id, one.pid])) };
     await lab.start("heartbeat-monitor", "worker-restart");
     const bare = await BareParent.open(workers);
+    await lab.settled("heartbeat-monitor", "worker-restart");
     // Both have just started; what they do for that is not what is measured.
     await settled();
     return new Pair(heald, bare);

@@ -17,6 +17,7 @@ import { Shelter } from "./shelter.js";
 import { SpecSource } from "./spec-source.js";
 import { StatusFile } from "./status.js";
 import { SweepSource } from "./sweep-source.js";
+import { warmUpOf } from "./warm-up.js";
 
 type Definition = DaemonDefinition<
   Slice,
@@ -80,6 +81,7 @@ const definition: Definition = {
         samples,
         leases,
         ready,
+        warmUpOf(context),
       ],
       figures: () => figuresOf(context, (context.countsOn() ? before : 0) + beats.received),
       policyChanged: () => lookAtAll(context),

@@ -4,22 +4,19 @@ import { frequentWords } from "../../lib/platform/launching.js";
 import { StandbyLaunchers } from "../../lib/platform/standby.js";
 import { type DaemonDefinition, type Source, startDaemon } from "../../lib/runtime/daemon.js";
 import type { Flags } from "../../lib/runtime/flags.js";
-import { HostSource } from "../../lib/runtime/host-source.js";
-import { BreakerStore } from "../../lib/store/breakers.js";
-import { Mailbox } from "../../lib/store/mailbox.js";
 import { SpecStore } from "../../lib/store/specs.js";
 import { foreseeAttempt } from "../../lib/targets/process.js";
-import { BreakerSource } from "./breaker-source.js";
 import { restartCore } from "./decide.js";
+import { equip } from "./equipment.js";
 import { figuresOf } from "./figures.js";
 import type { Effect, Event } from "./messages.js";
-import { Performer } from "./perform.js";
 import { restartPolicy } from "./policy.js";
-import { type Context, QueueSource } from "./queue-source.js";
+import type { Context } from "./queue-source.js";
 import { Rehearsal } from "./rehearsal.js";
 import type { RestartSettings } from "./settings.js";
 import type { Slice, TypePart } from "./state.js";
 import { SteeringSource } from "./steering-source.js";
+import { warmUpOf } from "./warm-up.js";
 
 /** Of so many workers the next start is looked at beforehand. */
 const FORESEEN_MAX = 32;
@@ -31,13 +28,6 @@ const definition: Definition = {
   policy: restartPolicy,
   core: restartCore,
   open: (context) => {
-    const { claimedDir, doneDir, failedRequestsDir, rejectedDir, queueDir } = context.layout;
-    const folders = { claimed: claimedDir, done: doneDir, failed: failedRequestsDir, rejected: rejectedDir };
-    const mailbox = new Mailbox(queueDir, folders);
-    const store = new BreakerStore(context.layout);
-    const goingDown = new HostSource(() => queue.lookAtWaiting());
-    const queue = new QueueSource(context, mailbox, () => goingDown.state);
-    const breakers = new BreakerSource(context, store);
     const onTrouble = (sentence: string): void => context.log.warn({}, sentence);
     const host = new LauncherHost({ folder: context.layout.startsDir, onTrouble });
     const { home, coordination } = context.layout.home;
@@ -51,8 +41,9 @@ const definition: Definition = {
       onTrouble,
     });
     const starter: LauncherStarter = { start: (start) => standby.start(start) || host.start(start) };
+    const { goingDown, breakers, queue, mailbox, perform } = equip(context, starter);
     return {
-      perform: new Performer(context, mailbox, queue, store, breakers, starter).perform,
+      perform,
       // The breakers before the queue: a request must meet them as the history has made them.
       sources: [
         goingDown,
@@ -61,6 +52,7 @@ const definition: Definition = {
         new SteeringSource(context, queue),
         queue,
         new Rehearsal(context, queue.reader),
+        warmUpOf(context, standby),
       ],
       figures: () => figuresOf(context, mailbox),
       policyChanged: () => {

@@ -93,6 +93,8 @@ export class StandbyLaunchers implements LauncherStarter {
 
   readonly #shorten: Shorten;
   readonly #forms = new Forms();
+  /** Of starts that nobody is told of: real launchers need not know them. */
+  readonly #practised = new Forms();
 
   constructor(options: StandbyOptions) {
     this.#options = options;
@@ -120,6 +122,14 @@ export class StandbyLaunchers implements LauncherStarter {
   learn(start: StartDescription): void {
     const text = textOf(start);
     if (text !== null) this.#forms.learn(text, start.blanks);
+  }
+
+  /** Makes the line for a start, and tells nobody. */
+  practise(start: StartDescription): void {
+    const text = textOf(start);
+    if (text === null) return;
+    if (this.#practised.find(text, start.blanks) === null) this.#practised.learn(text, start.blanks);
+    lineFilledIn(this.#options.words.length + 1, start.blanks);
   }
 
   start(start: HostedStart): boolean {
