@@ -131,14 +131,14 @@ export class LauncherHost implements LauncherStarter {
     child.unref();
     for (const stream of [child.stdin, child.stderr]) (stream as Socket | null)?.unref();
     this.#child = child;
-    if (this.#timer !== null) return;
-    this.#tidy(() => this.#files.clear());
-    this.#timer = setInterval(() => this.#lookAround(), this.#options.reapEveryMs ?? REAP_EVERY_MS).unref();
+    // Files of an earlier life are not removed at once: a launcher that it has asked for may be about to read its own.
+    this.#timer ??= setInterval(() => this.#lookAround(), this.#options.reapEveryMs ?? REAP_EVERY_MS).unref();
   }
 
   start(start: HostedStart): boolean {
     const packed = pack(start);
     if (packed === null) return false;
+    this.open();
     const { fields, secret } = packed;
     const file = secret === null ? null : this.#keep(secret);
     if (file === null && secret !== null) return false;
@@ -202,6 +202,7 @@ export class LauncherHost implements LauncherStarter {
     const isPast = ({ start, atMs }: Recent): boolean => atMs < sinceMs || existsSync(start.claim);
     for (const each of this.#recent) if (isPast(each)) this.#forget(each);
     this.#recent = this.#recent.filter((each) => !isPast(each));
+    this.#tidy(() => this.#files.clear(REMEMBERED_MS));
     this.#reap();
   }
 
@@ -227,14 +228,19 @@ export class LauncherHost implements LauncherStarter {
     const recent = this.#recent;
     this.#recent = [];
     for (const each of recent) {
-      this.#forget(each);
-      if (existsSync(each.start.claim)) continue;
-      try {
-        each.start.itself();
-      } catch (error) {
-        // Its spec says "pending" and nobody has claimed it: heartbeat-monitor starts it again.
-        this.#options.onTrouble(messageOf(error));
-      }
+      if (existsSync(each.start.claim)) this.#forget(each);
+      else this.#startItself(each);
+    }
+  }
+
+  #startItself(recent: Recent): void {
+    try {
+      recent.start.itself();
+      this.#forget(recent);
+    } catch (error) {
+      // Its spec says "pending". A launcher that was started before may still claim it, and needs its file for that.
+      this.#recent.push(recent);
+      this.#options.onTrouble(messageOf(error));
     }
   }
 }

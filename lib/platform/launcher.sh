@@ -4,7 +4,7 @@
 # A daemon starts this outside of its own session, itself or through its host, and then forgets it: the launcher outlives
 # the daemon, so that no exit is missed while a daemon restarts. launching.ts renders the arguments and documents the two records.
 # There is one program on the way to the worker (setsid), because each further one costs a millisecond for every start;
-# everything else is built into the shell. Worker data arrives as arguments or environment and is never evaluated.
+# everything else is built into the shell. Worker data arrives as arguments, environment, a line or a file, and is never evaluated.
 #
 # What is certain, whenever this process is killed:
 #   - One attempt is started once. The claim is created with O_EXCL; who finds it leaves quietly.
@@ -355,6 +355,8 @@ heald_l_start_with() {
 "
   done <"$1" || exit 75
   heald_l_private=${heald_l_private%?}
+  # Its end is there, so that nothing is missing: the shell takes an error of the disk for the end of a file.
+  case $heald_l_private in *"$heald_l_end") ;; *) exit 75 ;; esac
   shift
   heald_l_start "$@"
 }

@@ -98,7 +98,7 @@ function guardConsole(): void {
   });
 }
 
-const HIDDEN_FIELDS: ReadonlySet<string> = new Set(["level", "time", "pid", "name", "msg"]);
+const HIDDEN_FIELDS: ReadonlySet<string> = new Set(["level", "time", "at_ms", "pid", "name", "msg"]);
 
 /** One line for a person: local time, level, name, message, and the other fields as `name=value`. */
 function pretty(line: string): string {

@@ -17,7 +17,7 @@ export interface RushOptions {
 
 /** Whoever is told of deaths. */
 export interface DeathNotes {
-  /** Notes that a worker has died. */
+  /** Notes that a worker has died, or may have: a restart is asked for. */
   died(): void;
 }
 

@@ -265,6 +265,7 @@ class Daemon<
 
   /** Another holds the lock now: nothing more may be written, not even a farewell. */
   #lost(): void {
+    this.#reporter.flush();
     this.#log.warn({}, "the lock was lost; stopping at once");
     process.exit(1);
   }

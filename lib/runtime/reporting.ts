@@ -28,10 +28,10 @@ const OWNERS: Readonly<Record<EventLog, DaemonName>> = {
   "auto-fix": "auto-fix",
 };
 
-/** What was reported is said in the daemon's own log when nothing more has come for so long, */
+/** Events that follow each other more closely are told of together, when nothing more has come for so long, */
 const QUIET_MS = 25;
 /** and after so long at most. */
-const SAID_WITHIN_MS = 1000;
+const SAID_WITHIN_MS = 500;
 
 export class Reporter {
   readonly #layout: Layout;
@@ -43,7 +43,9 @@ export class Reporter {
   readonly #listeners: ((record: EventRecord) => void)[] = [];
   /** Reported, and not yet in the daemon's own log. */
   #unsaid: EventRecord[] = [];
-  /** Until they are said. */
+  /** When the latest of them came. */
+  #reportedMs = Number.NEGATIVE_INFINITY;
+  /** Until they are said, where there are many. */
   #timer: NodeJS.Timeout | null = null;
   #sayBeforeMs = 0;
 
@@ -75,13 +77,20 @@ export class Reporter {
     for (const listener of this.#listeners) listener(record);
   }
 
-  /** The daemon's own log tells of it once it is quiet: nobody waits for it, and in a wave of deaths workers wait for the rest. */
+  /**
+   * The daemon's own log tells of it once what is in hand is done, and of many at once when it is quiet: nobody waits for
+   * that, and in a wave of deaths workers wait for the rest.
+   */
   #sayLater(record: EventRecord): void {
+    const nowMs = performance.now();
+    const isBurst = nowMs - this.#reportedMs < QUIET_MS;
+    this.#reportedMs = nowMs;
     this.#unsaid.push(record);
-    if (this.#timer === null) {
-      this.#sayBeforeMs = performance.now() + SAID_WITHIN_MS;
+    if (!isBurst) setImmediate(() => this.flush());
+    else if (this.#timer === null) {
+      this.#sayBeforeMs = nowMs + SAID_WITHIN_MS;
       this.#timer = setTimeout(() => this.flush(), QUIET_MS);
-    } else if (performance.now() < this.#sayBeforeMs) this.#timer.refresh();
+    } else if (nowMs < this.#sayBeforeMs) this.#timer.refresh();
   }
 
   /** Says in the daemon's own log what was reported and is not said yet. */
@@ -89,9 +98,9 @@ export class Reporter {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     for (const record of this.#unsaid.splice(0)) {
-      const { event_type, worker_id, attempt, incident_id, reason, data } = record;
+      const { event_type, at_ms, worker_id, attempt, incident_id, reason, data } = record;
       const level = record.severity === "info" ? "info" : "warn";
-      this.#log[level]({ event_type, worker_id, attempt, incident_id, reason, ...data }, record.message);
+      this.#log[level]({ event_type, at_ms, worker_id, attempt, incident_id, reason, ...data }, record.message);
     }
   }
 

@@ -11,12 +11,12 @@ import { join } from "node:path";
 import { systemCode } from "../errors.js";
 import { now } from "../platform/clock.js";
 import { newEventIdBase } from "../platform/ids.js";
-import { type Log, openLog } from "../platform/log.js";
+import { openLog } from "../platform/log.js";
 import type { Policy } from "../schema/policy.js";
 import { namesIn } from "../store/entries.js";
 import { type Home, openHome } from "../store/home.js";
 import { Layout } from "../store/layout.js";
-import type { Core, Perform } from "./core.js";
+import type { Answer, Core, Perform } from "./core.js";
 import type { DaemonContext, Source } from "./daemon.js";
 import { FileJournal } from "./journal.js";
 import { type DecisionEffect, Loop } from "./loop.js";
@@ -27,11 +27,13 @@ import { Reporter } from "./reporting.js";
 const DEATHS = 300;
 /** A daemon that starts has better things to do at first. */
 const AFTER_MS = 3000;
+/** As has one that has told of something just now: workers may be on their way back. It is asked again after so long. */
+const CALM_MS = 1000;
 /** Files that are made and removed by the thousand would make those slower that workers wait for; here they touch no disk. */
 const IN_MEMORY = "/dev/shm";
 const PREFIX = "heald-warm-up-";
 /** A warm-up takes a second: one that is older was left behind by a kill. */
-const LEFT_BEHIND_MS = 600_000;
+const LEFT_BEHIND_MS = 30_000;
 
 /** What a daemon practises. */
 export interface Exercise<Event, Effect> {
@@ -50,7 +52,7 @@ export interface WarmUpOptions<
   Effect extends { readonly kind: string },
   Settings,
 > {
-  /** The daemon's own, of which only log and identity are used. */
+  /** The daemon's own: of its files only the log is written, and what it reports is heard. */
   readonly context: DaemonContext<Event, Settings>;
   readonly core: Core<Slice, Event, Effect, Policy<Settings>>;
   /** Under which every death leads to a restart at once. */
@@ -77,19 +79,31 @@ export class WarmUp<
   /** Its home, while there is one. */
   #home: string | null = null;
   #practising: Generator<void, number> | null = null;
+  /** When the daemon reported an event last. */
+  #reportedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: WarmUpOptions<Slice, Event, Effect, Settings>) {
     this.#options = options;
   }
 
   start(): void {
-    this.#timer = setTimeout(() => void this.run(), AFTER_MS).unref();
+    this.#options.context.reporter.onReported(() => {
+      this.#reportedMs = performance.now();
+    });
+    this.#later(AFTER_MS);
   }
 
   stop(): void {
     this.#isOver = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#leave();
+  }
+
+  #later(ms: number): void {
+    this.#timer = setTimeout(() => {
+      if (performance.now() - this.#reportedMs < CALM_MS) this.#later(CALM_MS);
+      else void this.run();
+    }, ms).unref();
   }
 
   /** Practises, a few milliseconds at a time. Whatever goes wrong, the daemon goes on without. */
@@ -118,7 +132,6 @@ export class WarmUp<
   /** Makes a home that only we may enter; null where none can be made. */
   #enter(): string | null {
     try {
-      for (const path of leftBehindIn(this.#folder)) rmSync(path, { recursive: true, force: true });
       this.#home = mkdtempSync(join(this.#folder, PREFIX));
       return this.#home;
     } catch (error) {
@@ -127,92 +140,140 @@ export class WarmUp<
     }
   }
 
+  /** Closes what is open where it was not done, and removes the home. What cannot be removed is left to the next start. */
   #leave(): void {
-    // Closes what it has open, where it was not done.
-    this.#practising?.return(0);
-    this.#practising = null;
-    if (this.#home !== null) rmSync(this.#home, { recursive: true, force: true });
+    const home = this.#home;
     this.#home = null;
+    try {
+      this.#practising?.return(0);
+      this.#practising = null;
+      if (home !== null) rmSync(home, { recursive: true, force: true });
+    } catch (error) {
+      this.#options.context.log.warn({ cause: String(error) }, `cannot remove "${home}"`);
+    }
   }
 
   /** Returns how many deaths there were. */
   *#practise(home: string): Generator<void, number> {
-    const { context: own, core, settings, effects, equip } = this.#options;
-    const place: Home = {
-      home,
-      coordination: join(home, "coordination"),
-      logs: join(home, "agents", "logs"),
-      namedBy: "flag",
-    };
-    openHome(place, { create: true, claimOwnership: false });
-    const layout = new Layout(place);
-    const log = openLog(layout.daemonLog(core.name), { name: core.name });
-    const stamp = { id: "warm-up", atMs: Date.now(), monoMs: 0 };
-    const reporter = new Reporter(layout, core.name, log, () => stamp);
-    const policy: Policy<Settings> = { settings, overrides: {} };
-    const held: { loop: Loop<Slice, Event, Effect, Policy<Settings>> | null } = { loop: null };
-    const context: DaemonContext<Event, Settings> = {
-      layout,
-      log,
-      identity: own.identity,
-      reporter,
-      startedAtMs: own.startedAtMs,
-      policy: () => policy,
-      offer: (event) => held.loop?.offer(event),
-      rehearse: () => {},
-      part: (key) => held.loop?.part(key) ?? null,
-      partsWith: (kind) => held.loop?.partsWith(kind) ?? new Map(),
-      wakeOf: () => null,
-      countsOn: () => false,
-    };
-    let broken: string | null = null;
-    const exercise = equip(context);
-    const journal = new FileJournal(layout.state(core.name), layout.journal(core.name));
-    const loop = new Loop<Slice, Event, Effect, Policy<Settings>>({
-      core,
-      policy,
-      policyHash: "warm-up",
-      journal,
-      // Nothing that is due later is waited for.
-      clock: { now, callAt: () => () => {} },
-      newId: newEventIdBase,
-      bootId: own.identity.boot_id,
-      perform: (effect, performing) => {
-        if (effect.kind === "decision") return void reporter.decide(effect as DecisionEffect, performing);
-        if (!effects.has(effect.kind)) throw new Error("it is not for practice");
-        return exercise.perform(effect as Effect, performing);
-      },
-      onFailure: (effect, error) => {
-        broken ??= `Cannot ${effect.kind}: ${String(error)}`;
-      },
-      onWeather: (weather) => {
-        broken ??= weather?.message ?? null;
-      },
-    });
-    held.loop = loop;
+    for (const path of leftBehindIn(this.#folder)) yield* removing(path);
+    const ground = new Ground(this.#options, home);
     try {
-      loop.resume();
       for (let nth = 0; nth < DEATHS; nth++) {
-        exercise.death(nth);
-        if (broken !== null) throw new Error(broken);
+        ground.die(nth);
         yield;
       }
-      const done = exercise.done();
-      if (done !== DEATHS) throw new Error(`${DEATHS - done} of ${DEATHS} made-up deaths came to nothing`);
+      ground.check(DEATHS);
     } finally {
-      loop.stop();
-      exercise.end();
-      closeAll(journal, reporter, log);
+      ground.close();
     }
     yield* removing(home);
     return DEATHS;
   }
 }
 
-function closeAll(journal: FileJournal, reporter: Reporter, log: Log): void {
-  journal.close();
-  reporter.close();
-  log.close();
+/** A home with a loop, and what the daemon works with. */
+class Ground<
+  Slice extends object,
+  Event extends { readonly kind: string },
+  Effect extends { readonly kind: string },
+  Settings,
+> {
+  readonly #loop: Loop<Slice, Event, Effect, Policy<Settings>>;
+  readonly #exercise: Exercise<Event, Effect>;
+  readonly #closing: (() => void)[] = [];
+  /** What went wrong first. */
+  #broken: string | null = null;
+
+  constructor(options: WarmUpOptions<Slice, Event, Effect, Settings>, home: string) {
+    try {
+      const { context: own, core, settings, effects, equip } = options;
+      const layout = layoutIn(home);
+      const log = openLog(layout.daemonLog(core.name), { name: core.name });
+      this.#closing.unshift(() => log.close());
+      const reporter = new Reporter(layout, core.name, log, () => ({ id: "warm-up", atMs: Date.now(), monoMs: 0 }));
+      this.#closing.unshift(() => reporter.close());
+      const policy: Policy<Settings> = { settings, overrides: {} };
+      const held: { loop: Loop<Slice, Event, Effect, Policy<Settings>> | null } = { loop: null };
+      const exercise = equip({
+        layout,
+        log,
+        identity: own.identity,
+        reporter,
+        startedAtMs: own.startedAtMs,
+        policy: () => policy,
+        offer: (event) => held.loop?.offer(event),
+        rehearse: () => {},
+        part: (key) => held.loop?.part(key) ?? null,
+        partsWith: (kind) => held.loop?.partsWith(kind) ?? new Map(),
+        wakeOf: () => null,
+        countsOn: () => false,
+      });
+      this.#closing.unshift(() => exercise.end());
+      const journal = new FileJournal(layout.state(core.name), layout.journal(core.name));
+      this.#closing.unshift(() => journal.close());
+      this.#exercise = exercise;
+      this.#loop = held.loop = new Loop<Slice, Event, Effect, Policy<Settings>>({
+        core,
+        policy,
+        policyHash: "warm-up",
+        journal,
+        // Nothing that is due later is waited for.
+        clock: { now, callAt: () => () => {} },
+        newId: newEventIdBase,
+        bootId: own.identity.boot_id,
+        perform: (effect, performing) => {
+          if (effect.kind === "decision") return void reporter.decide(effect as DecisionEffect, performing);
+          if (!effects.has(effect.kind)) throw new Error("it is not for practice");
+          return atOnce(exercise.perform(effect as Effect, performing));
+        },
+        onFailure: (effect, error) => {
+          this.#broken ??= `Cannot ${effect.kind}: ${String(error)}`;
+        },
+        onWeather: (weather) => {
+          this.#broken ??= weather?.message ?? null;
+        },
+      });
+      this.#closing.unshift(() => this.#loop.stop());
+      this.#loop.resume();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** @throws If anything that followed went wrong. */
+  die(nth: number): void {
+    this.#exercise.death(nth);
+    if (this.#broken !== null) throw new Error(this.#broken);
+  }
+
+  /** @throws If a death has not led to what it should. */
+  check(deaths: number): void {
+    const done = this.#exercise.done();
+    if (done !== deaths) throw new Error(`${deaths - done} of ${deaths} made-up deaths came to nothing`);
+  }
+
+  close(): void {
+    for (const close of this.#closing.splice(0)) close();
+  }
+}
+
+function layoutIn(home: string): Layout {
+  const place: Home = {
+    home,
+    coordination: join(home, "coordination"),
+    logs: join(home, "agents", "logs"),
+    namedBy: "flag",
+  };
+  openHome(place, { create: true, claimOwnership: false });
+  return new Layout(place);
+}
+
+/** What comes later would come outside of the practice, where nobody catches what goes wrong. */
+function atOnce<Event>(answer: Answer<Event>): Answer<Event> {
+  if (!(answer instanceof Promise)) return answer;
+  answer.catch(() => undefined);
+  throw new Error("it takes its time");
 }
 
 /** Homes of warm-ups that were killed. Those of other users are not ours to remove. */

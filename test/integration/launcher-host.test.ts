@@ -1,6 +1,16 @@
 /** Guarantee: a start through the host is the same start, and one that the host cannot make is made without it, once. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -54,7 +64,8 @@ describe("a program that was started through a host", () => {
   test("gets variables that nobody else can read, to the letter, in no command line and in no file that stays", async () => {
     const value = fc.string({ unit: fc.constantFrom(..." \n\t'\"$`\\*?[]{}~-=#aé\u0081\u0088\u00a0"), maxLength: 12 });
     const values = [...fc.sample(value, 40), "", "\n", "\n\n", "a\n", "\\"];
-    const env = Object.fromEntries(values.map((each, nth) => [`SECRET_${nth}`, `s3cr3t${each}`]));
+    const secrets = values.map((each, nth) => [`SECRET_${nth}`, `s3cr3t${each}`]);
+    const env = { EMPTY: "", BREAKS: "\n\nx\n", ...Object.fromEntries(secrets) };
     const request = home.request("w-1", "while :; do sleep 1; done", { env });
     startThroughHost(request, host);
     const { pid, launcher_pid } = await started(request);
@@ -68,24 +79,31 @@ describe("a program that was started through a host", () => {
     expect(troubles).toEqual([]);
   });
 
-  test("does not begin when the file with its variables is gone, and leaves the attempt to the next start", async () => {
-    const hostPid = host.pid as number;
-    process.kill(hostPid, "SIGSTOP");
-    const request = home.request("w-1", "exit 3", { env: { GREETING: "hello" } });
-    startThroughHost(request, host);
-    const [name] = readdirSync(starts);
-    const file = join(starts, name as string);
-    expect(statSync(file).mode & 0o777).toBe(0o600);
-    rmSync(file);
-    process.kill(hostPid, "SIGCONT");
-    const other = home.request("w-2", "exit 0");
-    startThroughHost(other, host);
-    expect((await ended(other)).exit_code).toBe(0);
-    expect(existsSync(request.paths.claim)).toBe(false);
-    startThroughHost(request, host);
-    expect(await ended(request)).toMatchObject({ exit_code: 3 });
-    expect(troubles).toEqual([]);
-  });
+  test.each([
+    ["gone", (file: string) => rmSync(file)],
+    ["empty", (file: string) => truncateSync(file)],
+    ["cut short", (file: string) => truncateSync(file, statSync(file).size - 2)],
+  ])(
+    "does not begin when the file with its variables is %s, and leaves the attempt to the next start",
+    async (_, spoil) => {
+      const hostPid = host.pid as number;
+      process.kill(hostPid, "SIGSTOP");
+      const request = home.request("w-1", "exit 3", { env: { GREETING: "hello" } });
+      startThroughHost(request, host);
+      const [name] = readdirSync(starts);
+      const file = join(starts, name as string);
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      spoil(file);
+      process.kill(hostPid, "SIGCONT");
+      const other = home.request("w-2", "exit 0");
+      startThroughHost(other, host);
+      expect((await ended(other)).exit_code).toBe(0);
+      expect(existsSync(request.paths.claim)).toBe(false);
+      startThroughHost(request, host);
+      expect(await ended(request)).toMatchObject({ exit_code: 3 });
+      expect(troubles).toEqual([]);
+    },
+  );
 
   test("is started all the same where its variables cannot be written to a file", async () => {
     mkdirSync(dirname(starts), { recursive: true });
@@ -170,13 +188,12 @@ describe("LauncherHost", () => {
     expect(pack({ ...start, program: ["sh", "\u001f"] })).toBeNull();
   });
 
-  test("has removed what an earlier life has left", () => {
-    host.close();
+  test("removes what an earlier life has left, once no launcher can be about to read it", async () => {
     mkdirSync(starts, { recursive: true });
-    writeFileSync(join(starts, "1-1"), "A=b");
-    host = new LauncherHost({ folder: starts, onTrouble: (sentence) => troubles.push(sentence) });
-    host.open();
-    expect(readdirSync(starts)).toEqual([]);
+    for (const name of ["1-old", "1-new"]) writeFileSync(join(starts, name), "A=b");
+    utimesSync(join(starts, "1-old"), 1, 1);
+    await until(() => !existsSync(join(starts, "1-old")), "the old one is gone");
+    expect(readdirSync(starts)).toEqual(["1-new"]);
   });
 
   test("hands over whatever it takes, to the letter", () => {

@@ -1,4 +1,5 @@
-/** Guarantee: while workers die in numbers V8 compiles nothing new, and not for long. */
+/** Guarantee: while workers die in numbers V8 optimizes no code, and not for long. */
+import { spawnSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Rush } from "../../../lib/platform/rush.js";
 
@@ -53,6 +54,12 @@ describe("Rush", () => {
     pass(101);
     die(2, 3);
     expect(said).toEqual([false, true, false]);
+  });
+
+  test("turns a flag that this Node knows", () => {
+    const turn = "for (const f of ['--no-turbofan', '--turbofan']) require('node:v8').setFlagsFromString(f)";
+    const { status, stderr } = spawnSync(process.execPath, ["-e", turn], { encoding: "utf8" });
+    expect([status, stderr]).toEqual([0, ""]);
   });
 
   test("leaves compiling allowed in the end, whatever the deaths were", () => {

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { warmUpOf as ofMonitor } from "../../../daemons/heartbeat-monitor/warm-up.js";
 import { warmUpOf as ofRestart } from "../../../daemons/worker-restart/warm-up.js";
 import { identityOf } from "../../../lib/platform/processes.js";
@@ -84,6 +84,23 @@ test("worker-restart starts nothing while it warms up: it makes the lines for it
   starts.length = 0;
   await DAEMONS["worker-restart"]().run();
   expect(starts).toHaveLength(300);
+});
+
+test("it waits until the daemon has had nothing to tell of for a second", async () => {
+  vi.useFakeTimers();
+  try {
+    const listeners: (() => void)[] = [];
+    const reporter = { onReported: (listener: () => void) => void listeners.push(listener) };
+    ofMonitor({ ...(context as object), reporter } as never, folder).start();
+    await vi.advanceTimersByTimeAsync(2500);
+    for (const listener of listeners) listener();
+    await vi.advanceTimersByTimeAsync(1499);
+    expect(said).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(said).toMatchObject([{ message: "practised on made-up deaths" }]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("nothing is performed that is not for practice", async () => {
