@@ -102,6 +102,8 @@ export class LauncherHost implements LauncherStarter {
   #closed = false;
   #startedSince = false;
   #timer: NodeJS.Timeout | null = null;
+  /** Why a file could not be removed, as it was said last. */
+  #untidy: string | null = null;
 
   constructor(options: HostOptions) {
     this.#options = options;
@@ -187,13 +189,15 @@ export class LauncherHost implements LauncherStarter {
     if (file !== null) this.#tidy(() => this.#files.remove(file));
   }
 
-  /** What cannot be removed is removed at the next start. */
+  /** What cannot be removed is tried again at each look around, and said once. */
   #tidy(remove: () => void): void {
     try {
       remove();
     } catch (error) {
-      if (systemCode(error) === null) throw error;
-      this.#options.onTrouble(`Cannot tidy "${this.#options.folder}": ${messageOf(error)}`);
+      const code = systemCode(error);
+      if (code === null) throw error;
+      if (this.#untidy !== code) this.#options.onTrouble(`Cannot tidy "${this.#options.folder}": ${messageOf(error)}`);
+      this.#untidy = code;
     }
   }
 
