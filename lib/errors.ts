@@ -183,6 +183,11 @@ export function namingFile<T>(path: string, write: () => T): T {
   }
 }
 
+/** What an error says; whatever else was thrown, as text. */
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** The system's code of an error (`ENOENT`, …), or null for anything else. */
 export function systemCode(error: unknown): string | null {
   if (typeof error !== "object" || error === null || !("code" in error)) return null;

@@ -16,7 +16,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import type { Socket } from "node:net";
-import { systemCode } from "../errors.js";
+import { errorMessage, systemCode } from "../errors.js";
 import { type LaunchFields, launcherScript } from "./launching.js";
 import { PrivateFiles } from "./private-files.js";
 import { inheritedVariables, OWN_VARIABLES } from "./worker-environment.js";
@@ -196,7 +196,8 @@ export class LauncherHost implements LauncherStarter {
     } catch (error) {
       const code = systemCode(error);
       if (code === null) throw error;
-      if (this.#untidy !== code) this.#options.onTrouble(`Cannot tidy "${this.#options.folder}": ${messageOf(error)}`);
+      if (this.#untidy !== code)
+        this.#options.onTrouble(`Cannot tidy "${this.#options.folder}": ${errorMessage(error)}`);
       this.#untidy = code;
     }
   }
@@ -244,7 +245,7 @@ export class LauncherHost implements LauncherStarter {
     } catch (error) {
       // Its spec says "pending". A launcher that was started before may still claim it, and needs its file for that.
       this.#recent.push(recent);
-      this.#options.onTrouble(messageOf(error));
+      this.#options.onTrouble(errorMessage(error));
     }
   }
 }
@@ -299,8 +300,4 @@ function isForShell(name: string): boolean {
 
 function unsendable(field: string): boolean {
   return field.includes(FIELD_END) || field.includes("\0");
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -23,7 +23,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { systemCode } from "../errors.js";
+import { errorMessage, systemCode } from "../errors.js";
 import { bootId } from "./clock.js";
 import type { HostedStart, LauncherHost, LauncherStarter, StartDescription } from "./launcher-host.js";
 import { findSetsid, ownUmask } from "./launching.js";
@@ -164,7 +164,7 @@ export class StandbyLaunchers implements LauncherStarter {
       for (const name of readdirSync(folder)) rmSync(join(folder, name), { force: true });
       return true;
     } catch (error) {
-      onTrouble(`No launchers stand by: ${messageOf(error)}`);
+      onTrouble(`No launchers stand by: ${errorMessage(error)}`);
       return false;
     }
   }
@@ -241,7 +241,7 @@ export class StandbyLaunchers implements LauncherStarter {
       rmSync(path, { force: true });
     } catch (error) {
       // It is removed at the next start.
-      this.#options.onTrouble(`Cannot remove "${path}": ${messageOf(error)}`);
+      this.#options.onTrouble(`Cannot remove "${path}": ${errorMessage(error)}`);
     }
   }
 
@@ -266,7 +266,7 @@ export class StandbyLaunchers implements LauncherStarter {
       start.itself();
     } catch (error) {
       // Its spec says "pending" and nobody has claimed it: heartbeat-monitor starts it again.
-      this.#options.onTrouble(messageOf(error));
+      this.#options.onTrouble(errorMessage(error));
     }
   }
 }
@@ -320,8 +320,4 @@ function written(pipe: number, line: string): boolean {
     if (systemCode(error) === null) throw error;
     return false;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { errorMessage } from "../errors.js";
 import { weatherCode } from "../platform/files.js";
 import type { DecisionDraft, Stamp } from "../schema/events.js";
 import type { Answer, Core, Decided, PartKind, Perform, Stamped, Wake } from "./core.js";
@@ -445,14 +446,15 @@ export class Loop<
     if (code !== null) {
       work.stormedAt = work.next;
       if (this.#core.urgent?.has(effect.kind) === true) this.#recordEarly(work);
-      this.#storm({ code, message: messageOf(error), what: effect.kind });
+      this.#storm({ code, message: errorMessage(error), what: effect.kind });
       return STORM;
     }
     this.#options.onFailure?.(effect, error);
     if (effect.kind === "decision") return undefined;
     const code2 = (error as { code?: unknown } | null)?.code;
     return (
-      this.#core.failed(effect as Effect, messageOf(error), typeof code2 === "string" ? code2 : "unknown") ?? undefined
+      this.#core.failed(effect as Effect, errorMessage(error), typeof code2 === "string" ? code2 : "unknown") ??
+      undefined
     );
   }
 
@@ -497,7 +499,7 @@ export class Loop<
     } catch (error) {
       const code = weatherCode(error);
       if (code === null) throw error;
-      this.#storm({ code, message: messageOf(error), what });
+      this.#storm({ code, message: errorMessage(error), what });
       return false;
     }
   }
@@ -533,8 +535,4 @@ function laneOf(address: object): string {
 
 function isWake(effect: { readonly kind: string }): effect is Wake {
   return effect.kind === "wake";
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
