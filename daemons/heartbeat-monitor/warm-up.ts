@@ -1,7 +1,7 @@
 /** Made-up deaths for heartbeat-monitor to practise on: each is a spec, with the records of a program that never was. @module */
 import { writeFileSync } from "node:fs";
 import type { DaemonContext } from "../../lib/runtime/daemon.js";
-import { type Exercise, WarmUp } from "../../lib/runtime/warm-up.js";
+import { type Exercise, nobody, WarmUp } from "../../lib/runtime/warm-up.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import { lineOf, namesIn } from "../../lib/store/entries.js";
 import { SpecStore } from "../../lib/store/specs.js";
@@ -16,8 +16,6 @@ import { SpecSource } from "./spec-source.js";
 
 type Context = DaemonContext<Event, HeartbeatSettings>;
 
-/** Above whatever the kernel gives out (PID_MAX_LIMIT, 2²²): no process has it. */
-const NO_PID = 4_194_305;
 const LAUNCH = { target: "process" as const, command: "/bin/sh", args: ["-c", "exit 0"] };
 /** What the end of a program leads to that left a record of it. */
 const PRACTISED: ReadonlySet<Effect["kind"]> = new Set<Effect["kind"]>([
@@ -46,8 +44,7 @@ function exerciseOn(context: Context): Exercise<Event, Effect> {
   const forOthers = { deaths: { died: () => {} }, givingWay: { rest: () => false } };
   const { perform } = new Performer(context, beats, specs, remains, new LeaseSource(context), forOthers);
   const store = new SpecStore(layout);
-  const { boot_id, pid_ns, host } = identity;
-  const process = { pid: NO_PID, start_time: 1, boot_id, pid_ns, host };
+  const process = nobody(identity);
   return {
     // There are no tokens to return, and whoever does that takes its time to find out.
     perform: (effect, performing) => (effect.kind === "return_tokens" ? undefined : perform(effect, performing)),
@@ -62,7 +59,6 @@ function exerciseOn(context: Context): Exercise<Event, Effect> {
           ...record,
           started_at: at,
           started_at_ms: nowMs - 60_000,
-          launcher_pid: NO_PID,
           launcher_start_time: 1,
         }),
       );

@@ -1,7 +1,7 @@
 /** Made-up deaths for worker-restart to practise on: each is a request, with the evidence of an attempt that never was. @module */
 import { writeFileSync } from "node:fs";
 import type { StandbyLaunchers } from "../../lib/platform/standby.js";
-import { type Exercise, WarmUp } from "../../lib/runtime/warm-up.js";
+import { type Exercise, nobody, WarmUp } from "../../lib/runtime/warm-up.js";
 import { writeInstant } from "../../lib/schema/primitives.js";
 import { lineOf } from "../../lib/store/entries.js";
 import { SpecStore } from "../../lib/store/specs.js";
@@ -15,8 +15,6 @@ import type { Slice } from "./state.js";
 
 const TYPE = "warm-up";
 const LAUNCH = { target: "process" as const, command: "/bin/sh", args: ["-c", "exit 0"] };
-/** Above whatever the kernel gives out (PID_MAX_LIMIT, 2²²): no process has it. */
-const NO_PID = 4_194_305;
 const PRACTISED: ReadonlySet<Effect["kind"]> = new Set<Effect["kind"]>(["report", "start", "look-waiting"]);
 /** Nothing keeps a worker down that dies for the first time, however many others do. */
 const UNLIMITED: Parameters<typeof restartPolicy.complete>[0] = {
@@ -57,8 +55,7 @@ function exerciseOn(context: Context, standby: StandbyLaunchers): Exercise<Event
   // A rush is none: what is to be compiled here must not be put off.
   const { queue, mailbox, perform } = equip(context, starter, { died: () => {} });
   const specs = new SpecStore(layout);
-  const { boot_id, pid_ns, host } = identity;
-  const process = { pid: NO_PID, start_time: 1, boot_id, pid_ns, host };
+  const process = nobody(identity);
   writeFileSync(layout.template(TYPE), lineOf({ worker_type: TYPE, launch: LAUNCH }));
   return {
     perform,
@@ -73,10 +70,7 @@ function exerciseOn(context: Context, standby: StandbyLaunchers): Exercise<Event
         { ...worker, status: "zombie", attempt: 1, created_at: at, launch: LAUNCH, execution, incident_id },
         1,
       );
-      writeFileSync(
-        layout.launch(worker.worker_id, 1),
-        lineOf({ ...process, ...worker, attempt: 1, launcher_pid: NO_PID }),
-      );
+      writeFileSync(layout.launch(worker.worker_id, 1), lineOf({ ...process, ...worker, attempt: 1 }));
       mailbox.file(`${worker.worker_id}-restart.json`, {
         ...worker,
         reason: "killed",

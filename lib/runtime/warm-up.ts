@@ -12,6 +12,7 @@ import { systemCode } from "../errors.js";
 import { now } from "../platform/clock.js";
 import { newEventIdBase } from "../platform/ids.js";
 import { openLog } from "../platform/log.js";
+import type { Identity } from "../platform/processes.js";
 import type { Policy } from "../schema/policy.js";
 import { namesIn } from "../store/entries.js";
 import { type Home, openHome } from "../store/home.js";
@@ -34,6 +35,14 @@ const IN_MEMORY = "/dev/shm";
 const PREFIX = "heald-warm-up-";
 /** A warm-up takes a second: one that is older was left behind by a kill. */
 const LEFT_BEHIND_MS = 30_000;
+
+/** Above whatever the kernel gives out (PID_MAX_LIMIT, 2²²): no process has it. */
+const NO_PID = 4_194_305;
+
+/** The launched program of a made-up worker, on this host and in this boot: a process that there never was. */
+export function nobody({ boot_id, pid_ns, host }: Identity): Identity & { readonly launcher_pid: number } {
+  return { pid: NO_PID, start_time: 1, boot_id, pid_ns, host, launcher_pid: NO_PID };
+}
 
 /** What a daemon practises. */
 export interface Exercise<Event, Effect> {
